@@ -1,0 +1,1 @@
+"""graft: a new head on a pretrained network, every file between reproducible."""

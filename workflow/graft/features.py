@@ -1,0 +1,41 @@
+"""Run the network once over the images of a shard."""
+
+import numpy as np
+
+from graft.atomic import whole
+from graft.errors import UserError
+from graft.progress import Progress
+from graft.stage import Stage
+
+
+def main(arguments: list[str]) -> None:
+    """Writes `features/SHARD.npy`: float32 (n, d), a row for each row of `tensors/SHARD.npy`.
+
+    Raises:
+        UserError: a feature is not finite: the weights do not fit the network.
+    """
+    stage = Stage("features", arguments)
+    pixels = np.load(stage.input("tensors_npy"), mmap_mode="r")
+    from graft.inference import in_batches
+
+    with Progress(f"features {stage.key}", len(pixels), "images") as progress:
+        if stage["features.runtime"] == "openvino":
+            from graft.inference import run
+
+            outputs = run(stage.input("backbone_graph_xml"), in_batches(pixels))
+        else:
+            from graft.models import load
+
+            model = load(stage.input("backbone_network_keras"))
+            outputs = (model.predict_on_batch(batch) for batch in in_batches(pixels))
+        rows = []
+        for output in outputs:
+            rows.append(output)
+            progress.advance(len(output))
+    features = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+    if not np.isfinite(features).all():
+        raise UserError(
+            "some features are not finite numbers: backbone.weights do not fit the network"
+        )
+    with whole(stage.output("features_npy")) as (part,):
+        np.save(part, features)

@@ -1,0 +1,82 @@
+"""Models as files: the same model, the same bytes."""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from graft.framework import keras
+
+# The earliest time that a zip file can hold.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Saves a model as `.keras` without its optimizer and without the time of saving.
+
+    Keras writes the time into `metadata.json` and into the zip entries, and memory addresses into
+    `config.json`, so that equal models differ as files and all that depends on them would be made
+    again.
+    """
+    raw = path.with_name("raw.keras")
+    model.save(raw, include_optimizer=False)
+    with zipfile.ZipFile(raw) as old, zipfile.ZipFile(path, "w") as new:
+        for name in sorted(old.namelist()):
+            data = old.read(name)
+            if name == "metadata.json":
+                metadata = json.loads(data)
+                metadata.pop("date_saved", None)
+                data = json.dumps(metadata, sort_keys=True).encode()
+            elif name == "config.json":
+                data = json.dumps(_renumber(json.loads(data), {}), sort_keys=True).encode()
+            new.writestr(zipfile.ZipInfo(name, EPOCH), data)
+    raw.unlink()
+
+
+def _renumber(config: Any, seen: dict[int, int]) -> Any:
+    """Numbers shared objects in the order of their first appearance."""
+    if isinstance(config, list):
+        return [_renumber(value, seen) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: seen.setdefault(value, len(seen) + 1)
+        if key == "shared_object_id"
+        else _renumber(value, seen)
+        for key, value in config.items()
+    }
+
+
+def load(path: Path) -> keras.Model:
+    """Loads a model that `save` wrote."""
+    with calm():
+        return keras.models.load_model(path, compile=False)
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Silences what Keras 3.15 says of nested models whose weights it loads, and loads well."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+        yield
+
+
+def save_graph(model: keras.Model, path: Path) -> None:
+    """Saves a model as an OpenVINO graph in float32: `.xml`, with its weights beside it."""
+    model.export(str(path), format="openvino", verbose=False)
+
+
+def batch_norms(model: keras.Model) -> list[keras.layers.Layer]:
+    """Every BatchNormalization layer of a model, nested models included."""
+    return [x for x in leaves(model) if isinstance(x, keras.layers.BatchNormalization)]
+
+
+def leaves(model: keras.Model) -> list[keras.layers.Layer]:
+    """Every layer of a model that is no model itself, in order, nested models included."""
+    found = []
+    for layer in model.layers:
+        found += leaves(layer) if isinstance(layer, keras.Model) else [layer]
+    return found

@@ -1,0 +1,250 @@
+"""Draw curves and confusion matrices, and the page that shows them."""
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from graft import pictures, tables
+from graft.atomic import whole
+from graft.sources import natural
+from graft.split import LEFT_OUT
+from graft.stage import Stage
+
+MODELS = {"head": "Head", "finetuned": "Fine-tuned model"}
+PICTURES = ("curves", "curves_smoothed", "confusion")
+PARTS = ("train", "valid", "test")
+TEMPLATES = Path(__file__).parent / "templates"
+MOST_CONFUSED = 10  # pairs of classes, and reasons for leaving out, on the page
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is known of one model.
+
+    Attributes:
+        key: as in the paths, such as `finetuned`.
+        name: as people call it.
+        metrics: numbers by name, on the test part.
+        history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch.
+        counts: int64 (n, n), test images by true class (rows) and predicted class (columns).
+    """
+
+    key: str
+    name: str
+    metrics: Mapping[str, Any]
+    history: pd.DataFrame
+    counts: np.ndarray
+
+
+def main(arguments: list[str]) -> None:
+    """Writes three pictures a model and `index.html`, all of them or none."""
+    stage = Stage("report", arguments)
+    split = tables.read(stage.input("split_csv"))
+    predictions = {key: tables.read(stage.input(f"{key}_predictions_csv")) for key in MODELS}
+    used = split["label"][split["part"].isin(PARTS)]
+    classes = class_order(
+        used, *(table[["label", "predicted"]].stack() for table in predictions.values())
+    )
+    models = [
+        Model(
+            key=key,
+            name=name,
+            metrics=json.loads(stage.input(f"{key}_metrics_json").read_text(encoding="utf-8")),
+            history=_read_history(stage.input(f"{key}_history_csv")),
+            counts=confusion(predictions[key]["label"], predictions[key]["predicted"], classes),
+        )
+        for key, name in MODELS.items()
+    ]
+    names = [(model, picture) for model in models for picture in PICTURES]
+    outputs = [stage.output(f"{model.key}_{picture}_png") for model, picture in names]
+    with whole(*outputs, stage.output("index_html")) as (*parts, page):
+        drawn = {}
+        for (model, picture), part in zip(names, parts, strict=True):
+            _draw(part, picture, model, classes, stage["report.smoothing"])
+            drawn[model.key, picture] = base64.b64encode(part.read_bytes()).decode("ascii")
+        parameters = json.loads(stage.input("params_json").read_text(encoding="utf-8"))
+        text = render(models, classes, split, parameters, drawn)
+        page.write_text(text, encoding="utf-8", newline="\n")
+
+
+def class_order(*labels: pd.Series) -> list[str]:
+    """The different names among `labels`, `2` before `10`."""
+    names = {name for series in labels for name in series}
+    return sorted(sorted(names), key=natural)
+
+
+def confusion(labels: pd.Series, predicted: pd.Series, classes: list[str]) -> np.ndarray:
+    """Counts of images by true class (rows) and predicted class (columns).
+
+    Args:
+        labels: str (images,), each in `classes`.
+        predicted: the same.
+        classes: n different names.
+
+    Returns:
+        int64 (n, n).
+    """
+    index = {name: i for i, name in enumerate(classes)}
+    n = len(classes)
+    cells = labels.map(index).to_numpy(np.int64) * n + predicted.map(index).to_numpy(np.int64)
+    return np.bincount(cells, minlength=n * n).reshape(n, n)
+
+
+def most_confused(counts: np.ndarray) -> list[tuple[int, int, int]]:
+    """The pairs of different classes that are taken one for the other, the most frequent first.
+
+    Args:
+        counts: int (n, n), rows true and columns predicted.
+
+    Returns:
+        Row, column and count of every cell beside the diagonal that is not 0; of equal counts, the
+        larger share of the true class first, then the order of the classes.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cells = [(int(i), int(j), int(counts[i, j])) for i, j in np.argwhere(counts) if i != j]
+    return sorted(cells, key=lambda cell: (-cell[2], -shares[cell[:2]], cell[:2]))
+
+
+def percent(value: Any) -> str:
+    """A fraction as a percentage with one decimal, such as `97.3 %`; – where it is no number."""
+    return f"{100 * value:.1f}{NO_BREAK}%" if _is_finite(value) else "–"
+
+
+def number(value: Any) -> str:
+    """A number with the digits that a reader can use: three decimals, or none for a count."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.3f}" if _is_finite(value) else "–" if value is None else str(value)
+
+
+def render(
+    models: list[Model],
+    classes: list[str],
+    split: pd.DataFrame,
+    parameters: Mapping[str, Any],
+    drawn: Mapping[tuple[str, str], str],
+) -> str:
+    """The page as HTML: one file that asks for no other.
+
+    Args:
+        models: in the order of the columns.
+        classes: names of all classes, in the order of the models' counts.
+        split: str columns id, path, label and part.
+        parameters: what the build was made with, by dotted key.
+        drawn: the .png in base64 by model and picture.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,  # class names and paths are whatever a data set holds
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "number": number}
+    left_out = (
+        split["part"].where(split["part"].str.startswith(LEFT_OUT), "").str.removeprefix(LEFT_OUT)
+    )
+    reasons = left_out[left_out != ""].value_counts()
+    return environment.get_template("report.html.j2").render(
+        classes=classes,
+        models=models,
+        drawn=drawn,
+        alternatives={
+            (model.key, picture): _alternative(model, picture, len(classes))
+            for model in models
+            for picture in PICTURES
+        },
+        training={model.key: _describe_training(model.history) for model in models},
+        extra_metrics=sorted(set().union(*(model.metrics for model in models)) - SHOWN_METRICS),
+        confused={
+            model.key: [
+                (classes[i], classes[j], count, count / model.counts[i].sum())
+                for i, j, count in most_confused(model.counts)[:MOST_CONFUSED]
+            ]
+            for model in models
+        },
+        pairs={model.key: len(most_confused(model.counts)) for model in models},
+        images=count_images(split),
+        total=len(split),
+        reasons=sorted(
+            ((str(reason), int(count)) for reason, count in reasons.items()),
+            key=lambda item: (-item[1], item[0]),
+        ),
+        parameters=[(key, _write_value(parameters[key])) for key in sorted(parameters)],
+        dataset=parameters["dataset.path"],
+        shown_reasons=MOST_CONFUSED,
+    )
+
+
+# The metrics that the page names itself; what else `evaluate` measures follows below them.
+SHOWN_METRICS = {
+    *("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy"),
+    *("macro_f1", "log_loss", "ece", "n"),
+}
+
+
+def count_images(split: pd.DataFrame) -> list[tuple[str, list[int]]]:
+    """Each class, in natural order, with its images in train, valid, test and left out."""
+    part = split["part"].where(split["part"].isin(PARTS), "left out")
+    counts = pd.crosstab(split["label"], part).reindex(columns=[*PARTS, "left out"], fill_value=0)
+    return [(name, [int(n) for n in counts.loc[name]]) for name in class_order(split["label"])]
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    # An empty cell is a loss that was not a number: a training that diverged still has its report.
+    return tables.read(path).replace("", "nan").astype(np.float64)
+
+
+def _draw(path: Path, picture: str, model: Model, classes: list[str], smoothing: float) -> None:
+    if picture == "confusion":
+        pictures.draw_confusion(
+            path, model.counts, classes, model.name, _describe_accuracy(model.metrics)
+        )
+    else:
+        weight = smoothing if picture == "curves_smoothed" else None
+        pictures.draw_curves(path, model.history, model.name, weight)
+
+
+def _describe_accuracy(metrics: Mapping[str, Any]) -> str:
+    low, high = percent(metrics["accuracy_low"]), percent(metrics["accuracy_high"])
+    interval = f"95{NO_BREAK}% interval {low} to {high}"
+    return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {metrics['n']:,}"
+
+
+def _describe_training(history: pd.DataFrame) -> str:
+    epochs = f"{len(history)} epoch{'' if len(history) == 1 else 's'}"
+    best = pictures.best_epoch(history)
+    if best is None:
+        return f"{epochs}."
+    row = history.iloc[best]
+    return (
+        f"{epochs}; the validation loss is lowest at epoch {row['epoch']:g}:"
+        f" {number(row['val_loss'])}, with {percent(row['val_accuracy'])} of the validation images"
+        " right."
+    )
+
+
+def _alternative(model: Model, picture: str, classes: int) -> str:
+    """What a reader is told who does not see the picture."""
+    if picture == "confusion":
+        title = f"Confusion matrix of {classes} classes"
+        return f"{title}. {model.name}: {_describe_accuracy(model.metrics)}."
+    kind = "Smoothed accuracy" if picture == "curves_smoothed" else "Accuracy"
+    return f"{kind} and loss by epoch. {model.name}: {_describe_training(model.history)}"
+
+
+def _write_value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,0 +1,40 @@
+"""Tables between stages: CSV in UTF-8, the same bytes for the same rows, text left as it is."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from graft.atomic import whole
+
+
+def read(path: Path, **types: type) -> pd.DataFrame:
+    """Reads a table whose cells are text unless `types` says otherwise.
+
+    A class may be called `nan`, `NA` or `01`: nothing is guessed.
+
+    Args:
+        path: a CSV file that a stage wrote.
+        types: the dtype of the columns that hold numbers.
+    """
+    # Only "\n" ends a row: a file may be called "Icon\r".
+    table = pd.read_csv(
+        path, dtype=str, keep_default_na=False, na_filter=False, lineterminator="\n"
+    )
+    return table.astype(types)
+
+
+def read_all(paths: Iterable[Path], **types: type) -> pd.DataFrame:
+    """The rows of several tables, one below the other in the order of `paths`."""
+    return pd.concat([read(path, **types) for path in paths], ignore_index=True)
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table, whole or not at all."""
+    with whole(path) as (part,):
+        save(part, table)
+
+
+def save(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table to a path that is already a temporary one."""
+    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
