@@ -1,0 +1,26 @@
+# Snakemake schedules, DVC remembers. dvc.yaml says what each stage reads and writes; the rules say how
+# it runs. What has to run is DVC's verdict: workflow/graft/bridge.py.
+
+from graft.bridge import Bridge
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+bridge = Bridge(workflow)
+
+
+wildcard_constraints:
+    model=bridge.keys("evaluate"),
+    shard=bridge.keys("tensors"),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/network.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        bridge.results(),

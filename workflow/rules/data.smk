@@ -1,0 +1,74 @@
+# From raw files to arrays of pixels, and to one part for each image. One thread a shard, so that
+# shards run side by side.
+
+
+rule params:
+    input:
+        unpack(bridge.inputs("params")),
+    output:
+        **bridge.outputs("params"),
+    log:
+        "logs/params.log",
+    benchmark:
+        "logs/params.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "dvc --wait-for-lock repro --single-item params 2>&1 | tee {log}"
+
+
+rule manifest:
+    input:
+        unpack(bridge.inputs("manifest")),
+    output:
+        **bridge.outputs("manifest"),
+    log:
+        "logs/manifest.log",
+    benchmark:
+        "logs/manifest.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "dvc --wait-for-lock repro --single-item manifest 2>&1 | tee {log}"
+
+
+rule tensors:
+    input:
+        unpack(bridge.inputs("tensors")),
+    output:
+        **bridge.outputs("tensors", "shard"),
+    log:
+        "logs/tensors@{shard}.log",
+    benchmark:
+        "logs/tensors@{shard}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "dvc --wait-for-lock repro --single-item tensors@{wildcards.shard} 2>&1 | tee {log}"
+
+
+rule split:
+    input:
+        unpack(bridge.inputs("split")),
+    output:
+        **bridge.outputs("split"),
+    log:
+        "logs/split.log",
+    benchmark:
+        "logs/split.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "dvc --wait-for-lock repro --single-item split 2>&1 | tee {log}"

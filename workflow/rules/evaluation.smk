@@ -1,0 +1,53 @@
+# How good the models are, measured and drawn.
+
+
+rule evaluate:
+    input:
+        unpack(bridge.inputs("evaluate")),
+    output:
+        **{
+            name: report(
+                path,
+                caption=f"../report/{name}.rst",
+                category="Test part",
+                labels={"model": "{model}", "file": path.rpartition("/")[2]},
+            )
+            for name, path in bridge.outputs("evaluate", "model").items()
+        },
+    log:
+        "logs/evaluate@{model}.log",
+    benchmark:
+        "logs/evaluate@{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "dvc --wait-for-lock repro --single-item evaluate@{wildcards.model} 2>&1 | tee {log}"
+
+
+rule report:
+    input:
+        unpack(bridge.inputs("report")),
+    output:
+        **{
+            name: report(
+                path,
+                caption="../report/picture.rst",
+                category="Pictures",
+                labels={"file": path.partition("/")[2]},
+            )
+            for name, path in bridge.outputs("report").items()
+        },
+    log:
+        "logs/report.log",
+    benchmark:
+        "logs/report.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "dvc --wait-for-lock repro --single-item report 2>&1 | tee {log}"
