@@ -1,0 +1,111 @@
+"""Pictures and small data sets made on the spot, and a folder to run stages in."""
+
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from PIL import Image
+from ruamel.yaml import YAML
+
+from graft import manifest, tables, tensors
+
+# A busy machine makes no test fail, and every run tries the same examples.
+settings.register_profile("graft", deadline=None, derandomize=True)
+settings.load_profile("graft")
+
+ROOT = Path(__file__).parent.parent
+SIDE = 32
+SHARDS = 4
+
+
+def picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> np.ndarray:
+    """A picture that differs by seed, corner and channel: uint8 (height, width, 3).
+
+    It changes slowly from pixel to pixel, so that JPEG keeps it within a few grey values.
+    """
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    corner = np.random.default_rng(seed).uniform(30, 225, (4, 3))
+    weights = np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], -1)
+    return np.round(weights @ corner).astype(np.uint8)
+
+
+def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    """The bytes of an image file."""
+    file = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(
+        file, form, **options
+    )
+    return file.getvalue()
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files by path below a folder."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def classes(counts: Mapping[str, int], first: int = 0) -> dict[str, bytes]:
+    """Different PNG files `<class>/<number>.png` for each class, numbered from `first`."""
+    return {
+        f"{label}/{number}.png": encoded(picture(1000 * index + number))
+        for index, (label, count) in enumerate(counts.items())
+        for number in range(first, first + count)
+    }
+
+
+def change(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Sets parameters of the folder's params.yaml by dotted key."""
+    yaml, path = YAML(), folder / "params.yaml"
+    values = yaml.load(path)
+    for key, value in changes.items():
+        section, name = key.split(".")
+        values[section][name] = value
+    yaml.dump(values, path)
+
+
+def workspace(folder: Path, changes: Mapping[str, Any] | None = None) -> None:
+    """Makes a folder one where stages run: the repository's dvc.yaml and params.yaml, changed.
+
+    The data set is the folder `photos`, unless `changes` says otherwise.
+    """
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, folder / name)
+    change(folder, {"dataset.path": "photos", "image.side": SIDE, **(changes or {})})
+
+
+def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Runs the command line in a folder: its exit status, output and errors."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "graft", *arguments],
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def check() -> dict[str, dict[str, Any]]:
+    """Runs manifest and tensors here, in the present folder.
+
+    Returns:
+        By path: the columns of the manifest and of the shard's table, and the `pixels`, None
+        where the file is quarantined.
+    """
+    manifest.main(["--shards", str(SHARDS)])
+    checked = {}
+    for shard in map(str, range(SHARDS)):
+        tensors.main([shard])
+        pixels = iter(np.load(f"data/tensors/{shard}.npy"))
+        for row in tables.read(Path(f"data/tensors/{shard}.csv")).to_dict("records"):
+            checked[row["id"]] = row | {"pixels": next(pixels) if row["status"] == "ok" else None}
+        assert not list(pixels)
+    listed = tables.read(Path("data/manifest.csv")).to_dict("records")
+    return {row["path"]: row | checked[row["id"]] for row in listed}

@@ -1,0 +1,172 @@
+"""A copy of the project that is small enough to be built again and again.
+
+project/
+  Snakefile dvc.yaml params.yaml workflow/ …   as in the repository
+  data/raw/tiny/<class>/NN.png                 3 classes of 14 pictures
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from graft import bridge, params
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SOURCES = (
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvcignore",
+    ".gitignore",
+    "Snakefile",
+    "dvc.yaml",
+    "environment.yml",
+    "params.yaml",
+    "workflow",
+)
+TINY = {
+    "dataset.path": "data/raw/tiny",
+    "image.side": 32,
+    "backbone.name": "cnn",
+    "backbone.weights": "none",
+    "head.batch": 8,
+    "head.epochs": 2,
+    "finetune.batch": 8,
+    "finetune.epochs": 1,
+    "finetune.warmup": 0,
+}
+
+
+class Project:
+    """A project in a folder of its own, driven by the commands that people use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, status: int | None = 0) -> str:
+        """Runs a command in the project and returns what it prints, output and errors together.
+
+        Args:
+            command: the command and its arguments.
+            status: the exit status that it must end with; None if any will do.
+        """
+        environment = os.environ | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            # The package is this copy's: it is what the copy's stages depend on.
+            "PYTHONPATH": str(self.folder / "workflow"),
+            # Where DVC keeps what it knows of times and contents, by default for the whole machine.
+            "DVC_SITE_CACHE_DIR": f"{self.folder}.site",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
+        }
+        environment.pop("SNAKEMAKE_PROFILE", None)
+        ended = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        if status is not None and ended.returncode != status:
+            raise AssertionError(f"{' '.join(command)} → {ended.returncode}:\n{ended.stdout}")
+        return ended.stdout
+
+    def snakemake(self, *arguments: str, status: int = 0) -> str:
+        """Runs Snakemake, with 2 cores unless told otherwise."""
+        cores = () if "--cores" in arguments else ("--cores", "2")
+        return self.run("snakemake", *cores, *arguments, status=status)
+
+    def dvc(self, *arguments: str, status: int = 0) -> str:
+        """Runs DVC."""
+        return self.run("dvc", *arguments, status=status)
+
+    def commit(self) -> str:
+        """Commits everything and returns the commit's name."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "state")
+        return self.run("git", "rev-parse", "HEAD").strip()
+
+    def values(self) -> dict[str, Any]:
+        """The parameters, nested."""
+        return params.read(self.folder / "params.yaml")
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Sets parameters by dotted key and leaves the rest of params.yaml as it is."""
+        path = self.folder / "params.yaml"
+        text = path.read_text(encoding="utf-8")
+        for key, value in changes.items():
+            section, name = key.split(".")
+            line = re.compile(
+                rf"(^{section}:.*\n(?:(?:  .*)?\n)*?  {name}:) +\S.*?(?=\s+#|$)", re.M
+            )
+            text, count = line.subn(lambda found, new=value: f"{found[1]} {json.dumps(new)}", text)
+            assert count == 1, key
+        path.write_text(text, encoding="utf-8")
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project in another folder, with its history, caches and times."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def outputs(self) -> dict[str, bytes]:
+        """Every declared output by path."""
+        return {
+            str(path): (self.folder / path).read_bytes()
+            for stage in bridge.declarations(self.values())
+            for paths in stage.outputs.values()
+            for path in paths
+        }
+
+
+def make(folder: Path, changes: Mapping[str, Any] = TINY) -> Project:
+    """A project that has never been built, committed to git once.
+
+    Args:
+        folder: where it goes; it must not exist.
+        changes: the parameters that differ from those of the repository, by dotted key.
+    """
+    ignored = [
+        str(p.relative_to(ROOT))
+        for top in ("data", "reports")
+        for p in (ROOT / top).rglob(".gitignore")
+    ]
+    for name in [*SOURCES, *ignored]:
+        source, copy = ROOT / name, folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, copy)
+    (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
+    (folder / "data/pretrained/.gitkeep").touch()
+    for label in range(3):
+        for number in range(14):
+            add_image(folder, label, number)
+    project = Project(folder)
+    project.change(changes)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    project.commit()
+    return project
+
+
+def add_image(folder: Path, label: int, number: int) -> None:
+    """Draws stripes, across, along or aslant by class, shifted and under noise of its own."""
+    y, x = np.mgrid[:32, :32]
+    phase = (y, x, x + y)[label] + number
+    noise = np.random.default_rng([label, number]).integers(0, 60, (32, 32, 3))
+    pixels = 180 * (phase // 4 % 2)[..., None] + noise
+    path = folder / "data/raw/tiny" / "abc"[label] / f"{number:02}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)

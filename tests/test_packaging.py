@@ -1,0 +1,172 @@
+"""What is installed, and what the repository may hold, said the same everywhere."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from graft import params
+from images import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+PARAMETERS = [ROOT / "params.yaml", *sorted((ROOT / "workflow/recipes").glob("*.yaml"))]
+# Where a package is imported by another name than it is installed by.
+INSTALLED_AS = {"PIL": "pillow", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
+# Declared although nothing here imports it.
+UNIMPORTED = {"h5py": "Keras writes models and weights with it"}
+
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(requirements: list[str]) -> dict[str, str]:
+    """Versions by name; every requirement must be `name==version`."""
+    found = {}
+    for requirement in requirements:
+        match = re.fullmatch(r"([\w.-]+)==(\d[\w.]*)", requirement)
+        assert match, f"{requirement} is not pinned with =="
+        found[normal(match[1])] = match[2]
+    assert len(found) == len(requirements)
+    return found
+
+
+DEPENDENCIES = pins(PROJECT["project"]["dependencies"])
+DEV = pins(PROJECT["dependency-groups"]["dev"])
+
+
+def test_conda_installs_the_same_versions() -> None:
+    *plain, pip = CONDA["dependencies"]
+    assert pins(pip["pip"]) == DEPENDENCIES
+    assert sorted(name.partition("=")[0] for name in plain) == ["pip", "python"]
+    assert CONDA["channels"] == ["conda-forge", "nodefaults"]
+    assert CONDA["name"] == PROJECT["project"]["name"]
+
+
+def test_conda_has_a_python_that_the_project_takes() -> None:
+    (python,) = (name for name in CONDA["dependencies"] if str(name).startswith("python="))
+    version = [int(part) for part in python.partition("=")[2].split(".")]
+    low, high = re.fullmatch(
+        r">=(\d+\.\d+),<(\d+\.\d+)", PROJECT["project"]["requires-python"]
+    ).groups()
+    assert [int(p) for p in low.split(".")] <= version < [int(p) for p in high.split(".")]
+
+
+def test_the_lock_has_the_same_versions() -> None:
+    locked: dict[str, set[str]] = {}
+    for package in LOCK["package"]:
+        locked.setdefault(package["name"], set()).add(package["version"])
+    assert {name: locked[name] for name in DEPENDENCIES | DEV} == {
+        name: {version} for name, version in (DEPENDENCIES | DEV).items()
+    }
+
+
+def test_the_lock_was_made_from_this_project() -> None:
+    (own,) = (p for p in LOCK["package"] if p["name"] == PROJECT["project"]["name"])
+    assert own["version"] == PROJECT["project"]["version"]
+    wanted = {entry["name"]: entry["specifier"] for entry in own["metadata"]["requires-dist"]}
+    assert wanted == {name: f"=={version}" for name, version in DEPENDENCIES.items()}
+    wanted = {entry["name"]: entry["specifier"] for entry in own["metadata"]["requires-dev"]["dev"]}
+    assert wanted == {name: f"=={version}" for name, version in DEV.items()}
+
+
+def test_the_lock_names_no_index_but_the_public_one() -> None:
+    text = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    hosts = set(re.findall(r"\w+://([^/\"]+)", text))
+    assert hosts == {"pypi.org", "files.pythonhosted.org"}
+
+
+def third_party(path: Path) -> set[str]:
+    """The packages of others that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module)
+    own = {"graft"} | {file.stem for file in (ROOT / "tests").glob("*.py")}
+    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - own
+    return {INSTALLED_AS.get(top, normal(top)) for top in tops}
+
+
+def test_what_is_imported_is_declared_and_the_reverse() -> None:
+    imported = set().union(*map(third_party, (ROOT / "workflow").rglob("*.py")))
+    assert imported | set(UNIMPORTED) == set(DEPENDENCIES)
+
+
+def test_what_tests_import_is_declared() -> None:
+    imported = set().union(*map(third_party, (ROOT / "tests").rglob("*.py")))
+    assert imported <= set(DEPENDENCIES | DEV)
+
+
+def test_dvc_keeps_to_itself_and_copies() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".dvc/config", encoding="utf-8")
+    assert config["core"]["analytics"] == "false"
+    assert config["core"]["check_update"] == "false"
+    # Hard links make files read-only, and Snakemake refuses to write over them.
+    assert config["cache"]["type"].strip('"') == "reflink,copy"
+
+
+def keys(values: Any) -> set[str]:
+    """Every key of nested mappings and lists."""
+    if isinstance(values, dict):
+        return set(values).union(*map(keys, values.values()))
+    return set().union(*map(keys, values)) if isinstance(values, list) else set()
+
+
+@pytest.mark.parametrize("path", PARAMETERS, ids=lambda path: path.stem)
+class TestParameters:
+    """params.yaml and the recipes, which are copied over it."""
+
+    def test_it_is_valid(self, path: Path) -> None:
+        assert params.read(path)
+
+    def test_no_key_is_one_that_dvc_overlooks(self, path: Path) -> None:
+        # DVC's run cache ignores keys of these names, and would restore wrong results.
+        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        assert not keys(values) & {"size", "nfiles"}
+
+    def test_its_keys_are_in_the_order_of_all_others(self, path: Path) -> None:
+        values = [YAML(typ="safe").load(p.read_text(encoding="utf-8")) for p in PARAMETERS[:1]]
+        own = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        assert list(params.flatten(own)) == list(params.flatten(values[0]))
+
+    def test_it_says_what_it_is_for(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# ")
+        assert "@@" not in text
+
+
+def tracked() -> list[Path]:
+    """The files that git knows."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    places = re.compile(rb"(?<![\w.~*-])/(?:work|root|tmp|home|Users)\b(?!\.)")
+    found = {}
+    for path in tracked():
+        data = path.read_bytes()
+        # In .gitignore a leading slash is the folder of that file.
+        if path.name == ".gitignore" or b"\0" in data:
+            continue
+        if match := places.search(data):
+            line = data.count(b"\n", 0, match.start()) + 1
+            found[str(path.relative_to(ROOT))] = f"line {line}: {match[0].decode()}"
+    assert not found

@@ -1,0 +1,450 @@
+"""What params.yaml may hold, and what a person is told where it holds something else."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from graft import params
+from graft.errors import UserError
+from graft.networks import NETWORKS
+from graft.stage import Stage, Undeclared
+from images import ROOT, graft
+
+GOOD = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+# As they were read, so that a number has the type of its key however it is written.
+LEAVES = params.flatten(params.read(ROOT / "params.yaml"))
+TEXT_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, str)]
+# The last one may be a word or a number.
+NUMBER_LEAVES = [
+    key
+    for key, value in LEAVES.items()
+    if not isinstance(value, str | list) and key != "finetune.unfreeze"
+]
+WHOLE_LEAVES = [key for key in NUMBER_LEAVES if isinstance(LEAVES[key], int)]
+ABSENT = object()
+
+
+def changed(changes: dict[str, Any]) -> dict[str, Any]:
+    """The repository's parameters with other values, or without some, by dotted key."""
+    values = json.loads(json.dumps(GOOD))
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        place = values[sections[0]] if sections else values
+        if value is ABSENT:
+            del place[name]
+        else:
+            place[name] = value
+    return values
+
+
+def read(folder: Path, content: dict[str, Any] | str | bytes) -> dict[str, Any]:
+    """Reads parameters that are written to a file first."""
+    path = folder / "params.yaml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    else:
+        YAML(typ="safe").dump(content, path)
+    return params.read(path)
+
+
+def refusal(folder: Path, content: dict[str, Any] | str | bytes) -> str:
+    """The message that a params.yaml is refused with, in the form that every message has."""
+    with pytest.raises(UserError) as caught:
+        read(folder, content)
+    message = str(caught.value).removeprefix(f"{folder}/")
+    assert "\n" not in message
+    assert re.fullmatch(r"params\.yaml.* (must be|allowed|must be given).*\. Received: .+", message)
+    return message
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("params")
+
+
+def test_the_values_of_the_file_are_read(folder: Path) -> None:
+    assert read(folder, GOOD) == GOOD
+
+
+def test_every_leaf_is_listed_in_order_of_the_file(folder: Path) -> None:
+    assert list(params.flatten(read(folder, GOOD))) == list(params.flatten(GOOD))
+
+
+@pytest.mark.parametrize("key", LEAVES)
+@pytest.mark.parametrize("value", [None, True, {"a": 1}, math.nan, math.inf, [[]]], ids=repr)
+def test_no_leaf_takes_a_value_of_another_kind(folder: Path, key: str, value: Any) -> None:
+    message = refusal(folder, changed({key: value}))
+    assert message.startswith(f"params.yaml: {key} must be ")
+    assert message.endswith(f". Received: {value!r}")
+
+
+@pytest.mark.parametrize("key", TEXT_LEAVES)
+def test_a_number_is_no_text(folder: Path, key: str) -> None:
+    if key != "finetune.unfreeze":
+        assert f"{key} must be" in refusal(folder, changed({key: 5}))
+    assert f"{key} must be" in refusal(folder, changed({key: 0.5}))
+
+
+@pytest.mark.parametrize("key", NUMBER_LEAVES)
+def test_text_is_no_number(folder: Path, key: str) -> None:
+    assert f"{key} must be" in refusal(folder, changed({key: str(LEAVES[key])}))
+
+
+@pytest.mark.parametrize("key", WHOLE_LEAVES)
+@pytest.mark.parametrize("value", [1.5, 2.0, -1, 2**31], ids=repr)
+def test_a_whole_number_has_no_fraction_and_has_limits(folder: Path, key: str, value: Any) -> None:
+    assert f"{key} must be a whole number" in refusal(folder, changed({key: value}))
+
+
+@pytest.mark.parametrize("key", [k for k in NUMBER_LEAVES if k not in WHOLE_LEAVES])
+@pytest.mark.parametrize("value", [-0.1, 180.5, 10**400], ids=["negative", "large", "huge"])
+def test_a_number_has_limits(folder: Path, key: str, value: Any) -> None:
+    assert f"{key} must be " in refusal(folder, changed({key: value}))
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("dataset.path", ""),
+        ("dataset.path", "\ud800"),
+        ("image.side", 7),
+        ("split.test", 0),
+        ("split.train", 1),
+        ("backbone.name", "mobilenetv2"),
+        ("backbone.name", "cnn\n"),
+        ("backbone.weights", "weights.h5"),
+        ("backbone.weights", "/data/pretrained/a.h5"),
+        ("backbone.weights", "data/pretrained/../a.h5"),
+        ("backbone.weights", "data/pretrained/deeper/a.h5"),
+        ("backbone.weights", "data/pretrained/a.zip"),
+        ("backbone.pooling", "average"),
+        ("features.runtime", "torch"),
+        ("head.hidden", 128),
+        ("head.hidden", [0]),
+        ("head.hidden", [64, "64"]),
+        ("head.hidden", [64, True]),
+        ("head.hidden", [1] * 9),
+        ("head.dropout", 1),
+        ("head.learning_rate", 0),
+        ("head.batch", 0),
+        ("finetune.unfreeze", -1),
+        ("finetune.unfreeze", 3.0),
+        ("finetune.unfreeze", "some"),
+        ("finetune.weight_decay", 1.01),
+        ("augment.flip", "both"),
+        ("augment.rotation", 181),
+        ("report.smoothing", 1),
+    ],
+)
+def test_a_value_outside_its_limits_is_shown_with_them(folder: Path, key: str, value: Any) -> None:
+    message = refusal(folder, changed({key: value}))
+    assert message.startswith(f"params.yaml: {key} must be ")
+    assert message.endswith(f". Received: {value!r}")
+
+
+@pytest.mark.parametrize(
+    "written, value",
+    [("1e-3", 0.001), ("1E-3", 0.001), ("0.001", 0.001), ("1", 1.0), ("+.5", 0.5)],
+)
+def test_a_rate_may_be_written_in_any_way_that_numbers_are(
+    folder: Path, written: str, value: float
+) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^(  learning_rate: )[0-9.]+", rf"\g<1>{written}", text, count=1)
+    rate = read(folder, text)["head"]["learning_rate"]
+    assert rate == value and isinstance(rate, float)
+
+
+def test_a_byte_order_mark_is_no_content(folder: Path) -> None:
+    assert read(folder, b"\xef\xbb\xbf" + (ROOT / "params.yaml").read_bytes()) == GOOD
+
+
+@pytest.mark.parametrize(
+    "key, near",
+    [("head.learning_rat", "learning_rate"), ("splitt", "split"), ("image.sides", "side")],
+)
+def test_an_unknown_key_is_answered_with_the_nearest(folder: Path, key: str, near: str) -> None:
+    message = refusal(folder, changed({key: 1}))
+    assert message.startswith(f"params.yaml: {key} is unknown; it must be one of ")
+    assert f"(did you mean {near}?). Received: '{key.split('.')[-1]}'" in message
+
+
+def test_an_unknown_key_is_told_before_the_one_that_it_was_meant_for(folder: Path) -> None:
+    message = refusal(folder, changed({"head.epochs": ABSENT, "head.epoch": 3}))
+    assert "head.epoch is unknown" in message and "did you mean epochs?" in message
+
+
+@pytest.mark.parametrize("key", ["head.zzz", "zzz", "1"])
+def test_an_unknown_key_like_no_other_is_answered_with_all(folder: Path, key: str) -> None:
+    message = refusal(folder, changed({key: 1}))
+    known = GOOD["head"] if "." in key else GOOD
+    assert f"must be one of {', '.join(known)}. Received: " in message
+
+
+@pytest.mark.parametrize("text", ["1: 2", "1.5: 2", "null: 2", "true: 2", "[1, 2]: 3"])
+def test_a_key_may_be_anything_but_is_unknown_then(folder: Path, text: str) -> None:
+    source = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert " is unknown; it must be one of dataset, " in refusal(folder, f"{source}\n{text}\n")
+
+
+@pytest.mark.parametrize("key", LEAVES)
+def test_a_missing_key_is_named(folder: Path, key: str) -> None:
+    message = refusal(folder, changed({key: ABSENT}))
+    assert message.startswith(f"params.yaml: {key} must be given: ")
+    assert message.endswith(". Received: nothing")
+
+
+@pytest.mark.parametrize("section", GOOD)
+def test_a_missing_section_is_named_with_its_keys(folder: Path, section: str) -> None:
+    message = refusal(folder, changed({section: ABSENT}))
+    keys = ", ".join(GOOD[section])
+    assert message == (
+        f"params.yaml: {section} must be given: a section with the keys {keys}. Received: nothing"
+    )
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", [1], []], ids=repr)
+def test_a_section_is_a_mapping(folder: Path, value: Any) -> None:
+    message = refusal(folder, changed({"head": value}))
+    assert message.startswith("params.yaml: head must be a section with the keys hidden, ")
+    assert message.endswith(f". Received: {value!r}")
+
+
+@given(st.lists(st.floats(0.01, 0.98), min_size=3, max_size=3))
+def test_shares_sum_to_one(folder: Path, shares: list[float]) -> None:
+    train, valid, test = shares
+    values = changed({"split.train": train, "split.valid": valid, "split.test": test})
+    if math.isclose(sum(shares), 1, abs_tol=1e-9):
+        read(folder, values)
+    else:
+        message = refusal(folder, values)
+        assert "split.train, split.valid and split.test must be shares that sum to 1" in message
+        assert f"{train} + {valid} + {test}" in message
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.2, 0.1), (0.6, 0.3, 0.1), (0.98, 0.01, 0.01)])
+def test_shares_as_people_write_them_sum_to_one(
+    folder: Path, shares: tuple[float, float, float]
+) -> None:
+    train, valid, test = shares
+    read(folder, changed({"split.train": train, "split.valid": valid, "split.test": test}))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_side_that_the_network_cannot_take_is_refused(folder: Path, name: str) -> None:
+    low, high = NETWORKS[name].sides
+    network = {"backbone.name": name, "backbone.weights": "none"}
+    for side in (low, high):
+        read(folder, changed({**network, "image.side": side}))
+    for side in {8, low - 1, min(high + 1, 1024)} - {low, high}:
+        message = refusal(folder, changed({**network, "image.side": side}))
+        allowed = f"from {low} to {high} pixels for {name}"
+        assert message == f"params.yaml: image.side must be {allowed}. Received: {side}"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_more_layers_can_be_unfrozen_than_there_are(folder: Path, name: str) -> None:
+    layers, low = NETWORKS[name].layers, NETWORKS[name].sides[0]
+    network = {"backbone.name": name, "backbone.weights": "none", "image.side": low}
+    for count in (0, layers, "none", "all"):
+        read(folder, changed({**network, "finetune.unfreeze": count}))
+    message = refusal(folder, changed({**network, "finetune.unfreeze": layers + 1}))
+    allowed = f"none, all, or at most {layers} for {name}"
+    assert message == f"params.yaml: finetune.unfreeze must be {allowed}. Received: {layers + 1}"
+
+
+def test_there_are_no_imagenet_weights_for_the_small_network(folder: Path) -> None:
+    message = refusal(folder, changed({"backbone.weights": "imagenet"}))
+    assert "backbone.weights must be none or a file for cnn" in message
+    read(folder, changed({"backbone.name": "MobileNetV2", "backbone.weights": "imagenet"}))
+
+
+@pytest.mark.parametrize(
+    "content, received",
+    [
+        ("head: [1,\n", r"line \d+, column \d+"),
+        ("a: 1\n\tb: 2\n", "line 2, column 1"),
+        ("a: @\n", "line 1, column 4"),
+        ("image:\n  side: 32\n  side: 64\n", 'duplicate key "side" .*line 3, column 3'),
+        ("head: {}\nimage: {}\nhead: {}\n", 'duplicate key "head" .*line 3, column 1'),
+        ("a: 1\n---\nb: 2\n", "another document"),
+        ("a: *b\n", "undefined alias"),
+        ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        ("a: 2001-13-45\n", "month must be in 1..12"),
+        ("a: " + "9" * 5000, "digits"),
+        ("a: \0\n", "special characters"),
+        ("[" * 5000, "recursion"),
+        (b"a: \xff\xfe\n", "can't decode"),
+        ("größe: 1".encode("latin-1"), "can't decode"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_its_place(
+    folder: Path, content: str | bytes, received: str
+) -> None:
+    message = refusal(folder, content)
+    told = re.escape("params.yaml must be YAML in UTF-8 with each key once. Received: ")
+    assert re.match(rf"{told}.*{received}", message)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "- 1\n", "text\n", "3\n", "!!set {a}\n"])
+def test_what_has_no_sections_is_told_which_there_are(folder: Path, content: str) -> None:
+    allowed = f"params.yaml must be sections {', '.join(GOOD)}. Received: "
+    assert refusal(folder, content).startswith(allowed)
+
+
+def test_a_mapping_may_hold_itself(folder: Path) -> None:
+    assert "head.a is unknown" in refusal(folder, "head: &x\n  a: *x\n")
+
+
+def test_a_missing_file_says_where_graft_is_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run graft in the project's folder"):
+        params.read(tmp_path / "params.yaml")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Received: .*directory"):
+        params.read(tmp_path)
+
+
+def test_files_that_are_not_there_are_found_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = read(tmp_path, changed({"backbone.weights": "none"}))
+    with pytest.raises(UserError, match=r"dataset\.path must be .* that exists\. Received: 'data"):
+        params.check_files(values)
+    Path("data/raw").mkdir(parents=True)
+    Path(values["dataset"]["path"]).touch()
+    params.check_files(values)
+    values["backbone"]["weights"] = "data/pretrained/mine.weights.h5"
+    with pytest.raises(UserError, match=r"backbone\.weights must be .* that exists\. Received: "):
+        params.check_files(values)
+
+
+class TestCommand:
+    """`graft params` as people and both engines run it."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path:
+        for name in ("dvc.yaml", "params.yaml"):
+            shutil.copyfile(ROOT / name, tmp_path / name)
+        return tmp_path
+
+    def test_it_writes_every_leaf(self, place: Path) -> None:
+        assert graft(place, "params") == (0, "", "")
+        written = json.loads((place / "data/params.json").read_text(encoding="utf-8"))
+        assert written == LEAVES
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            YAML(typ="safe").load("{head: 1}"),
+            changed({"split.test": 0.2}),
+            changed({"head.epoch": 1}),
+            "a: [\n",
+            b"\xff",
+        ],
+        ids=["section", "sum", "unknown", "broken", "bytes"],
+    )
+    def test_an_error_is_one_line_and_leaves_nothing(
+        self, place: Path, content: dict[str, Any] | str | bytes
+    ) -> None:
+        message = refusal(place, content)
+        before = sorted(place.rglob("*"))
+        status, out, errors = graft(place, "params")
+        assert (status, out) == (2, "")
+        assert errors == f"graft params: error: {message}\n"
+        assert sorted(place.rglob("*")) == before
+
+    def test_every_stage_checks_the_whole_file(self, place: Path) -> None:
+        message = refusal(place, changed({"report.smoothing": 2}))
+        assert graft(place, "manifest", "--shards", "4") == (
+            2,
+            "",
+            f"graft manifest: error: {message}\n",
+        )
+
+
+class TestStage:
+    """A stage is handed what dvc.yaml lists for it and nothing else."""
+
+    @pytest.fixture(autouse=True)
+    def here(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(ROOT)
+
+    def test_it_reads_what_is_declared(self) -> None:
+        stage = Stage("tensors", ["3"])
+        assert dict(stage) == {key: LEAVES[key] for key in ("dataset.path", "image.side")}
+        assert (stage.key, len(stage)) == ("3", 2)
+        assert stage.input("dataset") == Path(LEAVES["dataset.path"])
+        assert stage.output("tensors_csv") == Path("data/tensors/3.csv")
+        assert len(Stage("split", []).inputs("tensors_csv")) == 4
+
+    def test_reading_anything_else_raises(self) -> None:
+        stage = Stage("split", [])
+        for key in ("head.batch", "image.side", "nothing"):
+            with pytest.raises(Undeclared, match=re.escape(key)):
+                stage[key]
+            with pytest.raises(Undeclared):
+                stage.get(key)
+        for files in (stage.input, stage.inputs, stage.output):
+            with pytest.raises(Undeclared, match="features_npy"):
+                files("features_npy")
+
+    @pytest.mark.parametrize(
+        "name, arguments",
+        [("tensors", []), ("tensors", ["4"]), ("split", ["0"]), ("tensors", ["0", "1"])],
+    )
+    def test_a_wrong_key_is_refused(self, name: str, arguments: list[str]) -> None:
+        with pytest.raises(UserError, match="Received: "):
+            Stage(name, arguments)
+
+
+# Importing Keras costs seconds and memory, so it is left to a process that asks all at once.
+ASK_KERAS = """
+import json
+from graft.framework import keras
+from graft import architectures
+
+names = sorted(
+    name
+    for name, value in vars(keras.applications).items()
+    if callable(value) and not name.startswith("_")
+)
+layers, refused = {"cnn": len(architectures.cnn().layers)}, {}
+for name, low in (("MobileNetV2", 32), ("VGG16", 32), ("ResNet50", 32)):
+    build = getattr(keras.applications, name)
+    body = build(include_top=False, weights=None, input_shape=(low, low, 3))
+    layers[name] = len(body.layers)
+    try:
+        build(include_top=False, weights=None, input_shape=(low - 1, low - 1, 3))
+    except ValueError as error:
+        refused[name] = str(error)
+print(json.dumps([names, layers, refused]))
+"""
+
+
+def test_the_networks_are_those_of_keras() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", ASK_KERAS], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
+    assert ended.returncode == 0, ended.stderr
+    names, layers, refused = json.loads(ended.stdout.splitlines()[-1])
+    assert sorted(set(NETWORKS) - {"cnn"}) == names
+    assert layers == {name: NETWORKS[name].layers for name in layers}
+    for name, message in refused.items():
+        low = NETWORKS[name].sides[0]
+        assert f"at least {low}x{low}" in message
+    assert len(refused) == 3

@@ -1,0 +1,301 @@
+"""The stage `report`: its pictures and its page, from small inputs that are written here."""
+
+import base64
+import csv
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from graft import declared, lettering, params, pictures, report
+
+ROOT = Path(__file__).parent.parent
+MODELS = ("head", "finetuned")
+PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
+HISTORY = [(1, 1.0, 0.5, 1.2, 0.4), (2, 0.7, 0.7, 0.9, 0.6), (3, 0.5, 0.8, 1.0, 0.6)]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=https://example.org/x onerror=alert(1)>",
+    "say \"hi\", you & 'me'",
+    "{{ 7 * 7 }}",
+    "$x$",
+    "nan",
+    "한국어",
+    "two\nlines",
+    "Ursus arctos horribilis, seen from far away in the fog of a morning",
+]
+METRICS = {
+    "accuracy": 0.91234,
+    "accuracy_low": 0.8811,
+    "accuracy_high": 0.9355,
+    "balanced_accuracy": 0.9,
+    "macro_f1": 0.9012,
+    "log_loss": 0.3456,
+    "ece": 0.0321,
+    "n": 1234,
+}
+
+
+def write_table(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header.split(","))
+        table.writerows(rows)
+
+
+def make(
+    folder: Path, classes: Sequence[str], history: Sequence[Sequence[float]] = HISTORY
+) -> None:
+    """Everything that the stage reads, with one wrong image a class."""
+    for name in ("dvc.yaml", "params.yaml"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    parts = ["train", "train", "valid", "test", "left out: not an image"]
+    images = [(f"{name}/{part}", name, part) for name in classes for part in parts]
+    write_table(
+        folder / "data/split.csv", "id,path,label,part", ((i, *row) for i, row in enumerate(images))
+    )
+    flat = params.flatten(params.read(ROOT / "params.yaml"))
+    (folder / "data/params.json").write_text(json.dumps(flat), encoding="utf-8")
+    following = [*classes[1:], classes[0]]
+    predictions = [
+        *((f"{name}/right", name, name, 0.9) for name in classes for _ in range(3)),
+        *((f"{a}/wrong", a, b, 0.5) for a, b in zip(classes, following, strict=True)),
+    ]
+    for model in MODELS:
+        reports = folder / "reports" / model
+        write_table(reports / "history.csv", "epoch,loss,accuracy,val_loss,val_accuracy", history)
+        write_table(reports / "predictions.csv", "path,label,predicted,confidence", predictions)
+        (reports / "metrics.json").write_text(json.dumps(METRICS), encoding="utf-8")
+
+
+def build(folder: Path, **environment: str) -> dict[str, bytes]:
+    """Runs the stage as a user does, with warnings as errors; its outputs by path."""
+    subprocess.run(
+        [sys.executable, "-W", "error", "-m", "graft", "report"],
+        cwd=folder,
+        env=os.environ | environment,
+        check=True,
+    )
+    paths = [f"reports/{model}/{picture}" for model in MODELS for picture in PICTURES]
+    return {path: (folder / path).read_bytes() for path in [*paths, "reports/index.html"]}
+
+
+class Page(HTMLParser):
+    """The texts, tags and addresses of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: set[str] = set()
+        self.handlers: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run the stage in, within this process."""
+    monkeypatch.chdir(tmp_path)
+    declared._document.cache_clear()
+    yield tmp_path
+    declared._document.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    folder = tmp_path_factory.mktemp("hostile")
+    make(folder, HOSTILE)
+    return folder, build(folder, PYTHONHASHSEED="1")
+
+
+def test_same_inputs_same_bytes(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    folder, before = hostile
+    # What a user may have set for pictures of their own does not reach the report.
+    (folder / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\n", encoding="utf-8")
+    for path in before:
+        (folder / path).unlink()
+    assert build(folder, PYTHONHASHSEED="2", LC_ALL="C", TZ="Asia/Seoul") == before
+
+
+def test_the_page_holds_the_pictures_and_asks_for_nothing(
+    hostile: tuple[Path, dict[str, bytes]],
+) -> None:
+    _, outputs = hostile
+    page = Page(outputs["reports/index.html"].decode())
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert "url(" not in outputs["reports/index.html"].decode()
+    embedded = {
+        base64.b64decode(address.partition("base64,")[2])
+        for address in page.addresses
+        if address.startswith("data:image/png;base64,")
+    }
+    assert embedded == {data for path, data in outputs.items() if path.endswith(".png")}
+
+
+def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    page = Page(hostile[1]["reports/index.html"].decode())
+    assert "script" not in page.tags
+    assert not page.handlers
+    for name in HOSTILE:
+        # In the images by class, and as true and predicted class for both models.
+        assert page.texts.count(name) == 5, name
+
+
+def test_the_page_says_what_was_measured(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    text = " ".join(" ".join(Page(hostile[1]["reports/index.html"].decode()).texts).split())
+    for expected in ("91.2 %", "88.1 % to 93.5 %", "0.901", "0.346", "0.032", "1,234"):
+        assert expected in text
+    assert "3 epochs; the validation loss is lowest at epoch 2: 0.900" in text
+    assert f"All {len(HOSTILE) * 2} " in text
+    assert "not an image" in text
+    assert "head.learning_rate" in text
+
+
+def test_nothing_is_half_written(here: Path) -> None:
+    make(here, ["a", "b"])
+    (here / "reports/finetuned/metrics.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(KeyError):
+        report.main([])
+    left = {path.name for path in (here / "reports").rglob("*") if path.is_file()}
+    assert left == {"history.csv", "metrics.json", "predictions.csv"}
+    assert not list(here.rglob(".part-*"))
+
+
+def test_what_seldom_happens_is_reported(here: Path) -> None:
+    make(here, ["a", "b"], HISTORY[:1])
+    # A class without a test image, and a training that diverged.
+    with (here / "data/split.csv").open("a", encoding="utf-8") as file:
+        file.write("9,c/1,c,train\n")
+    with (here / "reports/finetuned/history.csv").open("a", encoding="utf-8") as file:
+        file.write("2,,0.5,,0.5\n3,inf,0.5,inf,0.5\n")
+    report.main([])
+    page = (here / "reports/index.html").read_text(encoding="utf-8")
+    assert "3 classes" in page
+    assert "1 epoch;" in page
+    assert "3 epochs; the validation loss is lowest at epoch 1" in page
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[], [(1, np.nan, np.nan, np.nan, np.nan)], [(e, 0, 0, 0, 0) for e in (1, 2)], HISTORY * 50],
+    ids=["no epoch", "nothing finite", "constant", "many"],
+)
+@pytest.mark.parametrize("weight", [None, 0.5])
+def test_curves_of_any_history_are_drawn(tmp_path: Path, rows: list, weight: float | None) -> None:
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    history = pd.DataFrame(rows, columns=columns, dtype=float)
+    with warnings.catch_warnings(action="error"):
+        pictures.draw_curves(tmp_path / "curves.png", history, "Head", weight)
+    assert Image.open(tmp_path / "curves.png").size == (900, 870)
+
+
+@pytest.mark.parametrize("n", [1, 2, 120])
+def test_counts_have_room_in_their_cells(tmp_path: Path, n: int) -> None:
+    counts = np.diag(np.arange(1, n + 1))
+    with warnings.catch_warnings(action="error"):
+        names = [f"class {i}" for i in range(n)]
+        pictures.draw_confusion(tmp_path / "confusion.png", counts, names, "Head", "accuracy")
+    width, height = Image.open(tmp_path / "confusion.png").size
+    # Three digits of 5.5 points are 22 pixels wide.
+    assert min(width, height) >= max(600, 22 * n)
+    assert max(width, height) <= 4000
+
+
+@given(st.lists(st.floats(-1e6, 1e6)), st.floats(0, 1, exclude_max=True))
+def test_smoothing_is_the_plain_rule(values: list[float], weight: float) -> None:
+    expected: list[float] = []
+    for value in values:
+        expected.append(weight * expected[-1] + (1 - weight) * value if expected else value)
+    assert pictures.smooth(values, weight).tolist() == expected
+
+
+@given(st.lists(st.floats(0, 1), min_size=1))
+def test_no_smoothing_changes_nothing(values: list[float]) -> None:
+    assert pictures.smooth(values, 0).tolist() == values
+
+
+@given(st.lists(st.one_of(st.floats(0, 9), st.just(np.nan), st.just(np.inf))))
+def test_the_best_epoch_has_the_lowest_loss(losses: list[float]) -> None:
+    best = pictures.best_epoch(pd.DataFrame({"val_loss": losses}, dtype=float))
+    finite = [loss for loss in losses if np.isfinite(loss)]
+    assert best == (losses.index(min(finite)) if finite else None)
+
+
+@given(st.text(), st.integers(6, 40))
+def test_a_shortened_name_is_short_and_on_one_line(name: str, limit: int) -> None:
+    short = lettering.shorten(name, limit)
+    assert lettering.columns(short) <= limit
+    assert short.isprintable()
+
+
+def test_short_names_stay_and_long_ones_keep_both_ends() -> None:
+    assert lettering.shorten("speed limit 30", 26) == "speed limit 30"
+    short = lettering.shorten("speed limit for lorries and buses 30", 26)
+    assert short.startswith("speed limit for")
+    assert short.endswith(" 30")
+
+
+def test_names_that_no_font_has_are_told_apart() -> None:
+    # Two places that Unicode has promised to leave empty.
+    assert lettering.labels(["cat", "\ufdd0", "a\ufdd1b", ""], 26) == [
+        "cat",
+        "2: �",
+        "3: a�b",
+        "4:",
+    ]
+
+
+@given(st.data())
+def test_every_prediction_is_counted_once(data: st.DataObject) -> None:
+    classes = ["nan", "2", "10", "a b"]
+    pairs = data.draw(st.lists(st.tuples(st.sampled_from(classes), st.sampled_from(classes))))
+    table = pd.DataFrame(pairs, columns=["label", "predicted"], dtype=str)
+    counts = report.confusion(table["label"], table["predicted"], classes)
+    for i, label in enumerate(classes):
+        for j, predicted in enumerate(classes):
+            assert counts[i, j] == pairs.count((label, predicted))
+    confused = report.most_confused(counts)
+    assert sum(count for *_, count in confused) == counts.sum() - np.trace(counts)
+    assert all(i != j for i, j, _ in confused)
+    found = [count for *_, count in confused]
+    assert found == sorted(found, reverse=True)
+
+
+def test_classes_are_in_natural_order() -> None:
+    labels = pd.Series(["10", "2", "nan", "b", "a10", "a9", "2"])
+    assert report.class_order(labels, pd.Series(["01"])) == [
+        "01",
+        "2",
+        "10",
+        "a9",
+        "a10",
+        "b",
+        "nan",
+    ]
+
+
+def test_the_stage_starts_without_the_heavy_libraries() -> None:
+    heavy = "{'tensorflow', 'keras', 'openvino', 'sklearn', 'matplotlib.pyplot'}"
+    code = f"import sys, graft.report; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,343 @@
+"""Which part an image goes to: the rule, and the stage around it."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from graft import declared, split, tables
+from graft.errors import UserError
+from graft.split import LEFT_OUT, PARTS, assign, position
+from images import change, graft, workspace
+
+SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}
+seeds = st.integers(0, 2**31 - 1)
+# Shares of test and valid; train is the rest.
+shares = st.tuples(st.integers(5, 45), st.integers(5, 45)).map(
+    lambda pair: {
+        "test": pair[0] / 100,
+        "valid": pair[1] / 100,
+        "train": 1 - pair[0] / 100 - pair[1] / 100,
+    }
+)
+
+
+def divide(
+    keys: Sequence[str], labels: Sequence[str], shares: dict[str, float] = SHARES, seed: int = 1
+) -> pd.Series:
+    """The part of each key."""
+    places = pd.Series([position(seed, key) for key in keys], dtype=float)
+    return assign(places, pd.Series(list(labels), dtype=str), shares)
+
+
+def drawn(seed: int, key: str, shares: dict[str, float]) -> str:
+    """The part that an image alone would get."""
+    place = position(seed, key)
+    if place < shares["test"]:
+        return "test"
+    return "valid" if place < shares["test"] + shares["valid"] else "train"
+
+
+def everywhere(labels: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether each class has an image in each part."""
+    return all(
+        {part for own, part in zip(labels, parts, strict=True) if own == label} == set(PARTS)
+        for label in set(labels)
+    )
+
+
+@given(seeds, st.text())
+def test_a_position_is_a_fixed_number_from_0_to_below_1(seed: int, key: str) -> None:
+    assert 0 <= position(seed, key) < 1
+    assert position(seed, key) == position(seed, key)
+
+
+def test_positions_are_uniform_and_differ_by_seed() -> None:
+    places = pd.DataFrame({seed: [position(seed, str(n)) for n in range(4000)] for seed in (1, 2)})
+    for seed in places:
+        counts = places[seed].mul(20).astype(int).value_counts()
+        chi_squared = ((counts - 200) ** 2 / 200).sum()
+        assert chi_squared < 43.8  # 19 degrees of freedom, one in a thousand
+    assert abs(places.corr().iloc[0, 1]) < 0.06
+
+
+def test_known_positions_never_change() -> None:
+    # The splits that people have made depend on them.
+    assert position(1, "") == 0.4357646219016123
+    assert position(7, "ab") == 0.10718865079301547
+
+
+@given(seeds, shares, st.integers(30, 60), st.lists(st.sampled_from("ab"), max_size=40))
+def test_added_images_move_no_other(
+    seed: int, shares: dict[str, float], n: int, added: list[str]
+) -> None:
+    labels = list("ab") * n
+    keys = [str(number) for number in range(len(labels))]
+    assume(everywhere(labels, [drawn(seed, key, shares) for key in keys]))
+    before = divide(keys, labels, shares, seed)
+    more = [f"new {number}" for number in range(len(added))]
+    after = divide(more + keys, added + labels, shares, seed)
+    assert list(after[len(more) :]) == list(before)
+
+
+@given(seeds, st.lists(st.sampled_from("abc"), min_size=1, max_size=40), shares, st.integers(1, 9))
+def test_the_shares_of_train_and_valid_leave_the_test_part_alone(
+    seed: int, labels: list[str], shares: dict[str, float], tenths: int
+) -> None:
+    keys = [str(number) for number in range(len(labels))]
+    rest = 1 - shares["test"]
+    other = shares | {"valid": rest * tenths / 10, "train": rest * (10 - tenths) / 10}
+    one, two = divide(keys, labels, shares, seed), divide(keys, labels, other, seed)
+    assert list(one == "test") == list(two == "test")
+
+
+@given(seeds, shares, st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=1))
+def test_a_group_stays_together(
+    seed: int, shares: dict[str, float], images: list[tuple[str, int]]
+) -> None:
+    labels, groups = zip(*images, strict=True)
+    parts = divide([str(group) for group in groups], labels, shares, seed)
+    assert (parts.groupby(pd.Series(groups)).nunique() == 1).all()
+
+
+@given(
+    seeds,
+    shares,
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=1),
+    st.sets(st.sampled_from(PARTS), min_size=1),
+)
+def test_a_class_has_every_part_as_soon_as_it_can(
+    seed: int, shares: dict[str, float], images: list[tuple[str, int]], asked: set[str]
+) -> None:
+    labels = [label for label, _ in images]
+    keys = [f"{label}{number}" for label, number in images]
+    parts = divide(keys, labels, {part: shares[part] for part in asked}, seed)
+    assert set(parts) <= asked
+    table = pd.DataFrame({"label": labels, "key": keys, "part": parts})
+    for _, own in table.groupby("label"):
+        assert own["part"].nunique() == min(len(asked), own["key"].nunique())
+
+
+@given(seeds, shares, st.integers(3, 30))
+def test_where_chance_gives_a_class_every_part_nothing_is_moved(
+    seed: int, shares: dict[str, float], n: int
+) -> None:
+    keys = [str(number) for number in range(n)]
+    parts = [drawn(seed, key, shares) for key in keys]
+    assume(everywhere("a" * n, parts))
+    assert list(divide(keys, "a" * n, shares, seed)) == parts
+
+
+@given(seeds, shares, st.integers(1, 4), st.integers(3, 12))
+def test_classes_that_share_all_groups_have_every_part(
+    seed: int, shares: dict[str, float], classes: int, persons: int
+) -> None:
+    labels = [str(label) for label in range(classes) for _ in range(persons)]
+    groups = [str(person) for person in range(persons)] * classes
+    parts = divide(groups, labels, shares, seed)
+    assert everywhere(labels, parts)
+    assert (parts.groupby(pd.Series(groups)).nunique() == 1).all()
+
+
+@given(seeds)
+def test_shares_hold_within_what_chance_allows(seed: int) -> None:
+    labels = ["a"] * 1500 + ["b"] * 500
+    parts = divide([str(number) for number in range(2000)], labels, SHARES, seed)
+    for label, n in (("a", 1500), ("b", 500)):
+        counts = parts[[own == label for own in labels]].value_counts()
+        for part, share in SHARES.items():
+            # Five standard deviations: one in two million.
+            assert abs(counts[part] - n * share) <= 5 * math.sqrt(n * share * (1 - share))
+
+
+def test_another_seed_is_another_split() -> None:
+    keys, labels = [str(number) for number in range(200)], ["a"] * 200
+    same = divide(keys, labels, seed=1) == divide(keys, labels, seed=2)
+    # Two independent draws agree as often as Σ share².
+    assert abs(same.mean() - sum(share**2 for share in SHARES.values())) < 0.15
+
+
+@given(seeds, st.permutations(range(12)))
+def test_the_order_of_the_images_does_not_matter(seed: int, order: list[int]) -> None:
+    keys, labels = [str(number) for number in range(12)], "aaabbbbccccc"
+    parts = divide(keys, labels, seed=seed)
+    other = divide([keys[n] for n in order], [labels[n] for n in order], seed=seed)
+    assert list(other) == [parts[n] for n in order]
+
+
+class TestStage:
+    """`graft split` over tables written by hand."""
+
+    @pytest.fixture(autouse=True)
+    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        workspace(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    @staticmethod
+    def place(rows: list[dict[str, str]], status: dict[str, str] | None = None) -> None:
+        """Writes the manifest, and the tables of the shards with the reasons in `status` by id."""
+        manifest = pd.DataFrame(rows)
+        for column in ("group", "part"):
+            manifest[column] = manifest[column].fillna("") if column in manifest else ""
+        manifest["shard"] = [str(number % 4) for number in range(len(manifest))]
+        columns = ["id", "path", "label", "group", "part", "shard"]
+        tables.write(Path("data/manifest.csv"), manifest[columns])
+        checked = manifest.drop_duplicates("id")
+        reasons = pd.Series([(status or {}).get(id_, "") for id_ in checked["id"]], checked.index)
+        table = pd.DataFrame(
+            {
+                "id": checked["id"],
+                "status": ["quarantined" if reason else "ok" for reason in reasons],
+                "reason": reasons,
+                "width": 1,
+                "height": 1,
+                "phash": "0" * 16,
+            }
+        )
+        for key in declared.keys("tensors"):
+            tables.write(Path(f"data/tensors/{key}.csv"), table[checked["shard"] == key])
+
+    @staticmethod
+    def rows(counts: dict[str, int], **more: str) -> list[dict[str, str]]:
+        """Rows `<label>/<number>` of the manifest, each with an id of its own."""
+        mark = "".join(more.values())
+        return [
+            {"id": f"{label}{n}{mark}", "path": f"{mark}/{label}/{n}.png", "label": label, **more}
+            for label, count in counts.items()
+            for n in range(count)
+        ]
+
+    @staticmethod
+    def result() -> pd.DataFrame:
+        split.main([])
+        return tables.read(Path("data/split.csv"))
+
+    def test_every_row_of_the_manifest_is_a_row_in_its_order(self) -> None:
+        rows = self.rows({"nan": 20, "01": 20, 'a "b", c': 20, "고양이": 20})
+        self.place(rows)
+        table = self.result()
+        assert list(table) == ["id", "path", "label", "part"]
+        assert table[["id", "path", "label"]].to_dict("records") == [
+            {key: row[key] for key in ("id", "path", "label")} for row in rows
+        ]
+        expected = divide([r["id"] for r in rows], [r["label"] for r in rows])
+        assert list(table["part"]) == list(expected)
+
+    def test_it_depends_on_the_seed_and_the_shares(self, here: Path) -> None:
+        rows = self.rows({"a": 40, "b": 40})
+        self.place(rows)
+        change(here, {"split.seed": 9, "split.train": 0.4, "split.valid": 0.35, "split.test": 0.25})
+        shares = {"train": 0.4, "valid": 0.35, "test": 0.25}
+        expected = divide([r["id"] for r in rows], [r["label"] for r in rows], shares, 9)
+        assert list(self.result()["part"]) == list(expected)
+
+    def test_groups_stay_together(self) -> None:
+        rows = self.rows({"a": 40, "b": 40})
+        for number, row in enumerate(rows):
+            row["group"] = f"person {number % 7}" if number % 8 else ""
+        self.place(rows)
+        table = self.result().assign(group=[row["group"] for row in rows])
+        grouped = table[table["group"] != ""].groupby("group")["part"].nunique()
+        assert (grouped == 1).all() and len(grouped) == 7
+
+    def test_bad_files_are_left_out_with_the_reason(self, here: Path) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), {"a3": "truncated", "b7": "zero bytes"})
+        table = self.result().set_index("id")
+        assert table.loc["a3", "part"] == LEFT_OUT + "truncated"
+        assert table.loc["b7", "part"] == LEFT_OUT + "zero bytes"
+        assert set(table["part"].drop(["a3", "b7"])) == set(PARTS)
+
+    def test_a_bad_file_changes_nothing_for_the_others(self) -> None:
+        self.place(self.rows({"a": 40, "b": 40}))
+        good = self.result().set_index("id")["part"]
+        self.place(self.rows({"a": 40, "b": 40}), {"a3": "truncated"})
+        assert self.result().set_index("id")["part"].drop("a3").equals(good.drop("a3"))
+
+    def test_too_many_bad_files_stop_it_with_nothing_written(self, here: Path) -> None:
+        bad = {"a1": "truncated", "a2": "zero bytes", "b1": "truncated"}
+        self.place(self.rows({"a": 20, "b": 20}), bad)
+        status, out, errors = graft(here, "split")
+        assert (status, out) == (2, "")
+        assert errors == (
+            "graft split: error: 3 of 40 files cannot be read (2 truncated; 1 zero bytes), more"
+            " than the fraction dataset.max_bad: 0.05. The first: '/a/1.png'\n"
+        )
+        assert not Path("data/split.csv").exists()
+        change(here, {"dataset.max_bad": 3 / 40})
+        assert len(self.result()) == 40
+
+    def test_one_picture_under_two_labels_is_left_out(self) -> None:
+        rows = self.rows({"a": 10, "b": 10})
+        self.place([*rows, {"id": "a0", "path": "b/copy.png", "label": "b"}])
+        table = self.result().set_index("path")
+        for path in ("/a/0.png", "b/copy.png"):
+            assert table.loc[path, "part"] == LEFT_OUT + "the same picture has two labels"
+        assert set(table["part"].drop(["/a/0.png", "b/copy.png"])) == set(PARTS)
+
+    def test_equal_files_share_a_part(self) -> None:
+        rows = self.rows({"a": 10, "b": 10})
+        copies = [row | {"path": f"{row['path']} copy"} for row in rows]
+        self.place(rows + copies)
+        parts = self.result()["part"]
+        assert list(parts[:20]) == list(parts[20:])
+
+    def test_parts_that_the_data_set_gives_are_kept(self) -> None:
+        given = {"train": 20, "valid": 5, "test": 7}
+        rows = [row for part, n in given.items() for row in self.rows({"a": n, "b": n}, part=part)]
+        self.place(rows)
+        assert list(self.result()["part"]) == [row["part"] for row in rows]
+
+    @pytest.mark.parametrize("missing", ["valid", "test"])
+    def test_a_part_that_it_lacks_is_drawn_from_train(self, missing: str) -> None:
+        (kept,) = {"valid", "test"} - {missing}
+        rows = self.rows({"a": 200, "b": 200}, part="train")
+        rows += self.rows({"a": 9, "b": 9}, part=kept)
+        self.place(rows)
+        parts = self.result()["part"]
+        assert set(parts[:400]) == {"train", missing}
+        assert set(parts[400:]) == {kept}
+        share = SHARES[missing] / (SHARES[missing] + SHARES["train"])
+        assert abs((parts[:400] == missing).mean() - share) < 5 * math.sqrt(share / 400)
+
+    def test_a_data_set_with_nothing_to_train_on_is_refused(self) -> None:
+        self.place(self.rows({"a": 9, "b": 9}, part="test"))
+        with pytest.raises(UserError, match="must be a data set with images for train, valid and"):
+            split.main([])
+        self.place(
+            [row for part in ("valid", "test") for row in self.rows({"a": 9, "b": 9}, part=part)]
+        )
+        with pytest.raises(
+            UserError, match=r"dataset\.path must be .*\. Received: 'none for train'"
+        ):
+            split.main([])
+        assert not Path("data/split.csv").exists()
+
+    def test_a_class_needs_an_image_for_each_part(self) -> None:
+        self.place(self.rows({"a": 20, "few": 2}))
+        with pytest.raises(UserError, match=r"of class 'few' must be 3 or more, .* Received: 2"):
+            split.main([])
+        self.place(self.rows({"a": 20, "few": 3}))
+        table = self.result()
+        assert set(table["part"][table["label"] == "few"]) == set(PARTS)
+
+    def test_bad_and_equal_files_do_not_count_for_a_class(self) -> None:
+        self.place(self.rows({"a": 80, "few": 4}), {"few0": "truncated", "few1": "zero bytes"})
+        with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 2"):
+            split.main([])
+        rows = self.rows({"a": 20, "few": 2})
+        self.place([*rows, rows[-1] | {"path": "few/copy.png"}])
+        with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 2"):
+            split.main([])
+        self.place(self.rows({"a": 80, "few": 1}), {"few0": "truncated"})
+        with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 0"):
+            split.main([])
+
+    def test_one_class_is_nothing_to_tell_apart(self) -> None:
+        self.place(self.rows({"alone": 20}))
+        with pytest.raises(UserError, match=r"two classes or more\. Received: \['alone'\]"):
+            split.main([])
