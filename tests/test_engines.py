@@ -27,24 +27,25 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(workplace: Path) -> dict[str, Project]:
-    """Three projects, each built from nothing in its own way, two at a time."""
-    ways: dict[str, Callable[[Project], str]] = {
-        "eight": lambda made: made.snakemake("--cores", "8"),
-        "repro": lambda made: made.dvc("repro"),
+def reference(workplace: Path) -> Reference:
+    return Reference(workplace / "reference")
+
+
+@pytest.fixture(scope="module")
+def built(workplace: Path, reference: Reference) -> dict[str, Project]:
+    """Three projects, each built from nothing in its own way."""
+    ways: dict[str, Callable[[Project], object]] = {
+        "repro": lambda made: (made.dvc("repro"), reference.build(made)),
         "one": lambda made: made.snakemake("--cores", "1"),
+        "eight": lambda made: made.snakemake("--cores", "8"),
     }
     projects = {name: project.make(workplace / name) for name in ways}
-    with ThreadPoolExecutor(2) as pool:
+    # Most of a tiny stage is its start, on one core: side by side they fill the machine.
+    with ThreadPoolExecutor(len(ways)) as pool:
         list(pool.map(lambda name: ways[name](projects[name]), ways))
     for made in projects.values():
         made.commit()
     return projects
-
-
-@pytest.fixture(scope="module")
-def reference(workplace: Path) -> Reference:
-    return Reference(workplace / "reference")
 
 
 def assert_fresh(made: Project) -> None:
@@ -214,7 +215,8 @@ class Walk:
 
     def edit(self) -> str:
         key, values = self.random.choice(self.choices)
-        value = self.random.choice(values)
+        now = params.flatten(self.made.values())[key]
+        value = next(value for value in values if value != now)
         self.made.change({key: value})
         return f"{key} = {value}"
 
@@ -259,7 +261,7 @@ class Walk:
         return f"ran {sorted(runs(printed))}"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [5, 9])
 def test_a_random_walk_always_arrives_at_the_right_files(built, reference, workplace, seed) -> None:
     walk = Walk(built["eight"].copy(workplace / f"walk-{seed}"), reference, seed)
     changes = [walk.edit, walk.commit, walk.checkout, walk.checkout_all, walk.delete_output]
