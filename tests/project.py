@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from graft import bridge, params
+from graft import bridge, parameters
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -100,7 +100,7 @@ class Project:
 
     def values(self) -> dict[str, Any]:
         """The parameters, nested."""
-        return params.read(self.folder / "params.yaml")
+        return parameters.read(self.folder / "params.yaml")
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Sets parameters by dotted key and leaves the rest of params.yaml as it is."""

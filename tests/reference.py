@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from graft import bridge, params
+from graft import bridge, parameters
 from graft.declared import Declaration
 from project import Project
 
@@ -25,7 +25,7 @@ class Reference:
 
     def build(self, project: Project) -> dict[str, bytes]:
         """Every declared output by path, for the parameters and images that `project` has now."""
-        flat = params.flatten(project.values())
+        flat = parameters.flatten(project.values())
         made: dict[str, bytes] = {}
         for stage in bridge.declarations(project.values()):
             inputs: dict[str, bytes] = {}

@@ -57,13 +57,13 @@ class TestManifest:
         assert list(rows[0]) == ["id", "path", "label", "group", "part", "shard"]
         for row in rows:
             data = (here / "photos" / row["path"]).read_bytes()
-            assert row["id"] == manifest.identity(io.BytesIO(data))
+            assert row["id"] == sources.identity(io.BytesIO(data))
             assert row["shard"] == str(int(row["id"], 16) % 4)
             assert (row["label"], row["group"], row["part"]) == (row["path"][:3], "", "")
 
     def test_an_id_is_known_for_ever(self) -> None:
         # Splits and stored features depend on it.
-        assert manifest.identity(io.BytesIO(b"graft")) == "4227bc05e5aca479ac8755a56b782119"
+        assert sources.identity(io.BytesIO(b"graft")) == "4227bc05e5aca479ac8755a56b782119"
 
     def test_an_archive_is_listed_like_its_folder(self, here: Path) -> None:
         write(here / "photos", classes(CLASSES))

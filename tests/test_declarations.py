@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from graft import declared, params
+from graft import declared, parameters
 
 PACKAGE = Path(declared.CODE)
 DOCUMENT = YAML(typ="safe").load(Path("dvc.yaml").read_text(encoding="utf-8"))
@@ -49,12 +49,12 @@ def test_a_stage_declares_the_modules_it_imports(stage: str) -> None:
 def test_a_stage_declares_parameters_that_exist_in_order(stage: str) -> None:
     listed = list(declared.parameters(stage))
     assert listed == sorted(listed)
-    assert set(listed) <= set(params.flatten(params.read()))
+    assert set(listed) <= set(parameters.flatten(parameters.read()))
 
 
 def test_every_parameter_is_read_by_a_stage() -> None:
     listed = {key for stage in DOCUMENT["stages"] for key in declared.parameters(stage)}
-    assert listed == set(params.flatten(params.read()))
+    assert listed == set(parameters.flatten(parameters.read()))
 
 
 def test_the_shards_are_counted_right() -> None:
@@ -66,7 +66,7 @@ def test_the_shards_are_counted_right() -> None:
 def test_every_shard_is_read(stage: str) -> None:
     for key in declared.keys(stage) or ("",):
         address = f"{stage}@{key}" if key else stage
-        inputs = declared.declaration(address, params.read()).inputs
+        inputs = declared.declaration(address, parameters.read()).inputs
         shards = {name: [path.stem for path in paths] for name, paths in inputs.items()}
         for name in shards:
             if name.startswith(("tensors", "features")):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import project
-from graft import bridge, params
+from graft import bridge, parameters
 from project import ROOT, Project
 from reference import Reference
 
@@ -162,7 +162,7 @@ def test_each_parameter_rebuilds_what_the_table_says(built, workplace, monkeypat
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", f"{made.folder}.site")
     values = made.values()
     stages = bridge.declarations(values)
-    flat = params.flatten(values)
+    flat = parameters.flatten(values)
     expected = {}
     for patterns, rebuilt in table():
         names = {"params", "report", *rebuilt}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from graft import params
+from graft import parameters
 from images import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -130,7 +130,7 @@ class TestParameters:
     """params.yaml and the recipes, which are copied over it."""
 
     def test_it_is_valid(self, path: Path) -> None:
-        assert params.read(path)
+        assert parameters.read(path)
 
     def test_no_key_is_one_that_dvc_overlooks(self, path: Path) -> None:
         # DVC's run cache ignores keys of these names, and would restore wrong results.
@@ -140,7 +140,7 @@ class TestParameters:
     def test_its_keys_are_in_the_order_of_all_others(self, path: Path) -> None:
         values = [YAML(typ="safe").load(p.read_text(encoding="utf-8")) for p in PARAMETERS[:1]]
         own = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        assert list(params.flatten(own)) == list(params.flatten(values[0]))
+        assert list(parameters.flatten(own)) == list(parameters.flatten(values[0]))
 
     def test_it_says_what_it_is_for(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from graft import params
+from graft import parameters
 from graft.errors import UserError
 from graft.networks import NETWORKS
 from graft.stage import Stage, Undeclared
@@ -22,7 +22,7 @@ from images import ROOT, graft
 
 GOOD = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 # As they were read, so that a number has the type of its key however it is written.
-LEAVES = params.flatten(params.read(ROOT / "params.yaml"))
+LEAVES = parameters.flatten(parameters.read(ROOT / "params.yaml"))
 TEXT_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, str)]
 # The last one may be a word or a number.
 NUMBER_LEAVES = [
@@ -56,7 +56,7 @@ def read(folder: Path, content: dict[str, Any] | str | bytes) -> dict[str, Any]:
         path.write_text(content, encoding="utf-8")
     else:
         YAML(typ="safe").dump(content, path)
-    return params.read(path)
+    return parameters.read(path)
 
 
 def refusal(folder: Path, content: dict[str, Any] | str | bytes) -> str:
@@ -79,7 +79,7 @@ def test_the_values_of_the_file_are_read(folder: Path) -> None:
 
 
 def test_every_leaf_is_listed_in_order_of_the_file(folder: Path) -> None:
-    assert list(params.flatten(read(folder, GOOD))) == list(params.flatten(GOOD))
+    assert list(parameters.flatten(read(folder, GOOD))) == list(parameters.flatten(GOOD))
 
 
 @pytest.mark.parametrize("key", LEAVES)
@@ -310,12 +310,12 @@ def test_a_mapping_may_hold_itself(folder: Path) -> None:
 
 def test_a_missing_file_says_where_graft_is_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run graft in the project's folder"):
-        params.read(tmp_path / "params.yaml")
+        parameters.read(tmp_path / "params.yaml")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Received: .*directory"):
-        params.read(tmp_path)
+        parameters.read(tmp_path)
 
 
 def test_files_that_are_not_there_are_found_before_anything_runs(
@@ -324,13 +324,13 @@ def test_files_that_are_not_there_are_found_before_anything_runs(
     monkeypatch.chdir(tmp_path)
     values = read(tmp_path, changed({"backbone.weights": "none"}))
     with pytest.raises(UserError, match=r"dataset\.path must be .* that exists\. Received: 'data"):
-        params.check_files(values)
+        parameters.check_files(values)
     Path("data/raw").mkdir(parents=True)
     Path(values["dataset"]["path"]).touch()
-    params.check_files(values)
+    parameters.check_files(values)
     values["backbone"]["weights"] = "data/pretrained/mine.weights.h5"
     with pytest.raises(UserError, match=r"backbone\.weights must be .* that exists\. Received: "):
-        params.check_files(values)
+        parameters.check_files(values)
 
 
 class TestCommand:

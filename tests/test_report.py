@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import declared, lettering, params, pictures, report
+from graft import declared, lettering, parameters, pictures, report
 
 ROOT = Path(__file__).parent.parent
 MODELS = ("head", "finetuned")
@@ -66,7 +66,7 @@ def make(
     write_table(
         folder / "data/split.csv", "id,path,label,part", ((i, *row) for i, row in enumerate(images))
     )
-    flat = params.flatten(params.read(ROOT / "params.yaml"))
+    flat = parameters.flatten(parameters.read(ROOT / "params.yaml"))
     (folder / "data/params.json").write_text(json.dumps(flat), encoding="utf-8")
     following = [*classes[1:], classes[0]]
     predictions = [

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from graft import declared, split, tables
 from graft.errors import UserError
-from graft.split import LEFT_OUT, PARTS, assign, position
+from graft.parts import LEFT_OUT, PARTS
+from graft.split import assign, position
 from images import change, graft, workspace
 
 SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graft import declared, params
+from graft import declared, parameters
 from graft.declared import Declaration
 from graft.errors import UserError
 
@@ -43,8 +43,8 @@ class Bridge:
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         try:
-            self._values = params.read()
-            params.check_files(self._values)
+            self._values = parameters.read()
+            parameters.check_files(self._values)
             if workflow.is_main_process:
                 settle(declarations(self._values), stale())
         except UserError as error:
@@ -104,7 +104,7 @@ def declarations(values: Mapping[str, Any]) -> list[Declaration]:
     """Every stage, each after those whose outputs it reads.
 
     Args:
-        values: the parameters, as `graft.params.read` gives them.
+        values: the parameters, as `graft.parameters.read` gives them.
     """
     stages = {address: declared.declaration(address, values) for address in declared.addresses()}
     writers = {path: name for name, stage in stages.items() for path in _outputs(stage)}

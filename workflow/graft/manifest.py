@@ -1,8 +1,6 @@
 """List every file with its label and a hash of its bytes."""
 
 import argparse
-import hashlib
-from typing import BinaryIO
 
 import pandas as pd
 
@@ -10,14 +8,6 @@ from graft import sources, tables
 from graft.errors import UserError
 from graft.progress import Progress
 from graft.stage import Stage
-
-
-def identity(file: BinaryIO) -> str:
-    """The id of a file: 32 hexadecimal digits of BLAKE2b over its bytes, read in pieces."""
-    digest = hashlib.blake2b(digest_size=16)
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def main(arguments: list[str]) -> None:
@@ -41,7 +31,7 @@ def main(arguments: list[str]) -> None:
             for member in members:
                 try:
                     with files.open(member.path) as file:
-                        id_ = identity(file)
+                        id_ = sources.identity(file)
                 except sources.UNREADABLE as error:
                     raise UserError(f"{member.path!r} in {path} cannot be read: {error}") from None
                 shard = int(id_, 16) % options.shards

@@ -14,13 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from graft import pictures, tables
 from graft.atomic import whole
+from graft.parts import LEFT_OUT, PARTS
 from graft.sources import natural
-from graft.split import LEFT_OUT
 from graft.stage import Stage
 
 MODELS = {"head": "Head", "finetuned": "Fine-tuned model"}
 PICTURES = ("curves", "curves_smoothed", "confusion")
-PARTS = ("train", "valid", "test")
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_CONFUSED = 10  # pairs of classes, and reasons for leaving out, on the page
 NO_BREAK = "\N{NO-BREAK SPACE}"

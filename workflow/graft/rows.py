@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from graft import tables
+from graft.parts import PARTS
 from graft.sources import natural
 
 
@@ -43,7 +44,7 @@ class Rows:
 
 def classes(split: pd.DataFrame) -> tuple[str, ...]:
     """The classes that have an image in some part, in natural order: that of a model's outputs."""
-    used = split["label"][split["part"].isin(["train", "valid", "test"])]
+    used = split["label"][split["part"].isin(PARTS)]
     return tuple(sorted(used.unique(), key=natural))
 
 

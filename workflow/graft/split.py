@@ -14,10 +14,11 @@ import pandas as pd
 
 from graft import tables
 from graft.errors import UserError, refuse
+from graft.parts import LEFT_OUT
 from graft.stage import Stage
 
-PARTS = ("test", "valid", "train")
-LEFT_OUT = "left out: "
+# A part that comes earlier is drawn from all images, whatever the shares of the later ones.
+ORDER = ("test", "valid", "train")
 
 
 def position(seed: int, key: str) -> float:
@@ -38,7 +39,7 @@ def assign(positions: pd.Series, labels: pd.Series, shares: dict[str, float]) ->
         str (n,), one of the parts in `shares`. Each class has at least one image in each part, as
         long as it has that many different positions and shares none with another class.
     """
-    names = [part for part in PARTS if part in shares]
+    names = [part for part in ORDER if part in shares]
     total = sum(shares[part] for part in names)
     left = {label: set(own) for label, own in positions.groupby(labels)}
     found: dict[float, str] = {}
@@ -118,17 +119,17 @@ def main(arguments: list[str]) -> None:
     _check_classes(manifest, good)
     keys = good["group"].where(good["group"] != "", good["id"])
     positions = keys.map(lambda key: position(stage["split.seed"], key))
-    shares = {part: stage[f"split.{part}"] for part in PARTS}
+    shares = {part: stage[f"split.{part}"] for part in ORDER}
     for given, rows in good.groupby("part"):
         # A data set that comes divided keeps its parts; those that it lacks are drawn from train.
         present = set(good["part"]) - {"", "train"} if given else set()
         mine = (
-            {p: shares[p] for p in PARTS if p not in present}
+            {p: shares[p] for p in ORDER if p not in present}
             if given in ("", "train")
             else {given: 1}
         )
         parts[rows.index] = assign(positions[rows.index], rows["label"], mine)
-    absent = [part for part in PARTS if not (parts == part).any()]
+    absent = [part for part in ORDER if not (parts == part).any()]
     if absent:
         # Only a data set that comes divided, with nothing to train on, can lack one.
         allowed = "a data set with images for train, valid and test"
@@ -145,10 +146,10 @@ def _check_classes(manifest: pd.DataFrame, good: pd.DataFrame) -> None:
         raise refuse(
             "params.yaml: dataset.path", "images of two classes or more", list(counts.index)
         )
-    small = counts[counts < len(PARTS)]
+    small = counts[counts < len(ORDER)]
     if not small.empty:
         raise refuse(
             f"the readable images of class {small.index[0]!r}",
-            f"{len(PARTS)} or more, all different: one for each part",
+            f"{len(ORDER)} or more, all different: one for each part",
             int(small.iloc[0]),
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graft import declared, params
+from graft import declared, parameters
 from graft.errors import UserError
 
 
@@ -31,10 +31,10 @@ class Stage(Mapping[str, Any]):
             raise UserError(
                 f"graft {name} takes at most one key. Received: {' '.join(arguments)!r}"
             )
-        values = params.read()
+        values = parameters.read()
         self.key = arguments[0] if arguments else None
         self._declaration = declared.declaration("@".join([name, *arguments]), values)
-        flat = params.flatten(values)
+        flat = parameters.flatten(values)
         self._parameters = {key: flat[key] for key in self._declaration.parameters}
 
     def __getitem__(self, key: str) -> Any:

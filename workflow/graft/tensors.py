@@ -9,7 +9,6 @@ from graft import sources, tables
 from graft.atomic import whole
 from graft.decoding import Undecodable, decode
 from graft.errors import UserError
-from graft.manifest import identity
 from graft.progress import Progress
 from graft.stage import Stage
 
@@ -63,7 +62,7 @@ def _read(files: sources.Source, path: str, id_: str) -> bytes:
     except sources.UNREADABLE as error:
         told = f"{path!r} cannot be read any more: {error}. Run the manifest again"
         raise UserError(told) from None
-    if identity(io.BytesIO(data)) != id_:
+    if sources.identity(io.BytesIO(data)) != id_:
         raise UserError(f"{path!r} has changed since the manifest was made. Run the manifest again")
     return data
 
