@@ -215,7 +215,7 @@ class Walk:
 
     def edit(self) -> str:
         key, values = self.random.choice(self.choices)
-        now = params.flatten(self.made.values())[key]
+        now = parameters.flatten(self.made.values())[key]
         value = next(value for value in values if value != now)
         self.made.change({key: value})
         return f"{key} = {value}"
