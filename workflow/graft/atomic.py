@@ -20,6 +20,9 @@ def whole(*paths: Path) -> Iterator[tuple[Path, ...]]:
 
     Yields:
         The temporary path of each, in the same order.
+
+    Raises:
+        FileNotFoundError: the block has not written one of them.
     """
     with ExitStack() as stack:
         folders: dict[Path, Path] = {}
@@ -29,6 +32,8 @@ def whole(*paths: Path) -> Iterator[tuple[Path, ...]]:
             folders[parent] = Path(folder)
         parts = tuple(folders[path.parent] / path.name for path in paths)
         yield parts
+        for part in parts:
+            part.stat()  # one that was forgotten must not leave the others renamed
         for part, path in zip(parts, paths, strict=True):
             part.replace(path)
 
