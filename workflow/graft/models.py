@@ -67,16 +67,3 @@ def calm() -> Iterator[None]:
 def save_graph(model: keras.Model, path: Path) -> None:
     """Saves a model as an OpenVINO graph in float32: `.xml`, with its weights beside it."""
     model.export(str(path), format="openvino", verbose=False)
-
-
-def batch_norms(model: keras.Model) -> list[keras.layers.Layer]:
-    """Every BatchNormalization layer of a model, nested models included."""
-    return [x for x in leaves(model) if isinstance(x, keras.layers.BatchNormalization)]
-
-
-def leaves(model: keras.Model) -> list[keras.layers.Layer]:
-    """Every layer of a model that is no model itself, in order, nested models included."""
-    found = []
-    for layer in model.layers:
-        found += leaves(layer) if isinstance(layer, keras.Model) else [layer]
-    return found
