@@ -16,12 +16,10 @@ def main(arguments: list[str]) -> None:
     """
     stage = Stage("features", arguments)
     pixels = np.load(stage.input("tensors_npy"), mmap_mode="r")
-    from graft.inference import in_batches
+    from graft.inference import in_batches, run
 
     with Progress(f"features {stage.key}", len(pixels), "images") as progress:
         if stage["features.runtime"] == "openvino":
-            from graft.inference import run
-
             outputs = run(stage.input("backbone_graph_xml"), in_batches(pixels))
         else:
             from graft.models import load

@@ -8,25 +8,21 @@ import pandas as pd
 from graft.atomic import whole
 
 
-def read(path: Path, **types: type) -> pd.DataFrame:
-    """Reads a table whose cells are text unless `types` says otherwise.
+def read(path: Path) -> pd.DataFrame:
+    """Reads a table whose cells are all text.
 
     A class may be called `nan`, `NA` or `01`: nothing is guessed.
 
     Args:
         path: a CSV file that a stage wrote.
-        types: the dtype of the columns that hold numbers.
     """
     # Only "\n" ends a row: a file may be called "Icon\r".
-    table = pd.read_csv(
-        path, dtype=str, keep_default_na=False, na_filter=False, lineterminator="\n"
-    )
-    return table.astype(types)
+    return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, lineterminator="\n")
 
 
-def read_all(paths: Iterable[Path], **types: type) -> pd.DataFrame:
+def read_all(paths: Iterable[Path]) -> pd.DataFrame:
     """The rows of several tables, one below the other in the order of `paths`."""
-    return pd.concat([read(path, **types) for path in paths], ignore_index=True)
+    return pd.concat([read(path) for path in paths], ignore_index=True)
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
