@@ -1,9 +1,11 @@
 """What several test files share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import images
 import project
 
 
@@ -11,3 +13,24 @@ import project
 def tiny(tmp_path: Path) -> project.Project:
     """A small project that has never been built."""
     return project.make(tmp_path / "project")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run stages in, where the test is; its data set is the folder `photos`."""
+    images.workspace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def nothing_outside(here: Path) -> Iterator[None]:
+    """Nothing is written but what a test and its stages make, whatever an archive asks for."""
+    secret = images.encoded(images.picture(71))
+    (here / "secret.png").write_bytes(secret)
+    around = set(here.parent.iterdir())
+    yield
+    assert set(here.parent.iterdir()) == around
+    assert (here / "secret.png").read_bytes() == secret
+    known = {"data", "params.yaml", "dvc.yaml", "secret.png"}
+    assert all(path.name in known or "photos" in path.name for path in here.iterdir())

@@ -92,6 +92,18 @@ def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
+def listing(path: str | None = None) -> list[dict[str, str]]:
+    """Runs manifest here and returns its rows.
+
+    Args:
+        path: what `dataset.path` becomes first.
+    """
+    if path is not None:
+        change(Path(), {"dataset.path": path})
+    manifest.main(["--shards", str(SHARDS)])
+    return tables.read(Path("data/manifest.csv")).to_dict("records")
+
+
 def check() -> dict[str, dict[str, Any]]:
     """Runs manifest and tensors here, in the present folder.
 

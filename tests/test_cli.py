@@ -16,6 +16,7 @@ LIGHT = [
     ["params"],
     ["manifest", "--shards", str(SHARDS)],
     *(["tensors", str(shard)] for shard in range(SHARDS)),
+    ["duplicates"],
     ["split"],
 ]
 

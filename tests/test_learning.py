@@ -1,6 +1,7 @@
 """Networks, heads and fine-tuning, on images made on the spot."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 from graft import tables
 from graft.errors import UserError
 from graft.rows import Rows, rows
-
-SIDE = 32
+from images import SHARDS, SIDE, change, graft, workspace
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,47 @@ def as_rows(pixels: np.ndarray, labels: np.ndarray) -> Rows:
     return Rows(tuple(map(str, range(len(labels)))), labels, names, (pixels,), where)
 
 
+def blobs(counts: tuple[int, ...], seed: int = 0) -> Rows:
+    """Classes of so many points each, around corners that are near: float32 rows of width 3."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    points = np.random.default_rng(seed).normal(size=(len(labels), 3)) + np.eye(3)[labels]
+    return as_rows(points.astype(np.float32), labels)
+
+
+def loss(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> float:
+    """The mean cross-entropy, of all images or of the classes' own means."""
+    own = -np.log(probabilities[np.arange(len(labels)), labels])
+    classes = [own[labels == label].mean() for label in np.unique(labels)]
+    return float(np.mean(classes if class_weight == "balanced" else own))
+
+
+def divided(folder: Path, changes: dict[str, object]) -> np.ndarray:
+    """A folder in which `backbone`, `head` and `finetune` can run; c is a rare class.
+
+    Returns:
+        float32 (n, 120), the features of all images, in the order of the split.
+    """
+    workspace(folder, {"backbone.weights": "none", "finetune.warmup": 0, **changes})
+    (folder / "data/pretrained").mkdir(parents=True)
+    pixels, labels = pictures(60)
+    kept = np.flatnonzero((labels < 2) | (np.arange(60) % 10 < 3))
+    pixels, labels = pixels[kept], labels[kept]
+    features = np.random.default_rng(1).normal(size=(len(kept), 120)).astype(np.float32)
+    features[np.arange(len(kept)), labels] += 2
+    split = pd.DataFrame({"id": [f"{i}" for i in kept], "label": np.array([*"abc"])[labels]})
+    split["path"] = split["id"] + ".png"
+    split["part"] = np.resize(["train", "valid", "train", "test", "train"], len(kept))
+    tables.write(folder / "data/split.csv", split)
+    for shard in range(SHARDS):
+        mine = np.arange(shard, len(kept), SHARDS)
+        table = pd.DataFrame({"id": split["id"][mine], "status": "ok"})
+        tables.write(folder / f"data/tensors/{shard}.csv", table)
+        for name, rows_ in {"tensors": pixels, "features": features}.items():
+            (folder / "data" / name).mkdir(exist_ok=True)
+            np.save(folder / f"data/{name}/{shard}.npy", rows_[mine])
+    return features
+
+
 def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
     """Two shards, one quarantined image, one image left out: every row is the right one."""
     checked = [
@@ -60,8 +102,8 @@ def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
     assert train.classes == ("2", "10", "nan")
     assert train.paths == ("e.png", "a.png", "c.png")
     assert train.labels.tolist() == [1, 0, 1]
-    assert train.take().tolist() == [[4], [0], [2]]
-    assert train.take(np.array([2, 0])).tolist() == [[2], [4]]
+    assert train[:].tolist() == [[4], [0], [2]]
+    assert train[np.array([2, 0])].tolist() == [[2], [4]]
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
@@ -79,7 +121,7 @@ def test_batch_norm_of_a_pretrained_network_stays_as_it_is(keras, pretrained: bo
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     part = as_rows(*pictures(48))
     history = training.fit(
-        "test", model, training.Batches(part, 16, 1), training.Batches(part, 16), 2, 2
+        "test", model, training.Batches(part, 16, 1), training.Batches(part, 16), 2, 2, {}
     )
     assert history["epoch"].tolist() == [1, 2]
     after = [norm.get_weights() for norm in norms]
@@ -88,6 +130,165 @@ def test_batch_norm_of_a_pretrained_network_stays_as_it_is(keras, pretrained: bo
         for a, b in zip(before, after, strict=True)
     ]
     assert all(same) if pretrained else not any(same)
+
+
+@pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])
+def test_balanced_weights_are_those_of_scikit_learn(keras, counts: tuple[int, ...]) -> None:
+    from graft import training
+
+    part = blobs(counts)
+    found: dict[int, float] = {}
+    batches = training.Batches(part, 16, 1, "balanced")
+    for index in range(len(batches)):
+        points, labels, weights = batches[index]
+        assert len(points) == len(labels) == len(weights)
+        found |= dict(zip(labels.tolist(), weights.tolist(), strict=True))
+    present = np.unique(part.labels)
+    expected = compute_class_weight("balanced", classes=present, y=part.labels)
+    assert found == pytest.approx(dict(zip(present.tolist(), expected.tolist(), strict=True)))
+
+
+def test_without_class_weight_batches_have_no_weights(keras) -> None:
+    from graft import training
+
+    part = blobs((5, 3, 2))
+    ((points, labels),) = list(training.Batches(part, 16, class_weight="none"))
+    assert np.array_equal(points, part[:]) and np.array_equal(labels, part.labels)
+
+
+def test_balanced_training_finds_the_rare_class(keras) -> None:
+    from graft import head, training
+
+    train, valid, test = (blobs((300, 300, 12), 1), blobs((100, 100, 4), 2), blobs((200,) * 3, 3))
+    recall, weights = {}, []
+    for class_weight in ("none", "balanced", "balanced"):
+        keras.utils.set_random_seed(1)
+        model = head.build(train[:], 3, [], 0.0)
+        model.compile(
+            keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+        history = training.fit(
+            "test",
+            model,
+            training.Batches(train, 32, 1, class_weight),
+            training.Batches(valid, 32, class_weight=class_weight),
+            12,
+            12,
+            {},
+        )
+        assert list(history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+        outputs = model.predict(valid[:], verbose=0)
+        assert history["val_loss"].min() == pytest.approx(
+            loss(outputs, valid.labels, class_weight), rel=1e-4
+        )
+        # Accuracy is that of the images, whatever they weigh.
+        best = history["val_accuracy"][history["val_loss"].idxmin()]
+        assert best == pytest.approx((outputs.argmax(1) == valid.labels).mean())
+        predicted = model.predict(test[:], verbose=0).argmax(1)
+        recall[class_weight] = [(predicted[test.labels == k] == k).mean() for k in range(3)]
+        weights.append(model.get_weights())
+    assert recall["none"][2] < 0.2 and recall["balanced"][2] > 0.5
+    assert np.mean(recall["balanced"]) > np.mean(recall["none"]) + 0.05
+    assert all(np.array_equal(a, b) for a, b in zip(*weights[1:], strict=True))
+
+
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_stages_weigh_classes_as_they_are_told(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, class_weight: str
+) -> None:
+    """The loss that the best epoch was chosen by is the one asked for, in both trainings."""
+    from graft import backbone, finetune, head, models
+
+    both = {
+        f"{stage}.{name}": value
+        for stage in ("head", "finetune")
+        for name, value in {"class_weight": class_weight, "epochs": 2, "batch": 8}.items()
+    }
+    features = divided(tmp_path, both)
+    monkeypatch.chdir(tmp_path)
+    for stage in (backbone, head, finetune):
+        stage.main([])
+    split = tables.read(Path("data/split.csv"))
+    mine = (split["part"] == "valid").to_numpy()
+    labels = split["label"][mine].map("abc".index).to_numpy()
+    pixels = np.empty((len(split), SIDE, SIDE, 3), np.uint8)
+    for shard in range(SHARDS):
+        pixels[shard::SHARDS] = np.load(f"data/tensors/{shard}.npy")
+    assert sorted(np.bincount(labels)) != [len(labels) // 3] * 3
+    for name, array in {"head": features, "finetuned": pixels}.items():
+        history = pd.read_csv(f"reports/{name}/history.csv")
+        model = models.load(Path(f"data/models/{name}.keras"))
+        outputs = model.predict(array[mine].astype(np.float32), verbose=0)
+        expected = loss(outputs, labels, class_weight)
+        assert history["val_loss"].min() == pytest.approx(expected, rel=1e-3), name
+
+
+def test_a_training_that_diverges_is_refused(keras, tmp_path: Path) -> None:
+    """Nothing is written, and the message says what to lower."""
+    wild = {"head.hidden": [512] * 8, "head.learning_rate": 10.0, "head.batch": 8}
+    divided(tmp_path, wild)
+    status, _, errors = graft(tmp_path, "head")
+    assert status == 2
+    assert re.search(
+        r"head: the (validation )?loss is not a finite number in epoch 1:"
+        r" lower head\.learning_rate\. Received: 10\.0$",
+        errors.strip(),
+    )
+    assert "Traceback" not in errors
+    assert not list(tmp_path.glob("data/models/*")) and not (tmp_path / "reports/head").exists()
+
+
+def test_a_fine_tuning_that_diverges_is_refused(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graft import backbone, finetune, head
+
+    divided(tmp_path, {"head.epochs": 1})
+    monkeypatch.chdir(tmp_path)
+    for stage in (backbone, head):
+        stage.main([])
+    # A decay of 1 at a rate of 10 multiplies every weight by -9 in a step.
+    change(
+        tmp_path,
+        {
+            "finetune.learning_rate": 10.0,
+            "finetune.head_learning_rate": 9.5,
+            "finetune.weight_decay": 1.0,
+            "finetune.batch": 4,
+            "finetune.epochs": 20,
+            "finetune.patience": 20,
+        },
+    )
+    with pytest.raises(UserError, match=r"^finetune: the .*loss is not a finite number") as refused:
+        finetune.main([])
+    lower = "lower finetune.learning_rate or finetune.head_learning_rate. Received: 10.0, 9.5"
+    assert str(refused.value).endswith(lower)
+    assert not list(Path("data/models").glob("fine*")) and not Path("reports/finetuned").exists()
+
+
+def test_good_epochs_excuse_no_bad_one(keras) -> None:
+    """The third epoch spoils the weights after its own loss was taken."""
+    from graft import head, training
+
+    train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
+    keras.utils.set_random_seed(1)
+    model = head.build(train[:], 3, [], 0.0)
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.01, 3e38])
+    model.compile(
+        keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    with pytest.raises(
+        UserError, match=r"test: the validation loss .* in epoch 3: lower one or two\. Received: "
+    ):
+        training.fit(
+            "test",
+            model,
+            training.Batches(train, 96, 1),
+            training.Batches(valid, 30),
+            9,
+            9,
+            {"one": 0.01, "two": 3e38},
+        )
 
 
 @pytest.mark.parametrize("unfreeze", ["none", 1, 4, 9, "all"])
@@ -159,6 +360,45 @@ def test_equal_models_are_equal_files(keras, tmp_path: Path) -> None:
         "model.keras",
         "model.xml",
     ]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+def test_features_are_computed_in_pieces(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    """A full shard, an empty one, and one whose features are not finite."""
+    from graft import backbone, features, models
+
+    divided(tmp_path, {"features.runtime": runtime, "image.side": SIDE})
+    pixels, _ = pictures(150)
+    np.save(tmp_path / "data/tensors/0.npy", pixels)
+    np.save(tmp_path / "data/tensors/1.npy", pixels[:0])
+    for old in (tmp_path / "data/features").iterdir():
+        old.unlink()
+    monkeypatch.chdir(tmp_path)
+    backbone.main([])
+    for shard in "01":
+        features.main([shard])
+    model = models.load(Path("data/backbone/network.keras"))
+    found, expected = np.load("data/features/0.npy"), model.predict(pixels, verbose=0)
+    assert found.dtype == np.float32 and found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    empty = np.load("data/features/1.npy")
+    assert empty.shape == (0, 0) and empty.dtype == np.float32
+
+    wild = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            keras.layers.Rescaling(1e38),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+    )
+    models.save(wild, Path("data/backbone/network.keras"))
+    models.save_graph(wild, Path("data/backbone/graph.xml"))
+    Path("data/features/0.npy").unlink()
+    status, _, errors = graft(tmp_path, "features", "0")
+    assert status == 2 and "features are not finite" in errors and "Traceback" not in errors
+    assert [path.name for path in Path("data/features").iterdir()] == ["1.npy"]
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])

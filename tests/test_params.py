@@ -24,11 +24,10 @@ GOOD = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 # As they were read, so that a number has the type of its key however it is written.
 LEAVES = parameters.flatten(parameters.read(ROOT / "params.yaml"))
 TEXT_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, str)]
-# The last one may be a word or a number.
+# These may be a word or a number, or a list.
+MIXED = ("finetune.unfreeze", "dataset.per_class", "dataset.classes")
 NUMBER_LEAVES = [
-    key
-    for key, value in LEAVES.items()
-    if not isinstance(value, str | list) and key != "finetune.unfreeze"
+    key for key, value in LEAVES.items() if not isinstance(value, str | list) and key not in MIXED
 ]
 WHOLE_LEAVES = [key for key in NUMBER_LEAVES if isinstance(LEAVES[key], int)]
 ABSENT = object()
@@ -92,7 +91,7 @@ def test_no_leaf_takes_a_value_of_another_kind(folder: Path, key: str, value: An
 
 @pytest.mark.parametrize("key", TEXT_LEAVES)
 def test_a_number_is_no_text(folder: Path, key: str) -> None:
-    if key != "finetune.unfreeze":
+    if key not in MIXED:
         assert f"{key} must be" in refusal(folder, changed({key: 5}))
     assert f"{key} must be" in refusal(folder, changed({key: 0.5}))
 
@@ -386,8 +385,9 @@ class TestStage:
 
     def test_it_reads_what_is_declared(self) -> None:
         stage = Stage("tensors", ["3"])
-        assert dict(stage) == {key: LEAVES[key] for key in ("dataset.path", "image.side")}
-        assert (stage.key, len(stage)) == ("3", 2)
+        keys = ("dataset.path", "image.fit", "image.side")
+        assert dict(stage) == {key: LEAVES[key] for key in keys}
+        assert (stage.key, len(stage)) == ("3", 3)
         assert stage.input("dataset") == Path(LEAVES["dataset.path"])
         assert stage.output("tensors_csv") == Path("data/tensors/3.csv")
         assert len(Stage("split", []).inputs("tensors_csv")) == 4

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from graft import declared, lettering, parameters, pictures, report
+from pages import Page
 
 ROOT = Path(__file__).parent.parent
 MODELS = ("head", "finetuned")
@@ -58,14 +58,39 @@ def write_table(path: Path, header: str, rows: Iterable[Sequence[object]]) -> No
 def make(
     folder: Path, classes: Sequence[str], history: Sequence[Sequence[float]] = HISTORY
 ) -> None:
-    """Everything that the stage reads, with one wrong image a class."""
+    """Everything that the stage reads, with one wrong image, one bad file and one pair a class."""
     for name in ("dvc.yaml", "params.yaml"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
-    parts = ["train", "train", "valid", "test", "left out: not an image"]
-    images = [(f"{name}/{part}", name, part) for name in classes for part in parts]
+    parts = ["train", "train", "valid", "test", "left out: not an image", "left out: two labels"]
+    images = [
+        (i, f"{name}/{i} {part}", name, part)
+        for i, (name, part) in enumerate((name, part) for name in classes for part in parts)
+    ]
+    write_table(folder / "data/split.csv", "id,path,label,part", images)
+    checked = [
+        (i, *(("quarantined", "not an image") if "not an image" in part else ("ok", "")), 9, 9, "")
+        for i, _, _, part in images
+    ]
+    for shard in range(4):
+        path = folder / f"data/tensors/{shard}.csv"
+        write_table(path, "id,status,reason,width,height,phash", checked[shard::4])
+    shares = {"train": (2, "0.500000"), "valid": (1, "0.250000"), "test": (1, "0.250000")}
     write_table(
-        folder / "data/split.csv", "id,path,label,part", ((i, *row) for i, row in enumerate(images))
+        folder / "data/parts.csv",
+        "label,part,images,share,groups",
+        ((name, part, n, share, n) for name in classes for part, (n, share) in shares.items()),
     )
+    write_table(
+        folder / "data/duplicates/pairs.csv",
+        "kind,first,first_label,second,second_label,difference",
+        (("near", f"{name}/first", name, f"{name}/second", name, "0.125000") for name in classes),
+    )
+    pixels = np.random.default_rng(1).integers(0, 256, (len(classes), 2, 32, 32, 3), np.uint8)
+    np.save(folder / "data/duplicates/pairs.npy", pixels)
+    counts = {"images": len(images), "groups": 4 * len(classes), "clusters": 7, "duplicates": 20}
+    counts |= {f"{what}_in_two_parts": 0 for what in ("ids", "clusters", "groups")}
+    (folder / "reports").mkdir()
+    (folder / "reports/split.json").write_text(json.dumps(counts), encoding="utf-8")
     flat = parameters.flatten(parameters.read(ROOT / "params.yaml"))
     (folder / "data/params.json").write_text(json.dumps(flat), encoding="utf-8")
     following = [*classes[1:], classes[0]]
@@ -90,26 +115,6 @@ def build(folder: Path, **environment: str) -> dict[str, bytes]:
     )
     paths = [f"reports/{model}/{picture}" for model in MODELS for picture in PICTURES]
     return {path: (folder / path).read_bytes() for path in [*paths, "reports/index.html"]}
-
-
-class Page(HTMLParser):
-    """The texts, tags and addresses of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.tags: set[str] = set()
-        self.handlers: list[str] = []
-        self.addresses: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.handlers += [name for name, _ in attrs if name.startswith("on")]
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 @pytest.fixture
@@ -149,7 +154,9 @@ def test_the_page_holds_the_pictures_and_asks_for_nothing(
         for address in page.addresses
         if address.startswith("data:image/png;base64,")
     }
-    assert embedded == {data for path, data in outputs.items() if path.endswith(".png")}
+    drawn = {data for path, data in outputs.items() if path.endswith(".png")}
+    assert drawn <= embedded
+    assert len(embedded - drawn) == 2 * len(HOSTILE)  # both pictures of each pair
 
 
 def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
@@ -157,17 +164,20 @@ def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
     assert "script" not in page.tags
     assert not page.handlers
     for name in HOSTILE:
-        # In the images by class, and as true and predicted class for both models.
-        assert page.texts.count(name) == 5, name
+        # As true and predicted class for both models, in the images by class and in the pairs.
+        assert page.texts.count(name) >= 7, name
+        assert f"{name}/first" in page.texts
 
 
 def test_the_page_says_what_was_measured(hostile: tuple[Path, dict[str, bytes]]) -> None:
-    text = " ".join(" ".join(Page(hostile[1]["reports/index.html"].decode()).texts).split())
+    text = Page(hostile[1]["reports/index.html"].decode()).text
     for expected in ("91.2 %", "88.1 % to 93.5 %", "0.901", "0.346", "0.032", "1,234"):
         assert expected in text
     assert "3 epochs; the validation loss is lowest at epoch 2: 0.900" in text
     assert f"All {len(HOSTILE) * 2} " in text
-    assert "not an image" in text
+    assert f"not an image {len(HOSTILE)} " in text
+    assert f"two labels {len(HOSTILE)} " in text
+    assert f"54 files, 7 sets of copies, {len(HOSTILE) * 4} groups checked" in text
     assert "head.learning_rate" in text
 
 
@@ -177,7 +187,7 @@ def test_nothing_is_half_written(here: Path) -> None:
     with pytest.raises(KeyError):
         report.main([])
     left = {path.name for path in (here / "reports").rglob("*") if path.is_file()}
-    assert left == {"history.csv", "metrics.json", "predictions.csv"}
+    assert left == {"history.csv", "metrics.json", "predictions.csv", "split.json"}
     assert not list(here.rglob(".part-*"))
 
 
@@ -185,14 +195,28 @@ def test_what_seldom_happens_is_reported(here: Path) -> None:
     make(here, ["a", "b"], HISTORY[:1])
     # A class without a test image, and a training that diverged.
     with (here / "data/split.csv").open("a", encoding="utf-8") as file:
-        file.write("9,c/1,c,train\n")
+        file.write("0,c/1,c,train\n")
+    with (here / "data/parts.csv").open("a", encoding="utf-8") as file:
+        file.write("c,train,1,1.000000,1\nc,valid,0,0.000000,0\nc,test,0,0.000000,0\n")
     with (here / "reports/finetuned/history.csv").open("a", encoding="utf-8") as file:
         file.write("2,,0.5,,0.5\n3,inf,0.5,inf,0.5\n")
     report.main([])
     page = (here / "reports/index.html").read_text(encoding="utf-8")
     assert "3 classes" in page
+    assert "Test lacks 1 class:" in Page(page).text
     assert "1 epoch;" in page
     assert "3 epochs; the validation loss is lowest at epoch 1" in page
+
+
+def test_the_classes_are_in_the_order_that_was_chosen(here: Path) -> None:
+    make(here, ["a", "b", "10"])
+    text = (here / "params.yaml").read_text(encoding="utf-8")
+    chosen = text.replace("classes: all ", "classes: [b, '10', a] ")
+    (here / "params.yaml").write_text(chosen, encoding="utf-8")
+    report.main([])
+    texts = Page((here / "reports/index.html").read_text(encoding="utf-8")).texts
+    rows = texts[texts.index("Images") :]
+    assert rows.index("b") < rows.index("10") < rows.index("a")
 
 
 @pytest.mark.parametrize(
@@ -279,19 +303,6 @@ def test_every_prediction_is_counted_once(data: st.DataObject) -> None:
     assert all(i != j for i, j, _ in confused)
     found = [count for *_, count in confused]
     assert found == sorted(found, reverse=True)
-
-
-def test_classes_are_in_natural_order() -> None:
-    labels = pd.Series(["10", "2", "nan", "b", "a10", "a9", "2"])
-    assert report.class_order(labels, pd.Series(["01"])) == [
-        "01",
-        "2",
-        "10",
-        "a9",
-        "a10",
-        "b",
-        "nan",
-    ]
 
 
 def test_the_stage_starts_without_the_heavy_libraries() -> None:

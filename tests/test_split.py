@@ -1,18 +1,21 @@
 """Which part an image goes to: the rule, and the stage around it."""
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from graft import declared, split, tables
+from graft import declared, leaks, split, tables, units
 from graft.errors import UserError
 from graft.parts import LEFT_OUT, PARTS
-from graft.split import assign, position
+from graft.split import assign
+from graft.units import position
 from images import change, graft, workspace
 
 SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}
@@ -180,14 +183,30 @@ class TestStage:
         return tmp_path
 
     @staticmethod
-    def place(rows: list[dict[str, str]], status: dict[str, str] | None = None) -> None:
-        """Writes the manifest, and the tables of the shards with the reasons in `status` by id."""
+    def place(
+        rows: list[dict[str, str]],
+        status: dict[str, str] | None = None,
+        near: Sequence[Sequence[str]] = (),
+    ) -> None:
+        """Writes what the stage reads.
+
+        Args:
+            rows: of the manifest.
+            status: why files are quarantined, by id.
+            near: sets of ids that are near copies.
+        """
         manifest = pd.DataFrame(rows)
         for column in ("group", "part"):
             manifest[column] = manifest[column].fillna("") if column in manifest else ""
         manifest["shard"] = [str(number % 4) for number in range(len(manifest))]
-        columns = ["id", "path", "label", "group", "part", "shard"]
-        tables.write(Path("data/manifest.csv"), manifest[columns])
+        manifest["reason"] = ""
+        columns = ["id", "path", "label", "group", "part", "shard", "reason"]
+        more = [name for name in manifest if name.startswith("csv_")]
+        tables.write(Path("data/manifest.csv"), manifest[columns + more])
+        clusters = [(id_, min(ids)) for ids in near for id_ in ids]
+        tables.write(
+            Path("data/duplicates/clusters.csv"), pd.DataFrame(clusters, columns=["id", "cluster"])
+        )
         checked = manifest.drop_duplicates("id")
         reasons = pd.Series([(status or {}).get(id_, "") for id_ in checked["id"]], checked.index)
         table = pd.DataFrame(
@@ -342,3 +361,222 @@ class TestStage:
         self.place(self.rows({"alone": 20}))
         with pytest.raises(UserError, match=r"two classes or more\. Received: \['alone'\]"):
             split.main([])
+
+    def test_near_copies_share_a_part(self) -> None:
+        rows = self.rows({"a": 40, "b": 40})
+        near = [[f"a{n}", f"a{n + 20}"] for n in range(20)]
+        self.place(rows, near=near)
+        part = self.result().set_index("id")["part"]
+        assert all(part[one] == part[other] for one, other in near)
+        assert set(part) == set(PARTS)
+
+    def test_copies_and_groups_hold_together_through_each_other(self) -> None:
+        rows = self.rows({"a": 40, "b": 40})
+        # a0 and a1 are one picture, a1 and a2 of one group, a2 and a copy of it one file.
+        rows[1]["group"] = rows[2]["group"] = "Anna"
+        rows.append(rows[2] | {"path": "a/copy.png", "group": ""})
+        self.place(rows, near=[["a0", "a1"]])
+        part = self.result()["part"]
+        assert part[[0, 1, 2, 80]].nunique() == 1
+
+    def test_near_copies_of_two_labels_are_left_out_unless_they_are_to_be_kept(
+        self, here: Path
+    ) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "b0", "b1"]])
+        part = self.result().set_index("id")["part"]
+        told = LEFT_OUT + "the same picture has two labels"
+        assert list(part[part == told].index) == ["a0", "b0", "b1"]
+        change(here, {"dataset.two_labels": "keep"})
+        part = self.result().set_index("id")["part"]
+        assert set(part) == set(PARTS)
+        assert part[["a0", "b0", "b1"]].nunique() == 1
+
+    def test_classes_are_picked(self, here: Path) -> None:
+        rows = self.rows({"a": 20, "b": 20, "c": 20})
+        self.place(rows, {f"c{n}": "truncated" for n in range(20)})
+        change(here, {"dataset.classes": ["b", "a"]})
+        table = self.result()
+        assert set(table["part"][table["label"] == "c"]) == {LEFT_OUT + "class not chosen"}
+        assert set(table["part"][table["label"] != "c"]) == set(PARTS)
+        assert list(tables.read(Path("data/parts.csv"))["label"]) == ["b"] * 3 + ["a"] * 3
+
+    def test_an_unknown_class_is_an_error(self, here: Path) -> None:
+        self.place(self.rows({"a": 20, "b": 20}))
+        change(here, {"dataset.classes": ["a", "d"]})
+        with pytest.raises(
+            UserError,
+            match=r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'",
+        ):
+            split.main([])
+
+    def test_a_larger_cap_holds_the_smaller_one_and_moves_nothing(self, here: Path) -> None:
+        self.place(self.rows({"a": 90, "b": 30}))
+        free, used = self.result()["part"], {}
+        for cap in (20, 40):
+            change(here, {"dataset.per_class": cap})
+            table = self.result()
+            over = table["part"] == LEFT_OUT + "over dataset.per_class"
+            used[cap] = set(table["id"][~over])
+            assert list(table["label"][~over].value_counts().sort_index()) == [cap, min(cap, 30)]
+            assert table["part"][~over].equals(free[~over])
+        assert used[20] < used[40]
+
+    def test_a_regular_expression_finds_the_groups(self, here: Path) -> None:
+        rows = [
+            row | {"path": f"{row['label']}/person {n % 20:02}, {n}.png"}
+            for n, row in enumerate(self.rows({"a": 50, "b": 50}))
+        ]
+        self.place(rows)
+        change(here, {"dataset.group": r"person (\d+)"})
+        table = self.result()
+        person = table["path"].str.extract(r"person (\d+)")[0]
+        assert (table["part"].groupby(person).nunique() == 1).all()
+        summary = json.loads(Path("reports/split.json").read_text(encoding="utf-8"))
+        assert summary["groups"] == 20
+
+    def test_a_column_of_the_csv_gives_the_groups(self, here: Path) -> None:
+        rows = self.rows({"a": 50, "b": 50})
+        for number, row in enumerate(rows):
+            row["csv_patient"] = str(number % 20)
+        self.place(rows)
+        change(here, {"dataset.group": "patient"})
+        part = self.result()["part"]
+        assert (part.groupby([row["csv_patient"] for row in rows]).nunique() == 1).all()
+
+    @pytest.mark.parametrize("rule", ["nobody", "group", "patient (.)"])
+    def test_a_rule_that_finds_no_group_is_an_error(self, here: Path, rule: str) -> None:
+        self.place(self.rows({"a": 20, "b": 20}))
+        change(here, {"dataset.group": rule})
+        with pytest.raises(
+            UserError, match=r"dataset\.group must be auto, none, .* that matches paths"
+        ):
+            split.main([])
+
+    def test_what_lies_in_two_given_parts_stays_in_the_later_one(self) -> None:
+        rows = [
+            row
+            for part in ("train", "valid", "test")
+            for row in self.rows({"a": 6, "b": 6}, part=part)
+        ]
+        copy = rows[12] | {"path": "copy.png", "part": "train"}  # of a file for validation
+        self.place([*rows, copy], near=[["a1train", "a1test"], ["a2valid", "a2test"]])
+        table = self.result()
+        assert table["part"].iloc[-1] == f"{LEFT_OUT}the same picture or group is in valid"
+        part = table.iloc[:-1].set_index("id")["part"]
+        told = f"{LEFT_OUT}the same picture or group is in test"
+        assert list(part[part == told].index) == ["a1train", "a2valid"]
+        others = part.drop(["a1train", "a2valid"])
+        assert [id_.endswith(own) for id_, own in others.items()] == [True] * len(others)
+
+    def test_a_part_given_to_some_images_is_kept(self) -> None:
+        rows = self.rows({"a": 60, "b": 60})
+        for row in rows[:10] + rows[60:70]:
+            row["part"] = "test"
+        rows[10]["part"] = "train"
+        self.place(rows, near=[["a0", "a20"]])
+        part = self.result()["part"]
+        tested = [*range(10), 20, *range(60, 70)]
+        assert list(part[tested]) == ["test"] * 21
+        assert set(part.drop(tested)) == {"train", "valid"}
+        assert part[10] == "train"
+
+    def test_a_class_that_is_absent_from_a_part_is_warned_of(self, here: Path) -> None:
+        rows = self.rows({"a": 9, "b": 9}, part="train")
+        rows += self.rows({"a": 9}, part="valid") + self.rows({"a": 9, "b": 9}, part="test")
+        self.place(rows)
+        status, _, errors = graft(here, "split")
+        assert status == 0
+        assert errors == "split: warning: no image of class 'b' in valid\n"
+        assert json.loads(Path("reports/split.json").read_text())["absent"] == 1
+
+    def test_a_class_of_one_group_is_learned(self) -> None:
+        rows = self.rows({"a": 30, "b": 30, "c": 5})
+        for row in rows[60:]:
+            row["group"] = "one person"
+        self.place(rows)
+        table = self.result()
+        assert set(table["part"][table["label"] == "c"]) == {"train"}
+
+    def test_the_tables_beside_say_what_lies_where(self) -> None:
+        rows = self.rows({"a": 30, "b": 30})
+        rows[0]["group"] = rows[1]["group"] = "Anna"
+        self.place(
+            [*rows, rows[2] | {"path": "copy.png"}, {"id": "?", "path": "/x", "label": ""}],
+            {"b3": "truncated", "?": "absolute path"},
+            near=[["a4", "a5", "a6"], ["a7", "b7"]],
+        )
+        table = self.result()
+        counts = tables.read(Path("data/parts.csv"))
+        assert list(counts) == ["label", "part", "images", "share", "groups"]
+        assert list(counts["part"]) == ["train", "valid", "test"] * 2
+        for row in counts.to_dict("records"):
+            own = table[(table["label"] == row["label"]) & (table["part"] == row["part"])]
+            assert int(row["images"]) == len(own)
+            assert float(row["share"]) == round(len(own) / (30 if row["label"] == "a" else 28), 6)
+        assert counts["groups"].astype(int).sum() == 54
+        summary = json.loads(Path("reports/split.json").read_text(encoding="utf-8"))
+        parts = {part: int((table["part"] == part).sum()) for part in PARTS}
+        assert summary == parts | {
+            "images": 62,
+            "quarantined": 2,
+            "left_out": 2,
+            "clusters": 2,
+            "duplicates": 5,
+            "groups": 54,
+            "ids_in_two_parts": 0,
+            "clusters_in_two_parts": 0,
+            "groups_in_two_parts": 0,
+            "absent": 0,
+        }
+
+    @given(st.integers(0, 2**32), st.integers(60, 120), st.booleans())
+    def test_nothing_lies_in_two_parts_whatever_is_given(
+        self, seed: int, n: int, divided: bool
+    ) -> None:
+        draw = np.random.default_rng(seed)
+        table = pd.DataFrame(
+            {
+                "label": draw.choice(list("ab"), n),
+                "given": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
+                "id": [f"i{number}" for number in draw.integers(0, 2 * n, n)],
+                "cluster": [f"c{number}" for number in draw.integers(0, 3 * n, n)],
+                "group": draw.choice([*[""] * 6, *"stuvwxyz"], n),
+            }
+        )
+        unit = units.units(table["id"], table["cluster"], table["group"])
+        place = units.positions(1, unit, table["id"], table["group"])
+        free = pd.Series("", table.index, dtype=str)
+        try:
+            part = split.divide(free, table["given"], place, table["label"], SHARES)
+        except UserError:
+            assume(False)  # everything hangs together
+        keys = table[["id", "cluster", "group"]]
+        assert set(leaks.count_leaks(part, keys).values()) == {0}
+        stays = part.isin(PARTS)
+        kept = table["given"].isin(["valid", "test"]) & stays
+        assert (part[kept] == table["given"][kept]).all()
+
+    def test_leaks_are_counted(self) -> None:
+        part = pd.Series(["train", "test", "train", "valid", "test", LEFT_OUT + "bad"])
+        keys = pd.DataFrame(
+            {"ids": list("aabbcc"), "clusters": list("xxyzxq"), "groups": ["", "", "g", "", "", ""]}
+        )
+        assert leaks.count_leaks(part, keys) == {
+            "ids_in_two_parts": 2,
+            "clusters_in_two_parts": 1,
+            "groups_in_two_parts": 0,
+        }
+
+
+@given(seeds, st.integers(60, 120))
+def test_ten_more_images_leave_every_other_where_it_was(seed: int, n: int) -> None:
+    ids = pd.Series([f"{number:x}" for number in range(n)])
+    more = pd.concat([pd.Series([f"new {number}" for number in range(10)]), ids])
+    more = more.reset_index(drop=True)
+    found = []
+    for own in (ids, more):
+        none = pd.Series("", own.index, dtype=str)
+        unit = units.units(own, own, none)
+        place = units.positions(seed, unit, own, none)
+        found.append(split.divide(none, none, place, pd.Series("a", own.index), SHARES))
+    assert list(found[1][10:]) == list(found[0])

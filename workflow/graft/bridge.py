@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graft import declared, parameters
+from graft import declared, parameters, sources
 from graft.declared import Declaration
 from graft.errors import UserError
 
@@ -46,6 +46,7 @@ class Bridge:
             self._values = parameters.read()
             parameters.check_files(self._values)
             if workflow.is_main_process:
+                sources.check_folder(self._values["dataset"]["path"])
                 settle(declarations(self._values), stale())
         except UserError as error:
             print(f"snakemake: error: {error}", file=sys.stderr)

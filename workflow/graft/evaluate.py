@@ -17,12 +17,16 @@ def main(arguments: list[str]) -> None:
     """Writes `metrics.json`, and `predictions.csv`: path, label, predicted, confidence."""
     stage = Stage("evaluate", arguments)
     arrays = {"head": "features_npy", "finetuned": "tensors_npy"}[stage.key]
-    test = rows("test", stage.input("split_csv"), stage.inputs("tensors_csv"), stage.inputs(arrays))
-    starts = range(0, len(test), inference.BATCH)
-    batches = (test.take(np.arange(i, min(i + inference.BATCH, len(test)))) for i in starts)
+    test = rows(
+        "test",
+        stage.input("split_csv"),
+        stage.inputs("tensors_csv"),
+        stage.inputs(arrays),
+        stage["dataset.classes"],
+    )
     outputs = []
     with Progress(f"evaluate {stage.key}", len(test), "images") as progress:
-        for output in inference.run(stage.input("models_xml"), batches):
+        for output in inference.run(stage.input("models_xml"), inference.in_batches(test)):
             outputs.append(output)
             progress.advance(len(output))
     probabilities = np.concatenate(outputs)

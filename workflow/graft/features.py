@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from graft.arrays import Growing, Stored
 from graft.atomic import whole
 from graft.errors import UserError
 from graft.progress import Progress
@@ -15,25 +16,25 @@ def main(arguments: list[str]) -> None:
         UserError: a feature is not finite: the weights do not fit the network.
     """
     stage = Stage("features", arguments)
-    pixels = np.load(stage.input("tensors_npy"), mmap_mode="r")
+    pixels = Stored(stage.input("tensors_npy"))
     from graft.inference import in_batches, run
 
-    with Progress(f"features {stage.key}", len(pixels), "images") as progress:
-        if stage["features.runtime"] == "openvino":
-            outputs = run(stage.input("backbone_graph_xml"), in_batches(pixels))
-        else:
-            from graft.models import load
+    if stage["features.runtime"] == "openvino":
+        outputs = run(stage.input("backbone_graph_xml"), in_batches(pixels))
+    else:
+        from graft.models import load
 
-            model = load(stage.input("backbone_network_keras"))
-            outputs = (model.predict_on_batch(batch) for batch in in_batches(pixels))
-        rows = []
+        model = load(stage.input("backbone_network_keras"))
+        outputs = (model.predict_on_batch(batch) for batch in in_batches(pixels))
+    with (
+        whole(stage.output("features_npy")) as (part,),
+        Growing(part, np.float32) as features,
+        Progress(f"features {stage.key}", len(pixels), "images") as progress,
+    ):
         for output in outputs:
-            rows.append(output)
+            if not np.isfinite(output).all():
+                raise UserError(
+                    "some features are not finite numbers: backbone.weights do not fit the network"
+                )
+            features.add(output)
             progress.advance(len(output))
-    features = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
-    if not np.isfinite(features).all():
-        raise UserError(
-            "some features are not finite numbers: backbone.weights do not fit the network"
-        )
-    with whole(stage.output("features_npy")) as (part,):
-        np.save(part, features)

@@ -12,6 +12,7 @@ def main(arguments: list[str]) -> None:
         stage.input("split_csv"),
         stage.inputs("tensors_csv"),
         stage.inputs("tensors_npy"),
+        stage["dataset.classes"],
     )
     train, valid = rows("train", *files), rows("valid", *files)
     from graft import models, training
@@ -29,7 +30,8 @@ def main(arguments: list[str]) -> None:
     change = augmentation(stage, backbone.input_shape[1], seed)
     # The augmentation stands before the model and is no part of it: what is saved has none.
     trained = model if change is None else keras.Model(pixels, model(change(pixels)))
-    batches = training.Batches(train, batch, seed)
+    class_weight = stage["finetune.class_weight"]
+    batches = training.Batches(train, batch, seed, class_weight)
     trained.compile(
         optimizer(
             peak=stage["finetune.learning_rate"],
@@ -48,9 +50,10 @@ def main(arguments: list[str]) -> None:
         "finetune",
         trained,
         batches,
-        training.Batches(valid, batch),
+        training.Batches(valid, batch, class_weight=class_weight),
         stage["finetune.epochs"],
         stage["finetune.patience"],
+        {key: stage[key] for key in ("finetune.learning_rate", "finetune.head_learning_rate")},
     )
     names = (
         "models_finetuned_keras",

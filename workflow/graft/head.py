@@ -14,27 +14,29 @@ def main(arguments: list[str]) -> None:
         stage.input("split_csv"),
         stage.inputs("tensors_csv"),
         stage.inputs("features_npy"),
+        stage["dataset.classes"],
     )
     train, valid = rows("train", *files), rows("valid", *files)
     from graft import models, training
     from graft.framework import keras
 
     keras.utils.set_random_seed(stage["head.seed"])
-    model = build(train.take(), len(train.classes), stage["head.hidden"], stage["head.dropout"])
+    model = build(train[:], len(train.classes), stage["head.hidden"], stage["head.dropout"])
     model.compile(
         keras.optimizers.Adam(stage["head.learning_rate"]),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,
     )
-    batch = stage["head.batch"]
+    batch, class_weight = stage["head.batch"], stage["head.class_weight"]
     history = training.fit(
         "head",
         model,
-        training.Batches(train, batch, stage["head.seed"]),
-        training.Batches(valid, batch),
+        training.Batches(train, batch, stage["head.seed"], class_weight),
+        training.Batches(valid, batch, class_weight=class_weight),
         stage["head.epochs"],
         stage["head.patience"],
+        {"head.learning_rate": stage["head.learning_rate"]},
     )
     names = ("models_head_keras", "models_head_xml", "models_head_bin", "head_history_csv")
     with whole(*(stage.output(name) for name in names)) as (network, graph, _, table):

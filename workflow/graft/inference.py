@@ -1,12 +1,14 @@
 """Runs an OpenVINO graph over many rows, with the same bytes on any number of cores."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import openvino as ov
 from openvino import properties
+
+from graft.cores import cores
 
 # A fixed batch, since another one may choose another kernel; the last is filled up with zeros.
 BATCH = 16
@@ -29,18 +31,18 @@ def run(graph: Path, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     model = core.read_model(graph)
     shape = model.input().partial_shape
     model.reshape([BATCH, *(shape[i] for i in range(1, len(shape)))])
-    cores = _cores()
+    count = cores()
     compiled = core.compile_model(
         model,
         "CPU",
         {
             properties.hint.inference_precision: ov.Type.f32,
-            properties.num_streams: cores,
-            properties.inference_num_threads: cores,
+            properties.num_streams: count,
+            properties.inference_num_threads: count,
         },
     )
     results: dict[int, np.ndarray] = {}
-    queue = ov.AsyncInferQueue(compiled, 2 * cores)
+    queue = ov.AsyncInferQueue(compiled, 2 * count)
 
     def keep(request: ov.InferRequest, which: tuple[int, int]) -> None:
         number, rows = which
@@ -61,17 +63,15 @@ def run(graph: Path, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         ready += 1
 
 
-def _cores() -> int:
-    # Snakemake says in this variable how many threads the rule was given.
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given) > 0:
-        return int(given)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+class Sliceable(Protocol):
+    """An array, or what finds rows of one elsewhere when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice, /) -> np.ndarray: ...
 
 
-def in_batches(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Cuts an array into batches of at most `BATCH` rows."""
+def in_batches(rows: Sliceable) -> Iterator[np.ndarray]:
+    """Cuts rows into batches of at most `BATCH`, each read when its turn comes."""
     for start in range(0, len(rows), BATCH):
         yield rows[start : start + BATCH]

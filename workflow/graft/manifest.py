@@ -1,41 +1,128 @@
 """List every file with its label and a hash of its bytes."""
 
 import argparse
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import pandas as pd
 
-from graft import sources, tables
-from graft.errors import UserError
+from graft import files, labels, sources, tables
+from graft.classes import natural
+from graft.errors import UserError, refuse
+from graft.files import File
+from graft.labels import Label
 from graft.progress import Progress
+from graft.schema import SOURCE
+from graft.sources import Source
 from graft.stage import Stage
+
+COLUMNS = ["id", "path", "label", "group", "part", "shard", "reason"]
 
 
 def main(arguments: list[str]) -> None:
-    """Writes `manifest.csv`: id, path, label, group, part, shard; a row a file, in natural order.
+    """Writes `manifest.csv`: a row a file, in natural order of the paths.
 
-    Group and part are empty where the source does not give them. The shard follows from the id,
-    so that equal files share a shard and an added image moves no other.
+    Its columns are id, path, label, group, part, shard and reason, and those of a CSV that are none
+    of these, with `csv_` before their names. Group and part are empty where the source does not
+    give them. Reason says why a file's bytes cannot be had; the label of a file that lies outside
+    every class, as a hostile path does, is empty. The shard follows from the id, so that equal
+    files share a shard and an added image moves no other.
 
     Raises:
-        UserError: the source or a file in it cannot be read.
+        UserError: the source cannot be read, or there is nothing in it.
     """
     parser = argparse.ArgumentParser(prog="graft manifest")
     parser.add_argument("--shards", type=int, required=True, help="how many shards there are")
     options = parser.parse_args(arguments)
     stage = Stage("manifest", [])
     path = stage["dataset.path"]
+    by_csv = sources.is_csv(path)
+    with sources.source(path) as source, Progress("manifest", None, "files") as progress:
+        known = labels.by_csv(_table(source, path), path) if by_csv else None
+        listed, table = _list(source.files(known), progress)
+    if known is None:
+        known, by_csv = _label(path, listed, table)
+    if by_csv:
+        listed += _missing(known, listed)
     rows = []
-    with sources.source(path) as files:
-        members = sources.members(files, path)
-        with Progress("manifest", len(members), "files") as progress:
-            for member in members:
-                try:
-                    with files.open(member.path) as file:
-                        id_ = sources.identity(file)
-                except sources.UNREADABLE as error:
-                    raise UserError(f"{member.path!r} in {path} cannot be read: {error}") from None
-                shard = int(id_, 16) % options.shards
-                rows.append((id_, member.path, member.label, "", member.part, shard))
-                progress.advance()
-    columns = ["id", "path", "label", "group", "part", "shard"]
-    tables.write(stage.output("manifest_csv"), pd.DataFrame(rows, columns=columns))
+    for file in listed:
+        label = known.get(file.path)
+        if label is None and file.problem in files.OUTSIDE:
+            label = Label("")
+        if label is not None:
+            shard = int(file.id, 16) % options.shards
+            said = (label.label, label.group, label.part)
+            rows.append(
+                (file.id, file.path, *said, shard, file.problem, *label.more.values()),
+            )
+    if not any(row[2] for row in rows):
+        raise refuse(sources.WHERE, SOURCE, path)
+    more = next(iter(known.values())).more
+    rows.sort(key=lambda row: natural(row[1]))
+    tables.write(stage.output("manifest_csv"), pd.DataFrame(rows, columns=[*COLUMNS, *more]))
+    beside = len(listed) - len(rows)
+    left = f"; {beside} that belong to none left alone" if beside else ""
+    print(f"manifest: {len(rows)} files in {len({row[2] for row in rows} - {''})} classes{left}")
+
+
+class _Listed(NamedTuple):
+    path: str
+    id: str
+    problem: str
+
+
+def _table(source: Source, path: str) -> bytes:
+    (file,) = source.files([Path(path).name])
+    if file.data is None:
+        raise UserError(f"{path!r} cannot be read: {file.problem}")
+    return file.data
+
+
+def _list(found: Iterable[File], progress: Progress) -> tuple[list[_Listed], bytes]:
+    """Every file with its id, and the bytes of the CSV that may say what the others are."""
+    listed: list[_Listed] = []
+    times: Counter[str] = Counter()
+    table, depth = b"", math.inf
+    for file in found:
+        if file.data is None:
+            id_ = files.unread_identity(file.path, file.problem, times[file.path])
+        else:
+            id_ = files.identity(file.data)
+            parts = PurePosixPath(file.path).parts
+            # Only one that lies above all others counts; a data set may hold any number.
+            if parts[-1:] == (labels.NAME,) and len(parts) < depth:
+                table, depth = file.data, len(parts)
+        listed.append(_Listed(file.path, id_, file.problem))
+        times[file.path] += 1
+        progress.advance()
+    twice = {path: 0 for path, count in times.items() if count > 1}
+    for place, file in enumerate(listed):
+        if file.path in twice:
+            id_ = files.unread_identity(file.path, files.NAME_TWICE, twice[file.path])
+            listed[place] = _Listed(file.path, id_, files.NAME_TWICE)
+            twice[file.path] += 1
+    return listed, table
+
+
+def _label(path: str, listed: list[_Listed], table: bytes) -> tuple[dict[str, Label], bool]:
+    """The label of each path, and whether a CSV in the data set gives it."""
+    inside = {file.path: file for file in listed if file.problem not in files.OUTSIDE}
+    top = labels.find_csv(inside)
+    if top is None:
+        return labels.by_folders(inside), False
+    if inside[top].problem:
+        raise UserError(f"{path!r}: {top!r} cannot be read: {inside[top].problem}")
+    return labels.by_csv(table, f"{path}: {top}", str(PurePosixPath(top).parent)), True
+
+
+def _missing(known: Iterable[str], listed: Iterable[_Listed]) -> list[_Listed]:
+    """What a CSV names and the data set does not hold."""
+    names = sorted(set(known).difference(file.path for file in listed))
+    problems = [files.problem_of_path(name) or files.MISSING for name in names]
+    return [
+        _Listed(name, files.unread_identity(name, problem, 0), problem)
+        for name, problem in zip(names, problems, strict=True)
+    ]

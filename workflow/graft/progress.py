@@ -16,11 +16,11 @@ class Progress:
 
     Args:
         title: what is being done.
-        total: how many units there are.
+        total: how many units there are, if that is known.
         unit: what one is called, in the plural.
     """
 
-    def __init__(self, title: str, total: int, unit: str) -> None:
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
         self._title, self._total, self._unit = title, total, unit
         self._done, self._note = 0, ""
         self._start = self._said = time.monotonic()
@@ -57,10 +57,12 @@ class Progress:
     def _say(self) -> None:
         self._said = time.monotonic()
         seconds = max(self._said - self._start, 1e-9)
-        rate = f"{self._done / seconds:.3g} {self._unit}/s"
+        rate = self._done / seconds
+        rate = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
         note = f", {self._note}" if self._note else ""
+        done = self._done if self._total is None else f"{self._done}/{self._total}"
         print(
-            f"{self._title}: {self._done}/{self._total} {self._unit}, {rate}{note}",
+            f"{self._title}: {done} {self._unit}, {rate} {self._unit}/s{note}",
             file=sys.stderr,
             flush=True,
         )

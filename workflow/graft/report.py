@@ -3,8 +3,9 @@
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from graft import pictures, tables
+from graft import audit, pictures, tables
 from graft.atomic import whole
-from graft.parts import LEFT_OUT, PARTS
-from graft.sources import natural
+from graft.classes import in_order
+from graft.parts import PARTS
 from graft.stage import Stage
 
 MODELS = {"head": "Head", "finetuned": "Fine-tuned model"}
 PICTURES = ("curves", "curves_smoothed", "confusion")
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_CONFUSED = 10  # pairs of classes, and reasons for leaving out, on the page
+MOST_CONFUSED = 10  # pairs of classes on the page
+IMBALANCED = 3  # times the images of the smallest class, above which the page names a remedy
+WEIGHTS = ("head.class_weight", "finetune.class_weight")
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -50,19 +53,29 @@ def main(arguments: list[str]) -> None:
     split = tables.read(stage.input("split_csv"))
     predictions = {key: tables.read(stage.input(f"{key}_predictions_csv")) for key in MODELS}
     used = split["label"][split["part"].isin(PARTS)]
-    classes = class_order(
-        used, *(table[["label", "predicted"]].stack() for table in predictions.values())
+    classes = in_order(
+        chain(used, *(table[["label", "predicted"]].stack() for table in predictions.values())),
+        stage["dataset.classes"],
     )
     models = [
         Model(
             key=key,
             name=name,
-            metrics=json.loads(stage.input(f"{key}_metrics_json").read_text(encoding="utf-8")),
+            metrics=_read_json(stage.input(f"{key}_metrics_json")),
             history=_read_history(stage.input(f"{key}_history_csv")),
             counts=confusion(predictions[key]["label"], predictions[key]["predicted"], classes),
         )
         for key, name in MODELS.items()
     ]
+    images = audit.summary(
+        split=split,
+        checked=tables.read_all(stage.inputs("tensors_csv")),
+        parts=tables.read(stage.input("parts_csv")),
+        counts=_read_json(stage.input("split_json")),
+        pairs=tables.read(stage.input("duplicates_pairs_csv")),
+        pictures=np.load(stage.input("duplicates_pairs_npy")),
+        chosen=stage["dataset.classes"],
+    )
     names = [(model, picture) for model in models for picture in PICTURES]
     outputs = [stage.output(f"{model.key}_{picture}_png") for model, picture in names]
     with whole(*outputs, stage.output("index_html")) as (*parts, page):
@@ -70,18 +83,11 @@ def main(arguments: list[str]) -> None:
         for (model, picture), part in zip(names, parts, strict=True):
             _draw(part, picture, model, classes, stage["report.smoothing"])
             drawn[model.key, picture] = base64.b64encode(part.read_bytes()).decode("ascii")
-        parameters = json.loads(stage.input("params_json").read_text(encoding="utf-8"))
-        text = render(models, classes, split, parameters, drawn)
+        text = render(models, classes, images, _read_json(stage.input("params_json")), drawn)
         page.write_text(text, encoding="utf-8", newline="\n")
 
 
-def class_order(*labels: pd.Series) -> list[str]:
-    """The different names among `labels`, `2` before `10`."""
-    names = {name for series in labels for name in series}
-    return sorted(sorted(names), key=natural)
-
-
-def confusion(labels: pd.Series, predicted: pd.Series, classes: list[str]) -> np.ndarray:
+def confusion(labels: pd.Series, predicted: pd.Series, classes: Sequence[str]) -> np.ndarray:
     """Counts of images by true class (rows) and predicted class (columns).
 
     Args:
@@ -125,10 +131,15 @@ def number(value: Any) -> str:
     return f"{value:.3f}" if _is_finite(value) else "–" if value is None else str(value)
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A count with what is counted, such as `1 file` or `1,234 files`."""
+    return f"{n:,}{NO_BREAK}{one if n == 1 else many or one + 's'}"
+
+
 def render(
     models: list[Model],
-    classes: list[str],
-    split: pd.DataFrame,
+    classes: Sequence[str],
+    images: Mapping[str, Any],
     parameters: Mapping[str, Any],
     drawn: Mapping[tuple[str, str], str],
 ) -> str:
@@ -137,7 +148,7 @@ def render(
     Args:
         models: in the order of the columns.
         classes: names of all classes, in the order of the models' counts.
-        split: str columns id, path, label and part.
+        images: what `audit.summary` found.
         parameters: what the build was made with, by dotted key.
         drawn: the .png in base64 by model and picture.
     """
@@ -148,11 +159,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number}
-    left_out = (
-        split["part"].where(split["part"].str.startswith(LEFT_OUT), "").str.removeprefix(LEFT_OUT)
-    )
-    reasons = left_out[left_out != ""].value_counts()
+    environment.filters |= {"percent": percent, "number": number, "counted": counted}
     return environment.get_template("report.html.j2").render(
         classes=classes,
         models=models,
@@ -172,15 +179,12 @@ def render(
             for model in models
         },
         pairs={model.key: len(most_confused(model.counts)) for model in models},
-        images=count_images(split),
-        total=len(split),
-        reasons=sorted(
-            ((str(reason), int(count)) for reason, count in reasons.items()),
-            key=lambda item: (-item[1], item[0]),
-        ),
+        images=images,
+        imbalanced=IMBALANCED,
+        weighted=all(parameters[key] == "balanced" for key in WEIGHTS),
+        part_names=PARTS,
         parameters=[(key, _write_value(parameters[key])) for key in sorted(parameters)],
         dataset=parameters["dataset.path"],
-        shown_reasons=MOST_CONFUSED,
     )
 
 
@@ -191,11 +195,8 @@ SHOWN_METRICS = {
 }
 
 
-def count_images(split: pd.DataFrame) -> list[tuple[str, list[int]]]:
-    """Each class, in natural order, with its images in train, valid, test and left out."""
-    part = split["part"].where(split["part"].isin(PARTS), "left out")
-    counts = pd.crosstab(split["label"], part).reindex(columns=[*PARTS, "left out"], fill_value=0)
-    return [(name, [int(n) for n in counts.loc[name]]) for name in class_order(split["label"])]
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _read_history(path: Path) -> pd.DataFrame:
@@ -203,7 +204,7 @@ def _read_history(path: Path) -> pd.DataFrame:
     return tables.read(path).replace("", "nan").astype(np.float64)
 
 
-def _draw(path: Path, picture: str, model: Model, classes: list[str], smoothing: float) -> None:
+def _draw(path: Path, picture: str, model: Model, classes: Sequence[str], smoothing: float) -> None:
     if picture == "confusion":
         pictures.draw_confusion(
             path, model.counts, classes, model.name, _describe_accuracy(model.metrics)

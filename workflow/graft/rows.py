@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from graft import tables
+from graft.classes import ALL, in_order
 from graft.parts import PARTS
-from graft.sources import natural
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,8 @@ class Rows:
     Attributes:
         paths: where each image lies in the data set; n of them.
         labels: int64 (n,), each the index of its class in `classes`.
-        classes: the names of all classes of the split, in natural order.
+        classes: the names of all classes that have an image in some part, in the order of a
+            model's outputs.
     """
 
     paths: tuple[str, ...]
@@ -31,9 +31,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: np.ndarray | None = None) -> np.ndarray:
-        """The rows of those indices (all without): (len(indices), …) in the dtype of the shards."""
-        where = self._where if indices is None else self._where[indices]
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        """Some rows, copied from the shards: (as many, …) in their dtype.
+
+        Args:
+            which: a slice, or int (k,), their indices in any order.
+        """
+        where = self._where[which]
         rows = np.empty((len(where), *self._shards[0].shape[1:]), self._shards[0].dtype)
         for number, shard in enumerate(self._shards):
             mine = where[:, 0] == number
@@ -42,13 +46,13 @@ class Rows:
         return rows
 
 
-def classes(split: pd.DataFrame) -> tuple[str, ...]:
-    """The classes that have an image in some part, in natural order: that of a model's outputs."""
-    used = split["label"][split["part"].isin(PARTS)]
-    return tuple(sorted(used.unique(), key=natural))
-
-
-def rows(part: str, split: Path, checked: Sequence[Path], arrays: Sequence[Path]) -> Rows:
+def rows(
+    part: str,
+    split: Path,
+    checked: Sequence[Path],
+    arrays: Sequence[Path],
+    chosen: str | Sequence[str] = ALL,
+) -> Rows:
     """Finds the rows of one part.
 
     Args:
@@ -56,6 +60,7 @@ def rows(part: str, split: Path, checked: Sequence[Path], arrays: Sequence[Path]
         split: the split's table.
         checked: the table of each shard, which says which row of its array is which image.
         arrays: the array of each shard, tensors or features, in the same order.
+        chosen: what `dataset.classes` says: the order of a model's outputs.
     """
     table = tables.read(split)
     places = {}
@@ -63,7 +68,7 @@ def rows(part: str, split: Path, checked: Sequence[Path], arrays: Sequence[Path]
         good = tables.read(path)
         good = good["id"][good["status"] == "ok"]
         places |= {id_: (number, row) for row, id_ in enumerate(good)}
-    names = classes(table)
+    names = in_order(table["label"][table["part"].isin(PARTS)], chosen)
     index = {name: number for number, name in enumerate(names)}
     mine = table[table["part"] == part]
     # A shard may be empty; its array then has no width to agree with the others.

@@ -5,19 +5,40 @@ Numbers are strict (`"0.5"` and `true` are not numbers) and there are no default
 names everything that the result depends on.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from graft.networks import NETWORKS
+from graft.parts import PARTS
 
 Share = Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")]
 Fraction = Annotated[float, Field(ge=0, le=1, description="a fraction from 0 to 1")]
 Strength = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
 Rate = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]
 Count = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+ClassWeight = Annotated[Literal["none", "balanced"], Field(description="one of none, balanced")]
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="a whole number from 0 to 2147483647")]
+SOURCE = (
+    "a folder of class folders, an archive of one (.zip, .tar, .tar.gz, .tar.xz), or a CSV with the"
+    " columns path and label"
+)
+
+
+def _differ(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands twice")
+    return names
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return pattern
 
 
 class Section(BaseModel):
@@ -29,9 +50,24 @@ class Section(BaseModel):
 class Dataset(Section):
     """Where the images come from."""
 
-    path: Annotated[
-        str, Field(min_length=1, description="a folder of class folders, or a .zip of one")
+    path: Annotated[str, Field(min_length=1, description=SOURCE)]
+    classes: Annotated[
+        Annotated[
+            list[Annotated[str, Field(min_length=1)]], Field(min_length=2), AfterValidator(_differ)
+        ]
+        | Literal["all"],
+        Field(description="all, or a list of two or more different names, in quotes where needed"),
     ]
+    per_class: Annotated[
+        Annotated[int, Field(strict=True, ge=len(PARTS), le=1_000_000_000)] | Literal["all"],
+        Field(description=f"all, or a whole number from {len(PARTS)}"),
+    ]
+    group: Annotated[
+        str,
+        Field(min_length=1, description="auto, none, a regular expression, or a column of the CSV"),
+        AfterValidator(_compiles),
+    ]
+    two_labels: Annotated[Literal["leave_out", "keep"], Field(description="one of leave_out, keep")]
     max_bad: Fraction
 
 
@@ -41,6 +77,15 @@ class Image(Section):
     side: Annotated[
         int, Field(ge=8, le=1024, description="a whole number of pixels from 8 to 1024")
     ]
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"], Field(description="one of stretch, crop, pad")
+    ]
+
+
+class Duplicates(Section):
+    """What counts as the same picture."""
+
+    difference: Fraction
 
 
 class Split(Section):
@@ -92,6 +137,7 @@ class Head(Section):
     batch: Count
     epochs: Count
     patience: Count
+    class_weight: ClassWeight
     seed: Seed
 
 
@@ -109,6 +155,7 @@ class Finetune(Section):
     batch: Count
     epochs: Count
     patience: Count
+    class_weight: ClassWeight
     seed: Seed
 
 
@@ -137,6 +184,7 @@ class Parameters(Section):
 
     dataset: Dataset
     image: Image
+    duplicates: Duplicates
     split: Split
     backbone: Backbone
     features: Features

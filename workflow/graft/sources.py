@@ -1,170 +1,137 @@
-"""Where the raw images lie: a folder of class folders or an archive of one, read in place.
+"""Where the raw images lie: a folder, an archive, or the folder of a CSV, read in place."""
 
-    photos/
-      cat/ 1.jpg 2.jpg …
-      dog/ 1.jpg 2.jpg …
-
-Every file below a class folder belongs to that class, however deep. A folder that only wraps the
-class folders (`photos.zip` holding `photos/cat/…`) is looked through. Where all folders are parts
-(`train`, `validation`, `test_set`: names as people use them), the class folders lie below them.
-Files beside the class folders, and hidden ones, are no images of any class and are left alone.
-"""
-
-import hashlib
-import lzma
-import re
-import zipfile
-import zlib
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from pathlib import Path
+from typing import Protocol
 
-from graft.errors import refuse
+from graft import archives, files
+from graft.errors import UserError, refuse
+from graft.files import File
+from graft.schema import SOURCE
 
 WHERE = "params.yaml: dataset.path"
-PART_NAMES = {
-    name: part
-    for part, names in {
-        "train": ("train", "training", "train_set", "training_set"),
-        "valid": ("valid", "validation", "val", "valid_set", "validation_set", "val_set"),
-        "test": ("test", "testing", "test_set", "testing_set"),
-    }.items()
-    for name in names
-}
-# What reading a file can raise: it is gone, or its archive is damaged, encrypted or packed oddly.
-UNREADABLE = (
-    OSError,
-    KeyError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of a source.
-
-    Attributes:
-        path: its path within the source, with `/` between the parts.
-        label: the name of its class folder.
-        part: train, valid or test where the source comes divided, else empty.
-    """
-
-    path: str
-    label: str
-    part: str
 
 
 class Source(Protocol):
-    """A set of files that can be listed and read one by one."""
+    """A set of files."""
 
-    def names(self) -> list[str]:
-        """The paths of all files, in any order, with `/` between the parts."""
-        ...
+    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
+        """Reads files one by one, in any order.
 
-    def open(self, name: str) -> BinaryIO:
-        """The file of that path, to read from its start."""
+        Args:
+            wanted: the paths of those to read; without it all but hidden ones.
+
+        Raises:
+            UserError: the source as a whole cannot be read.
+        """
         ...
 
 
 class _Folder:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    def names(self) -> list[str]:
-        files = (path for path in self._path.rglob("*") if path.is_file())
-        return [path.relative_to(self._path).as_posix() for path in files]
+    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
+        for path in self._walk() if wanted is None else wanted:
+            yield self._read(path)
 
-    def open(self, name: str) -> BinaryIO:
-        return (self._path / name).open("rb")
+    def _walk(self) -> Iterator[str]:
+        for folder, folders, names in os.walk(self._root, onerror=_stop):
+            place = Path(folder)
+            folders[:] = sorted(name for name in folders if not files.is_hidden(name))
+            for name in folders:
+                if (place / name).is_symlink():
+                    allowed = "a folder: DVC does not watch what lies behind a link"
+                    received = f"a link to {(place / name).readlink()}"
+                    raise refuse(files.printable(str(place / name)), allowed, received)
+            for name in sorted(names):
+                if not files.is_hidden(name):
+                    yield (place / name).relative_to(self._root).as_posix()
+
+    def _read(self, path: str) -> File:
+        shown = files.printable(path)
+        if problem := files.problem_of_path(path):
+            return File(shown, None, problem)
+        place = self._root / path
+        try:
+            status = place.stat()
+            if problem := files.problem_of_kind(status.st_mode):
+                return File(shown, None, problem)
+            if status.st_size > files.LARGEST:
+                return File(shown, None, files.TOO_LARGE)
+            return File(shown, place.read_bytes())
+        except FileNotFoundError:
+            return File(shown, None, files.MISSING)
+        except (OSError, ValueError) as error:
+            return File(shown, None, files.unreadable(error))
 
 
-class _Zip:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
+def check_folder(path: str) -> None:
+    """Checks that DVC can tell whether what `dataset.path` names has changed, if it is a folder.
 
-    def names(self) -> list[str]:
-        return [info.filename for info in self._archive.infolist() if not info.is_dir()]
+    DVC itself would end in a traceback, or wait for a pipe for ever.
 
-    def open(self, name: str) -> BinaryIO:
-        return self._archive.open(name)  # type: ignore[return-value]
+    Raises:
+        UserError: something in the folder is a link to nothing, no file, or has a name that is not
+            UTF-8.
+    """
+    waiting = [path] if _is(Path(path), stat.S_ISDIR) else []
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    problem = files.problem_of_path(entry.name)
+                    if not problem and not entry.is_dir() and not entry.is_file():
+                        problem = "a link to nothing" if entry.is_symlink() else files.IRREGULAR
+                    if problem:
+                        raise refuse(
+                            files.printable(entry.path),
+                            "a file, or a link to one, that DVC can read, or not lie there",
+                            problem,
+                        )
+        except OSError as error:
+            _stop(error)
+
+
+def is_csv(path: str) -> bool:
+    """Whether `dataset.path` names a CSV, whose paths are those of files beside or below it."""
+    return Path(path).suffix.lower() == ".csv" and _is(Path(path), stat.S_ISREG)
+
+
+def _is(place: Path, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(place.stat().st_mode)
+    except (OSError, ValueError):  # a name that is too long is no file's, nor one with a zero byte
+        return False
 
 
 @contextmanager
 def source(path: str) -> Iterator[Source]:
-    """Opens the folder or archive at `path`.
+    """Opens what `dataset.path` names; of a CSV, its folder.
 
     Raises:
-        UserError: it is not there, or is neither a folder nor a readable .zip.
+        UserError: it is not there, or is nothing of what it may be.
     """
     place = Path(path)
-    if place.is_dir():
+    if _is(place, stat.S_ISDIR):
         yield _Folder(place)
-        return
-    if not place.is_file():
-        raise refuse(WHERE, "a folder of class folders, or a .zip of one", path)
-    try:
-        archive = zipfile.ZipFile(place)
-    except zipfile.BadZipFile as error:
-        raise refuse(
-            WHERE, "a folder of class folders, or a .zip of one", f"{path} ({error})"
-        ) from None
-    with archive:
-        yield _Zip(archive)
+    elif is_csv(path):
+        yield _Folder(place.parent)
+    elif _is(place, stat.S_ISREG):
+        try:
+            archive = archives.open_archive(place)
+        except archives.NoArchive as error:
+            raise refuse(WHERE, SOURCE, f"{path} ({error})") from None
+        with archive as opened:
+            yield opened
+    else:
+        raise refuse(WHERE, SOURCE, path)
 
 
-def identity(file: BinaryIO) -> str:
-    """The id of a file: 32 hexadecimal digits of BLAKE2b over its bytes, read in pieces."""
-    digest = hashlib.blake2b(digest_size=16)
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """The key that sorts `2` before `10`, as people count; text of the same key sorts by itself."""
-    parts = re.split(r"([0-9]+)", text)
-    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
-
-
-def members(files: Source, path: str) -> list[Member]:
-    """The files of every class, in natural order of their paths.
-
-    Args:
-        files: the opened source.
-        path: what `dataset.path` says, for the error.
-
-    Raises:
-        UserError: there are no class folders with files.
-    """
-    visible = [name for name in files.names() if not _hidden(name)]
-    parts = [PurePosixPath(name).parts for name in visible]
-    depth = 0
-    # A level with one folder and no class beside it wraps the classes, unless it is a class itself.
-    while len({p[depth] for p in parts if len(p) > depth + 1}) == 1 and any(
-        len(p) > depth + 2 for p in parts
-    ):
-        depth += 1
-    tops = {p[depth] for p in parts if len(p) > depth + 1}
-    divided = len(tops) > 1 and all(top.lower() in PART_NAMES for top in tops)
-    found = [
-        Member(
-            path=name,
-            label=p[depth + divided],
-            part=PART_NAMES[p[depth].lower()] if divided else "",
-        )
-        for name, p in zip(visible, parts, strict=True)
-        if len(p) > depth + divided + 1
-    ]
-    if not found:
-        raise refuse(WHERE, "a folder of class folders with images, or a .zip of one", path)
-    return sorted(found, key=lambda member: natural(member.path))
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+def _stop(error: OSError) -> None:
+    raise UserError(f"{error.filename!r} cannot be listed: {error.strerror}")

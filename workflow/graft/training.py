@@ -1,11 +1,15 @@
 """What the training of a head and of a whole network share."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.class_weight import compute_sample_weight
 
 from graft import tables
+from graft.errors import UserError
 from graft.framework import keras
 from graft.progress import Progress
 from graft.rows import Rows
@@ -20,11 +24,18 @@ class Batches(keras.utils.PyDataset):
         part: the images or features.
         batch: rows a batch; the last may be smaller.
         seed: shuffles anew each epoch; without it the order is that of the split.
+        class_weight: `none`, or `balanced`: an image weighs n / (classes · images of its class),
+            all counted in this part, so that each class with an image here has the same say.
     """
 
-    def __init__(self, part: Rows, batch: int, seed: int | None = None) -> None:
+    def __init__(
+        self, part: Rows, batch: int, seed: int | None = None, class_weight: str = "none"
+    ) -> None:
         super().__init__()
         self._part, self._batch = part, batch
+        self._weights = (
+            compute_sample_weight("balanced", part.labels) if class_weight == "balanced" else None
+        )
         self._generator = None if seed is None else np.random.default_rng(seed)
         self._order = np.arange(len(part))
         self.on_epoch_end()
@@ -32,9 +43,11 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self._part) // self._batch)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        """Rows (batch, …) and int64 labels (batch,), with float64 weights (batch,) if balanced."""
         chosen = self._order[index * self._batch : (index + 1) * self._batch]
-        return self._part.take(chosen), self._part.labels[chosen]
+        batch = self._part[chosen], self._part.labels[chosen]
+        return batch if self._weights is None else (*batch, self._weights[chosen])
 
     def on_epoch_end(self) -> None:
         if self._generator is not None:
@@ -56,6 +69,36 @@ class _Told(keras.callbacks.Callback):
         self._progress.advance(0, f"epoch {epoch + 1}: {shown}")
 
 
+class _Finite(keras.callbacks.Callback):
+    """Refuses a training whose loss is infinite or not a number.
+
+    Good epochs before that are no excuse: which one was the last is chance, and the report would
+    show a model that nobody meant to train as if it were the result.
+    """
+
+    def __init__(self, title: str, rates: Mapping[str, float]) -> None:
+        super().__init__()
+        self._title, self._rates, self._epoch = title, rates, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self._check("loss", logs["loss"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        # The last step of an epoch can spoil the weights after its own loss was taken.
+        self._check("validation loss", logs["val_loss"])
+
+    def _check(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            received = ", ".join(str(rate) for rate in self._rates.values())
+            raise UserError(
+                f"{self._title}: the {name} is not a finite number in epoch {self._epoch}:"
+                f" lower {' or '.join(self._rates)}. Received: {received}"
+            )
+
+
 def fit(
     title: str,
     model: keras.Model,
@@ -63,11 +106,14 @@ def fit(
     valid: Batches,
     epochs: int,
     patience: int,
+    rates: Mapping[str, float],
 ) -> pd.DataFrame:
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the lowest validation loss; `patience` epochs without a better
-    one end the training.
+    one end the training. Both kinds of batches should weigh classes in the same way: judged by a
+    plain validation loss, a balanced training would stop where the frequent classes are at their
+    best, which is what the weights are there to prevent. Weights change no accuracy.
 
     Args:
         title: what is shown beside the progress.
@@ -76,9 +122,13 @@ def fit(
         valid: validation batches.
         epochs: how many epochs at most.
         patience: how many epochs to wait for a better one.
+        rates: the learning rates by the parameter that sets them, for the error.
 
     Returns:
         A row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
+
+    Raises:
+        UserError: a loss is infinite or not a number.
     """
     with Progress(title, epochs * len(train), "steps") as progress:
         history = model.fit(
@@ -90,7 +140,7 @@ def fit(
                 keras.callbacks.EarlyStopping(
                     "val_loss", patience=patience, mode="min", restore_best_weights=True
                 ),
-                keras.callbacks.TerminateOnNaN(),
+                _Finite(title, rates),
                 _Told(progress),
             ],
         ).history

@@ -1,5 +1,5 @@
-# From raw files to arrays of pixels, and to one part for each image. One thread a shard, so that
-# shards run side by side.
+# From raw files to arrays of pixels, and to one part for each image. Where a shard has a node of its
+# own, give it more: `--set-threads tensors=8`.
 
 
 rule params:
@@ -49,11 +49,30 @@ rule tensors:
         "logs/tensors@{shard}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    # The shards run side by side and divide the cores; the stage takes as many as it is given.
+    threads: max(1, (workflow.cores or 4) // 4)
     resources:
         mem_mb=1000,
     shell:
         "dvc --wait-for-lock repro --single-item tensors@{wildcards.shard} 2>&1 | tee {log}"
+
+
+rule duplicates:
+    input:
+        unpack(bridge.inputs("duplicates")),
+    output:
+        **bridge.outputs("duplicates"),
+    log:
+        "logs/duplicates.log",
+    benchmark:
+        "logs/duplicates.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "dvc --wait-for-lock repro --single-item duplicates 2>&1 | tee {log}"
 
 
 rule split:

@@ -1,0 +1,203 @@
+"""Image files that Pillow cannot write, made by hand from the descriptions of their formats."""
+
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+# TIFF: bytes of each type of value, and its letter for `struct`.
+SHORT, LONG = 3, 4
+LETTERS = {SHORT: "H", LONG: "I"}
+# PNG: first row and column of each of the seven passes of interlacing, and the steps after them.
+PASSES = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+PASSES += [(1, 0, 2, 1)]
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """One piece of a PNG, with its length before and its sum behind."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(
+    rows: Iterable[bytes | np.ndarray],
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    more: bytes = b"",
+    interlaced: int = 0,
+) -> bytes:
+    """A PNG.
+
+    Args:
+        rows: packed pixels of each row.
+        width: pixels across, as the header says.
+        height: rows, as the header says.
+        depth: bits a channel.
+        colour: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha.
+        more: chunks before the pixels.
+        interlaced: 1 if the rows are those of the seven passes.
+    """
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    packed = zlib.compress(b"".join(b"\0" + bytes(row) for row in rows))
+    pieces = [chunk(b"IHDR", header), more, chunk(b"IDAT", packed), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pieces)
+
+
+def interlaced(pixels: np.ndarray) -> bytes:
+    """A PNG in seven passes of uint8 (height, width, 3)."""
+    passes = [pixels[y::down, x::across] for y, x, down, across in PASSES]
+    rows = [row.tobytes() for some in passes for row in some]
+    return png(rows, pixels.shape[1], pixels.shape[0], 8, 2, interlaced=1)
+
+
+def bits(values: np.ndarray, depth: int) -> list[bytes]:
+    """Rows of uint8 (height, width) with `depth` bits a pixel, the first in the highest bits."""
+    single = np.unpackbits(values[..., None], axis=2)[..., 8 - depth :]
+    return [row.tobytes() for row in np.packbits(single.reshape(len(values), -1), axis=1)]
+
+
+def bmp(
+    rows: Sequence[bytes],
+    width: int,
+    height: int,
+    depth: int,
+    palette: bytes = b"",
+    packing: int = 0,
+) -> bytes:
+    """A BMP.
+
+    Args:
+        rows: as stored, the lowest first, without what fills them up to four bytes.
+        width: pixels across, as the header says.
+        height: rows, as the header says; negative if the highest comes first.
+        depth: bits a pixel.
+        palette: four bytes a colour, or the masks of the channels.
+        packing: 0 none, 1 and 2 run lengths, 3 masks.
+    """
+    data = b"".join(row + bytes(-len(row) % 4 if packing in (0, 3) else 0) for row in rows)
+    start = 14 + 40 + len(palette)
+    colours = 0 if packing == 3 else len(palette) // 4
+    info = struct.pack(
+        "<IiiHHIIiiII", 40, width, height, 1, depth, packing, len(data), 1, 1, colours, 0
+    )
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + info + palette + data
+
+
+def runs(values: np.ndarray) -> list[bytes]:
+    """Rows of uint8 (height, width) in run lengths of 8-bit BMPs, and their end."""
+    rows = [b"".join(bytes([1, value]) for value in row) + b"\0\0" for row in values.tolist()]
+    return [*rows, b"\0\1"]
+
+
+def tiff(
+    tags: Mapping[int, tuple[int, Sequence[int]]],
+    strips: Sequence[bytes],
+    order: str = "<",
+    follows: int = 0,
+    places: tuple[int, int] = (273, 279),
+) -> bytes:
+    """A TIFF of one picture.
+
+    Args:
+        tags: type and values by number, without those that say where the strips lie.
+        strips: their bytes.
+        order: `<` or `>`, as of `struct`.
+        follows: where the table of the next picture lies.
+        places: the tags for where strips lie and how long they are; of tiles 324 and 325.
+    """
+    data, offsets = b"", []
+    for strip in strips:
+        offsets.append(8 + len(data))
+        data += strip + bytes(len(strip) % 2)
+    every = {**tags, places[0]: (LONG, offsets), places[1]: (LONG, [len(s) for s in strips])}
+    start = 8 + len(data)
+    beyond = start + 2 + 12 * len(every) + 4
+    table, rest = struct.pack(order + "H", len(every)), b""
+    for number, (kind, values) in sorted(every.items()):
+        packed = struct.pack(f"{order}{len(values)}{LETTERS[kind]}", *values)
+        if len(packed) > 4:
+            rest, packed = rest + packed, struct.pack(order + "I", beyond + len(rest))
+        table += struct.pack(order + "HHI", number, kind, len(values)) + packed.ljust(4, b"\0")
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    table += struct.pack(order + "I", follows)
+    return mark + struct.pack(order + "I", start) + data + table + rest
+
+
+def tags(
+    width: int, height: int, depths: Sequence[int], colour: int, **more: int
+) -> dict[int, tuple[int, Sequence[int]]]:
+    """The tags that every TIFF has.
+
+    Args:
+        width: pixels across.
+        height: rows.
+        depths: bits of each channel.
+        colour: 0 grey with 0 for white, 1 grey, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr, 8 Lab.
+        more: other tags of one value by number, after a letter, such as `t322=16`.
+    """
+    known = {256: [width], 257: [height], 258: depths, 259: [1], 262: [colour]}
+    known |= {277: [len(depths)], 278: [height]}
+    known |= {int(name[1:]): [value] for name, value in more.items()}
+    return {number: (SHORT, values) for number, values in known.items()}
+
+
+def gif(
+    values: np.ndarray,
+    colours: np.ndarray,
+    canvas: tuple[int, int] | None = None,
+    place: tuple[int, int] = (0, 0),
+    clear: int | None = None,
+    interlaced: bool = False,
+) -> bytes:
+    """A GIF with one frame, not packed.
+
+    Args:
+        values: uint8 (height, width), below 128.
+        colours: uint8 (128, 3).
+        canvas: width and height of the whole; without it, those of the frame.
+        place: left and top of the frame.
+        clear: the value that is transparent.
+        interlaced: every eighth row first, and so on.
+    """
+    height, width = values.shape
+    wide, high = canvas or (width, height)
+    if interlaced:
+        values = np.concatenate([values[0::8], values[4::8], values[2::4], values[1::2]])
+    codes = b""
+    pixels = values.tobytes()
+    for start in range(0, len(pixels), 126):  # codes of 8 bits, as long as the table is cleared
+        codes += b"\x80" + pixels[start : start + 126]
+    codes += b"\x81"
+    blocks = [codes[i : i + 255] for i in range(0, len(codes), 255)]
+    control = b"" if clear is None else b"!\xf9\4\1\0\0" + bytes([clear]) + b"\0"
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", wide, high, 0xF6, 0, 0)
+        + colours.tobytes()
+        + control
+        + b","
+        + struct.pack("<HHHHB", *place, width, height, 0x40 * interlaced)
+        + b"\7"
+        + b"".join(bytes([len(block)]) + block for block in blocks)
+        + b"\0;"
+    )
+
+
+def jpeg_segment(marker: int, data: bytes) -> bytes:
+    """A segment of a JPEG."""
+    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def with_segment(jpeg: bytes, marker: int, data: bytes) -> bytes:
+    """A JPEG with one more segment at its beginning."""
+    return jpeg[:2] + jpeg_segment(marker, data) + jpeg[2:]
+
+
+def with_thumbnail(jpeg: bytes, thumbnail: bytes) -> bytes:
+    """A JPEG with a small JPEG in its EXIF data."""
+    first = struct.pack("<HHHIII", 1, 0x0112, SHORT, 1, 1, 26)
+    second = struct.pack("<H", 2) + struct.pack("<HHII", 0x0201, LONG, 1, 56)
+    second += struct.pack("<HHIII", 0x0202, LONG, 1, len(thumbnail), 0)
+    return with_segment(jpeg, 0xE1, b"Exif\0\0II*\0\x08\0\0\0" + first + second + thumbnail)

@@ -1,0 +1,217 @@
+"""Which image is what, by a CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graft import files, labels
+from graft.errors import UserError
+from graft.labels import Label
+from images import change, classes, encoded, graft, listing, picture, workspace, write
+from packing import KINDS, pack
+
+FILES = {f"images/{number}.png": encoded(picture(number)) for number in range(4)}
+TABLE = "path,label\n" + "".join(
+    f"{name},{'cat' if number % 2 else 'dog'}\n" for number, name in enumerate(FILES)
+)
+# What a cell may hold: everything that UTF-8 can.
+cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+names = cells.filter(lambda text: text.strip("./") and "/" not in text)
+
+
+def table(rows: Sequence[Sequence[str]], end: str = "\r\n") -> bytes:
+    """A CSV as programs write it."""
+    file = io.StringIO(newline="")
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator=end).writerows(rows)
+    return file.getvalue().encode()
+
+
+class TestTable:
+    """The CSV by itself."""
+
+    @given(st.dictionaries(names, cells.filter(bool), min_size=1), st.sampled_from(["\n", "\r\n"]))
+    def test_any_name_and_class_are_read_as_written(self, wanted: dict[str, str], end: str) -> None:
+        data = table([("path", "label"), *wanted.items()], end)
+        found = labels.by_csv(data, "x.csv")
+        assert {path: label.label for path, label in found.items()} == wanted
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\xef\xbb\xbfpath,label\n1.png,cat\n",
+            b"path,label\r\n1.png,cat\r\n",
+            b"path,label\r1.png,cat",
+            b'"label","path"\n"cat","1.png"',
+            b"path,label\n\n1.png,cat\n\n",
+            b"path,label\n./1.png,cat",
+            b"path,label,group,part\n1.png,cat,,\n",
+        ],
+        ids=["mark", "windows", "old mac", "quotes", "empty lines", "dot", "known columns"],
+    )
+    def test_forms_of_one_table(self, data: bytes) -> None:
+        assert labels.by_csv(data, "x.csv") == {"1.png": Label("cat")}
+
+    @pytest.mark.parametrize(
+        ("written", "part"),
+        [("", ""), ("train", "train"), ("Validation", "valid"), ("TEST_SET", "test")],
+    )
+    def test_parts_are_called_as_people_do(self, written: str, part: str) -> None:
+        found = labels.by_csv(f"path,label,part\n1.png,cat,{written}".encode(), "x.csv")
+        assert found["1.png"].part == part
+
+    def test_other_columns_keep_their_names_behind_a_mark(self) -> None:
+        header = ("id", "path", "shard", "label", "csv_id", "", "part", "reason", "group")
+        data = table([header, ("7", "1.png", "x", "cat", "y", "z", "test", "why", "Anna")])
+        assert labels.by_csv(data, "x.csv")["1.png"] == Label(
+            "cat",
+            "test",
+            "Anna",
+            {"csv_id": "7", "csv_shard": "x", "csv_csv_id": "y", "csv_": "z", "csv_reason": "why"},
+        )
+
+    @pytest.mark.parametrize(
+        ("data", "told"),
+        [
+            (b"", "first line names the columns.* Received: ''"),
+            (b"\n", "first line names the columns.* Received: ''"),
+            (b"path\n1.png\n", "path and label.* Received: 'path'"),
+            (b"path;label\n1.png;cat\n", "path and label.* Received: 'path;label'"),
+            (b"Path,Label\n1.png,cat\n", "path and label.* Received: 'Path,Label'"),
+            (b"path,label,path\n1.png,cat,2.png\n", "columns.* once. Received: 'path,label,path'"),
+            (b"path,label,x,x\n1,cat,,\n", "columns.* once. Received: 'path,label,x,x'"),
+            (b"path,label\n", "a line for each file. Received: 'none'"),
+            (b"path,label\n1.png\n", r"line 2 must be 2 cells.* Received: \['1.png'\]"),
+            (b"path,label\n1.png,cat,x\n", "line 2 must be 2 cells.* Received: "),
+            (b"path,label\n1.png,cat\n2.png,\n", "line 3: label must be given. Received: ''"),
+            (b"path,label\n,cat\n", "line 2: path must be given. Received: ''"),
+            (b"path,label\n1.png,cat\n./1.png,dog\n", "line 3: path .*no line before.*'1.png'"),
+            (b"path,label,part\n1.png,cat,rest\n", "line 2: part must be empty.* 'rest'"),
+            (b"path,label\n1.png,\xff\xfe\n", r"a CSV in UTF-8. Received: b'\\xff\\xfe"),
+            ("path,label\n1,cat\n".encode("utf-16"), "a CSV in UTF-8. Received: b'"),
+            (b'path,label\n"1.png,cat\n', "line 2: unexpected end of data"),
+            (b'path,label\n"1.png"x,cat\n', "line 2: ',' expected after '\"'"),
+            (b"path,label\n1.png," + b"x" * 200_000, "line 2: field larger than field limit"),
+            (b"PK\3\4\0\0\0\0\xff", "a CSV in UTF-8. Received: "),
+            (b"\x89PNG\r\n\x1a\n", "a CSV in UTF-8. Received: "),
+        ],
+    )
+    def test_what_is_no_table_is_told_with_its_line(self, data: bytes, told: str) -> None:
+        with pytest.raises(UserError, match=rf"^x\.csv.*{told}"):
+            labels.by_csv(data, "x.csv")
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_a_table_or_one_message(self, data: bytes) -> None:
+        try:
+            assert labels.by_csv(b"path,label\n" + data, "x.csv")
+        except UserError as error:
+            assert str(error).startswith("x.csv")
+
+
+class TestDataSet:
+    """A CSV with its files."""
+
+    def test_one_beside_its_files(self, here: Path) -> None:
+        write(here / "photos", FILES | {"some.csv": TABLE.encode(), "images/other.png": b""})
+        rows = listing("photos/some.csv")
+        assert [row["path"] for row in rows] == list(FILES)
+        assert [row["label"] for row in rows] == ["dog", "cat"] * 2
+        assert [row["id"] for row in rows] == [files.identity(data) for data in FILES.values()]
+
+    @pytest.mark.parametrize("wrap", ["", "photos/", "a/b/"])
+    @pytest.mark.parametrize("kind", ["", *KINDS])
+    def test_one_at_the_top_of_a_folder_or_an_archive(
+        self, here: Path, kind: str, wrap: str
+    ) -> None:
+        inside = {wrap + name: data for name, data in FILES.items()}
+        inside |= {f"{wrap}labels.csv": TABLE.encode(), f"{wrap}other.png": b"", "README": b""}
+        if kind:
+            pack(here / f"photos{kind}", inside)
+        else:
+            write(here / "photos", inside)
+        rows = listing(f"photos{kind}")
+        assert [row["path"] for row in rows] == [wrap + name for name in FILES]
+        assert [row["label"] for row in rows] == ["dog", "cat"] * 2
+
+    def test_one_that_lies_deeper_or_beside_is_a_file_like_others(self, here: Path) -> None:
+        files = classes({"cat": 1, "dog": 1})
+        write(here / "photos", files | {"cat/labels.csv": TABLE.encode(), "dog/labels.csv": b""})
+        assert [row["label"] for row in listing()] == ["cat", "cat", "dog", "dog"]
+
+    def test_all_columns_reach_the_manifest(self, here: Path) -> None:
+        rows = [("path", "label", "part", "camera", "id"), ("images/0.png", "cat", "test", "", "1")]
+        write(here / "photos", FILES | {"labels.csv": table(rows)})
+        (row,) = listing()
+        assert list(row)[-3:] == ["reason", "csv_camera", "csv_id"]
+        assert (row["part"], row["csv_camera"], row["csv_id"]) == ("test", "", "1")
+        assert row["id"] == files.identity(FILES["images/0.png"])
+
+    @pytest.mark.parametrize("bare", [True, False])
+    def test_files_that_cannot_be_had_have_a_reason(self, here: Path, bare: bool) -> None:
+        write(here, {"secret.png": encoded(picture(9))})
+        reasons = {
+            "gone.png": "missing",
+            "../secret.png": "path leads out of the data set",
+            "images/../../secret.png": "path leads out of the data set",
+            str(here / "secret.png"): "absolute path",
+            "images": "not a regular file" if bare else "missing",
+            "images/0.png/1.png": "unreadable: Not a directory" if bare else "missing",
+            "x" * 300: "unreadable: File name too long" if bare else "missing",
+            "a\0b": "unreadable: embedded null byte" if bare else "missing",
+            "1" * 5000: "name is too long",
+            "images/0.png": "",
+            "images/~": "missing",
+        }
+        data = table([("path", "label"), *((path, "cat") for path in reasons)])
+        write(here / "photos", FILES | {"labels.csv": data})
+        rows = listing("photos/labels.csv" if bare else "photos")
+        assert {row["path"]: row["reason"] for row in rows} == reasons
+        assert {row["label"] for row in rows} == {"cat"}
+        assert len({row["id"] for row in rows}) == len(rows)
+        assert files.identity((here / "secret.png").read_bytes()) not in str(rows)
+
+    @pytest.mark.parametrize("kind", ["", ".zip", ".tar"])
+    def test_one_that_cannot_be_used_is_an_error_and_no_other_labels_are(
+        self, here: Path, kind: str
+    ) -> None:
+        inside = classes({"cat": 1, "dog": 1}) | {"labels.csv": b"id,breed\n1,cat\n"}
+        if kind:
+            pack(here / f"photos{kind}", inside)
+        else:
+            write(here / "photos", inside)
+        change(here, {"dataset.path": f"photos{kind}"})
+        status, out, errors = graft(here, "manifest", "--shards", "4")
+        assert (status, out) == (2, "")
+        assert f"photos{kind}: labels.csv must be a CSV whose" in errors.splitlines()[-1]
+        assert not Path("data").exists()
+
+    def test_one_that_cannot_be_read_is_an_error(self, here: Path) -> None:
+        write(here / "photos", classes({"cat": 1, "dog": 1}))
+        (here / "photos/labels.csv").symlink_to("nowhere")
+        with pytest.raises(UserError, match=r"'photos': 'labels.csv' cannot be read: missing"):
+            listing()
+
+    def test_one_that_is_too_large_is_an_error(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(files, "LARGEST", 20)
+        write(here / "photos", {"labels.csv": TABLE.encode()})
+        for path in ("photos", "photos/labels.csv"):
+            with pytest.raises(UserError, match=r"cannot be read: larger than"):
+                listing(path)
+
+    @given(st.dictionaries(names, cells.filter(bool), min_size=1, max_size=5))
+    def test_any_name_and_class_reach_the_manifest(
+        self, tmp_path_factory: pytest.TempPathFactory, wanted: dict[str, str]
+    ) -> None:
+        here = tmp_path_factory.mktemp("here")
+        workspace(here)
+        write(here / "photos", {"labels.csv": table([("path", "label"), *wanted.items()])})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(here)
+            rows = listing()
+        assert {row["path"]: row["label"] for row in rows} == wanted

@@ -1,0 +1,225 @@
+"""From the files that the manifest lists to the pixels of each shard."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graft import cores, files, tables, tensors
+from graft.errors import UserError
+from images import SIDE, change, check, classes, encoded, graft, listing, picture, write
+from packing import KINDS, pack, pack_zip
+from readable import KNOWN, READABLE
+from unreadable import UNREADABLE
+
+CLASSES = {"cat": 3, "dog": 3}
+# Their bytes are wanted once: equal files are one.
+COLLECTION = {f"good/{name}": data for name, (data, _, _) in READABLE.items()}
+COLLECTION |= {f"bad/{name}": data for name, (data, _) in UNREADABLE.items()}
+
+
+def outputs() -> dict[str, bytes]:
+    """The files of all shards, by name."""
+    return {path.name: path.read_bytes() for path in Path("data/tensors").iterdir()}
+
+
+class TestCollection:
+    """Files of all kinds through manifest and tensors."""
+
+    def test_each_is_read_right_or_has_a_reason(self, here: Path) -> None:
+        write(here / "photos", COLLECTION)
+        os.mkfifo(here / "photos/bad/pipe.png")
+        (here / "photos/bad/nowhere.png").symlink_to("gone.png")
+        (here / "photos/good/link.png").symlink_to("rgb.png")
+        strange = Path(os.fsdecode(os.fsencode(here / "photos") + b"/bad/\xff.png"))
+        strange.write_bytes(encoded(picture(40)))
+        unread = {
+            "bad/pipe.png": files.IRREGULAR,
+            "bad/nowhere.png": files.MISSING,
+            r"bad/\xff.png": files.NOT_UTF8,
+        }
+        rows = check()
+        assert set(rows) == {*COLLECTION, *unread, "good/link.png"}
+        for name, (_, pixels, tolerance) in {**READABLE, "link.png": (b"", KNOWN, 0)}.items():
+            row = rows[f"good/{name}"]
+            assert (row["status"], row["reason"]) == ("ok", ""), name
+            gap = np.abs(row["pixels"].astype(int) - pixels.astype(int)).max()
+            assert gap <= tolerance, (name, gap)
+            assert (row["width"], row["height"]) == (str(SIDE), str(SIDE))
+        reasons = {f"bad/{name}": reason for name, (_, reason) in UNREADABLE.items()} | unread
+        for path, reason in reasons.items():
+            row = rows[path]
+            assert row["status"] == "quarantined", path
+            assert row["reason"].startswith(reason), (path, row["reason"])
+            assert (row["width"], row["height"], row["phash"]) == ("0", "0", "")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_an_archive_gives_the_same_bytes(self, here: Path, kind: str) -> None:
+        write(here / "photos", COLLECTION)
+        pack(here / f"photos{kind}", COLLECTION)
+        check()
+        first = outputs()
+        change(here, {"dataset.path": f"photos{kind}"})
+        check()
+        assert outputs() == first
+
+    def test_several_cores_give_the_same_bytes(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(here / "photos", COLLECTION)
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        listing()
+        shards = sorted({row["shard"] for row in listing()})
+        for shard in shards:
+            tensors.main([shard])
+        first = outputs()
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        monkeypatch.setattr(cores, "PATIENCE", 0)
+        monkeypatch.setattr(cores, "ITEMS", 7)
+        for shard in shards:
+            tensors.main([shard])
+        assert outputs() == first
+
+    @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+    def test_the_fit_is_that_of_the_parameters(self, here: Path, fit: str) -> None:
+        shown = np.full((20, 40, 3), 9, np.uint8)
+        shown[:, :10] = shown[:, 30:] = 200
+        write(here / "photos", {"cat/1.png": encoded(shown), "dog/1.png": encoded(picture(8))})
+        change(here, {"image.fit": fit, "image.side": 40})
+        row = check()["cat/1.png"]
+        middle, edge = row["pixels"][20], row["pixels"][2]
+        assert (row["width"], row["height"]) == ("40", "20")
+        assert {
+            "stretch": (middle[3] > 180).all() and (edge[3] > 180).all(),
+            "crop": (middle[3] < 30).all() and (edge[3] < 30).all(),
+            "pad": (middle[3] > 180).all() and (edge[20] == 255).all(),
+        }[fit]
+
+
+class TestShards:
+    """What the files of a shard are."""
+
+    def test_its_images_are_in_order_of_the_manifest(self, here: Path) -> None:
+        write(here / "photos", classes({"cat": 9, "dog": 9}))
+        rows = check()
+        listed = tables.read(Path("data/manifest.csv"))
+        for shard in "0123":
+            table = tables.read(Path(f"data/tensors/{shard}.csv"))
+            assert list(table) == ["id", "status", "reason", "width", "height", "phash"]
+            assert list(table["id"]) == list(listed["id"][listed["shard"] == shard])
+            assert np.load(f"data/tensors/{shard}.npy").shape == (len(table), SIDE, SIDE, 3)
+        for index, label in enumerate(("cat", "dog")):
+            for number in range(9):
+                own = rows[f"{label}/{number}.png"]["pixels"]
+                assert (own == picture(1000 * index + number)).all()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_their_order_in_an_archive_does_not_matter(self, here: Path, kind: str) -> None:
+        inside = classes({"cat": 9, "dog": 9}) | {"cat/bad.png": b"bad"}
+        made = []
+        for names in (inside, reversed(inside)):
+            pack(here / f"photos{kind}", {name: inside[name] for name in names})
+            change(here, {"dataset.path": f"photos{kind}"})
+            check()
+            made.append(outputs())
+        assert made[0] == made[1]
+
+    def test_equal_files_are_decoded_once(self, here: Path) -> None:
+        data = encoded(picture(3))
+        write(here / "photos", {"cat/1.png": data, "cat/copy.png": data, "dog/copy.png": data})
+        assert len(check()) == 3
+        tables_ = [tables.read(Path(f"data/tensors/{shard}.csv")) for shard in "0123"]
+        assert [len(table) for table in tables_].count(1) == 1
+        assert sum(len(table) for table in tables_) == 1
+
+    def test_one_may_be_empty_or_all_bad(self, here: Path) -> None:
+        write(here / "photos", {"cat/1.png": encoded(KNOWN), "dog/1.png": b""})
+        check()
+        lengths = [np.load(f"data/tensors/{shard}.npy").shape for shard in "0123"]
+        assert sorted(lengths) == [(0, SIDE, SIDE, 3)] * 3 + [(1, SIDE, SIDE, 3)]
+
+    def test_the_side_is_that_of_the_parameters(self, here: Path) -> None:
+        write(here / "photos", classes(CLASSES))
+        change(here, {"image.side": 48})
+        assert all(row["pixels"].shape == (48, 48, 3) for row in check().values())
+
+
+class TestReplaced:
+    """A file that is not the one which the manifest lists."""
+
+    @staticmethod
+    def lay(here: Path, kind: str, inside: Mapping[str, bytes]) -> None:
+        """Makes the data set."""
+        if kind:
+            pack(here / f"photos{kind}", inside)
+            change(here, {"dataset.path": f"photos{kind}"})
+        else:
+            write(here / "photos", inside)
+
+    @pytest.mark.parametrize("how", ["changed", "cut", "removed", "emptied"])
+    @pytest.mark.parametrize("kind", ["", *KINDS])
+    def test_is_noticed(self, here: Path, how: str, kind: str) -> None:
+        inside = classes(CLASSES)
+        self.lay(here, kind, inside)
+        shard = {row["path"]: row["shard"] for row in listing()}["dog/1.png"]
+        data = inside.pop("dog/1.png")
+        if how == "removed" and not kind:
+            (here / "photos/dog/1.png").unlink()
+        elif how != "removed":
+            changed = {"changed": encoded(picture(77)), "cut": data[:-1], "emptied": b""}
+            inside["dog/1.png"] = changed[how]
+        self.lay(here, kind, inside)
+        told = "cannot be read any more: missing" if how == "removed" else "has changed since"
+        with pytest.raises(UserError, match=rf"'dog/1\.png' {told}.* Run the manifest again"):
+            tensors.main([shard])
+        assert not list(Path("data/tensors").iterdir())
+
+    def test_by_what_is_no_file_is_noticed(self, here: Path) -> None:
+        write(here / "photos", classes(CLASSES))
+        shard = {row["path"]: row["shard"] for row in listing()}["dog/1.png"]
+        path = here / "photos/dog/1.png"
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(UserError, match=r"'dog/1\.png' .*: not a regular file. Run the man"):
+            tensors.main([shard])
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_by_two_of_its_name_is_noticed(self, here: Path) -> None:
+        inside = classes(CLASSES)
+        self.lay(here, ".zip", inside)
+        shard = {row["path"]: row["shard"] for row in listing()}["dog/1.png"]
+        pack_zip(here / "photos.zip", [*inside.items(), ("dog/1.png", inside["dog/1.png"])])
+        with pytest.raises(UserError, match=r"'dog/1\.png' has changed since"):
+            tensors.main([shard])
+
+    def test_with_the_whole_data_set_gone_is_noticed(self, here: Path) -> None:
+        self.lay(here, ".zip", classes(CLASSES))
+        shard = listing()[0]["shard"]
+        (here / "photos.zip").write_bytes(b"no archive")
+        with pytest.raises(UserError, match=r"dataset\.path must be "):
+            tensors.main([shard])
+        (here / "photos.zip").unlink()
+        with pytest.raises(UserError, match=r"dataset\.path must be "):
+            tensors.main([shard])
+
+    def test_leaves_nothing_behind_and_ends_with_2(self, here: Path) -> None:
+        write(here / "photos", classes({"cat": 1, "dog": 1}))
+        shard = listing()[0]["shard"]
+        write(here / "photos", {"cat/0.png": b"other"})
+        status, out, errors = graft(here, "tensors", shard)
+        assert (status, out) == (2, "")
+        assert errors.splitlines()[-1].startswith("graft tensors: error: 'cat/0.png' has changed")
+        assert not list(Path("data/tensors").iterdir())
+
+    def test_is_noticed_by_several_cores(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(here / "photos", classes({"cat": 30, "dog": 30}))
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        monkeypatch.setattr(cores, "PATIENCE", 0)
+        monkeypatch.setattr(cores, "ITEMS", 2)
+        last = [row for row in listing() if row["shard"] == "0"][-1]
+        write(here / "photos", {last["path"]: b"other"})
+        with pytest.raises(UserError, match=r"has changed since"):
+            tensors.main(["0"])
+        assert not list(Path("data/tensors").iterdir())

@@ -1,0 +1,38 @@
+"""The names of classes, and the one order in which models, tables and pictures have them."""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+
+# What `dataset.classes` says where no classes are picked.
+ALL = "all"
+
+
+def natural(text: str) -> str:
+    """The key that sorts `2` before `10`, as people count, and different names differently.
+
+    It is one text and not a list, since there is one for every file of a data set.
+
+    Args:
+        text: a name without the character 0, as are all names of files.
+    """
+
+    def key(match: re.Match[str]) -> str:
+        digits = match[0].lstrip("0")
+        # The longer number is the larger, and ends like a shorter name before any other letter.
+        return f"\0{chr(min(len(digits), sys.maxunicode))}{digits}\0{match[0]}\0"
+
+    return re.sub("[0-9]+", key, text)
+
+
+def in_order(labels: Iterable[str], chosen: str | Sequence[str] = ALL) -> tuple[str, ...]:
+    """The different names among `labels`: as `dataset.classes` lists them, or in natural order.
+
+    Args:
+        labels: names of classes, each as often as it likes.
+        chosen: `all`, or names in the order that is wanted; names that are not among `labels` are
+            passed over, and those of `labels` that are not chosen follow in natural order.
+    """
+    names = set(labels)
+    first = [] if chosen == ALL else [name for name in chosen if name in names]
+    return (*first, *sorted(names.difference(first), key=natural))
