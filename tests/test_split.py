@@ -580,3 +580,14 @@ def test_ten_more_images_leave_every_other_where_it_was(seed: int, n: int) -> No
         place = units.positions(seed, unit, own, none)
         found.append(split.divide(none, none, place, pd.Series("a", own.index), SHARES))
     assert list(found[1][10:]) == list(found[0])
+
+
+def test_large_units_are_drawn_like_small_ones() -> None:
+    ids = pd.Series([str(number) for number in range(8000)])
+    none = pd.Series("", ids.index, dtype=str)
+    for together in (1, 8):
+        unit = units.units(ids, (ids.astype(int) // together).astype(str), none)
+        place = units.positions(1, unit, ids, none).drop_duplicates()
+        assert len(place) == 8000 / together
+        share = (place < 0.15).mean()
+        assert abs(share - 0.15) < 5 * math.sqrt(0.15 * 0.85 / len(place))

@@ -85,12 +85,13 @@ def position(seed: int, key: str) -> float:
 def positions(seed: int, units: pd.Series, ids: pd.Series, groups: pd.Series) -> pd.Series:
     """Where each file stands between 0 and 1: that of its group, or of itself if it has none.
 
-    Where a unit joins several of them it is the smallest: nothing but what belongs to the unit has
-    a say, so that other images can come and go.
+    Where a unit joins several of them, one speaks for all: the first by another hash, so that a
+    large unit is as likely to stand anywhere as a small one, and other images can come and go.
 
     Returns:
         float64 (n,), equal within a unit and different between units.
     """
     keys = groups.where(groups != "", ids)
     own = keys.map({key: position(seed, key) for key in keys.unique()}).astype(float)
-    return own.groupby(units).transform("min")
+    rank = keys.map({key: position(0, f"speaks {key}") for key in keys.unique()}).astype(float)
+    return own.loc[rank.groupby(units).transform("idxmin")].set_axis(ids.index)
