@@ -94,8 +94,8 @@ def find_near(
 
     Returns:
         int64 (n,), equal for pictures of one set; int64 (m, 2), the pairs that make up the sets,
-        the smaller index first; float32 (m,), their differences. Pairs that change no set are left
-        out: a thousand copies have 999.
+        the smaller index first; float32 (m,), their differences. Pairs within a set that is known
+        already are not compared: a thousand copies have some thousand pairs, not half a million.
     """
     sets = np.arange(len(hashes))
     pairs = np.empty((0, 2), np.int64)

@@ -42,8 +42,10 @@ def groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
     if rule != AUTO and not (found != "").any():
         columns = [name.removeprefix(PREFIX) for name in manifest if name.startswith(PREFIX)]
         named = f"a column of the CSV ({', '.join(columns)})" if columns else "a column of a CSV"
-        example = f"such as {manifest['path'].iloc[0]!r}" if len(manifest) else "of which none is"
-        allowed = f"auto, none, {named}, or a regular expression that matches paths {example}"
+        example = repr(manifest["path"].iloc[0])  # no manifest is empty
+        allowed = (
+            f"auto, none, {named}, or a regular expression that matches paths such as {example}"
+        )
         raise refuse(WHERE, allowed, rule)
     return found
 
