@@ -96,7 +96,7 @@ def summary(
 
 def page(found: dict[str, Any], **parameters: str) -> Page:
     """The page of a build without models."""
-    return Page(report.render([], ["a", "b"], found, PARAMETERS | parameters, {}))
+    return Page(report.render([], ["a", "b"], found, {}, PARAMETERS | parameters, {}))
 
 
 @given(

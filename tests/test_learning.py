@@ -1,7 +1,7 @@
 """Networks, heads and fine-tuning, on images made on the spot."""
 
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +13,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from graft import tables
 from graft.errors import UserError
-from graft.rows import Rows, rows
-from images import SHARDS, SIDE, change, graft, workspace
+from graft.moments import moments
+from graft.rows import Rows, columns, rows
+from images import SIDE, graft, workspace
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def pictures(n: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.nd
 def as_rows(pixels: np.ndarray, labels: np.ndarray) -> Rows:
     where = np.stack([np.zeros(len(labels), np.int64), np.arange(len(labels))], 1)
     names = tuple("abc")
-    return Rows(tuple(map(str, range(len(labels)))), labels, names, (pixels,), where)
+    ids = tuple(map(str, range(len(labels))))
+    return Rows(ids, ids, labels, names, (pixels,), where)
 
 
 def blobs(counts: tuple[int, ...], seed: int = 0) -> Rows:
@@ -53,41 +55,24 @@ def loss(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> fl
     return float(np.mean(classes if class_weight == "balanced" else own))
 
 
-def divided(folder: Path, changes: dict[str, object]) -> np.ndarray:
-    """A folder in which `backbone`, `head` and `finetune` can run; c is a rare class.
+def new_head(train: Rows):
+    """A head without hidden layers over the features of a part."""
+    from graft import heads
 
-    Returns:
-        float32 (n, 120), the features of all images, in the order of the split.
-    """
-    workspace(folder, {"backbone.weights": "none", "finetune.warmup": 0, **changes})
-    (folder / "data/pretrained").mkdir(parents=True)
-    pixels, labels = pictures(60)
-    kept = np.flatnonzero((labels < 2) | (np.arange(60) % 10 < 3))
-    pixels, labels = pixels[kept], labels[kept]
-    features = np.random.default_rng(1).normal(size=(len(kept), 120)).astype(np.float32)
-    features[np.arange(len(kept)), labels] += 2
-    split = pd.DataFrame({"id": [f"{i}" for i in kept], "label": np.array([*"abc"])[labels]})
-    split["path"] = split["id"] + ".png"
-    split["part"] = np.resize(["train", "valid", "train", "test", "train"], len(kept))
-    tables.write(folder / "data/split.csv", split)
-    for shard in range(SHARDS):
-        mine = np.arange(shard, len(kept), SHARDS)
-        table = pd.DataFrame({"id": split["id"][mine], "status": "ok"})
-        tables.write(folder / f"data/tensors/{shard}.csv", table)
-        for name, rows_ in {"tensors": pixels, "features": features}.items():
-            (folder / "data" / name).mkdir(exist_ok=True)
-            np.save(folder / f"data/{name}/{shard}.npy", rows_[mine])
-    return features
+    return heads.dense(*moments(train), [], "softmax", len(train.classes))
 
 
 def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
-    """Two shards, one quarantined image, one image left out: every row is the right one."""
+    """Two shards, one quarantined image, one image left out: every row is the right one.
+
+    Of two columns one can be chosen, and changed copies can follow, of all images at a time.
+    """
     checked = [
         pd.DataFrame({"id": ["a", "b", "c"], "status": ["ok", "quarantined", "ok"]}),
         pd.DataFrame({"id": ["d", "e"], "status": ["ok", "ok"]}),
         pd.DataFrame({"id": [], "status": []}),
     ]
-    arrays = [np.array([[0], [2]]), np.array([[3], [4]]), np.zeros((0, 0))]
+    arrays = [np.array([[0, 5], [2, 6]]), np.array([[3, 7], [4, 8]]), np.zeros((0, 0))]
     for number, (table, array) in enumerate(zip(checked, arrays, strict=True)):
         tables.write(tmp_path / f"{number}.csv", table)
         np.save(tmp_path / f"{number}.npy", array)
@@ -102,34 +87,20 @@ def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
     assert train.classes == ("2", "10", "nan")
     assert train.paths == ("e.png", "a.png", "c.png")
     assert train.labels.tolist() == [1, 0, 1]
-    assert train[:].tolist() == [[4], [0], [2]]
-    assert train[np.array([2, 0])].tolist() == [[2], [4]]
-
-
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_batch_norm_of_a_pretrained_network_stays_as_it_is(keras, pretrained: bool) -> None:
-    from graft import architectures, training
-    from graft.finetune import freeze
-
-    backbone = architectures.backbone("cnn", SIDE, "none", "avg", 1)
-    body = backbone.get_layer(architectures.BODY)
-    norms = [x for x in body.layers if isinstance(x, keras.layers.BatchNormalization)]
-    assert len(norms) == 9
-    before = [[np.array(w) for w in norm.get_weights()] for norm in norms]
-    freeze(backbone, "all", pretrained)
-    model = keras.Sequential([backbone, keras.layers.Dense(3, "softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    part = as_rows(*pictures(48))
-    history = training.fit(
-        "test", model, training.Batches(part, 16, 1), training.Batches(part, 16), 2, 2, {}
-    )
-    assert history["epoch"].tolist() == [1, 2]
-    after = [norm.get_weights() for norm in norms]
-    same = [
-        all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
-        for a, b in zip(before, after, strict=True)
-    ]
-    assert all(same) if pretrained else not any(same)
+    assert train[:].tolist() == [[4, 8], [0, 5], [2, 6]]
+    assert train[np.array([2, 0])].tolist() == [[2, 6], [4, 8]]
+    layer = tmp_path / "layer.json"
+    layer.write_text(json.dumps({"layer": "above", "start": 1, "width": 1}))
+    above = train.of_columns(columns(layer))
+    assert above[:].tolist() == [[8], [5], [6]] and above[:0].shape == (0, 1)
+    np.save(tmp_path / "none.npy", np.zeros((0, 2)))
+    assert train.with_views(tmp_path / "none.npy")[:].tolist() == train[:].tolist()
+    np.save(tmp_path / "views.npy", np.arange(20, 32).reshape(6, 2))
+    both = above.with_views(tmp_path / "views.npy")
+    assert both[:].tolist() == [[8], [5], [6], [21], [23], [25], [27], [29], [31]]
+    assert both[np.array([7, 0, 3])].tolist() == [[29], [8], [21]]
+    assert len(both) == 9 and both.labels.tolist() == 3 * [1, 0, 1]
+    assert both.ids == 3 * ("e", "a", "c") and both.paths == 3 * train.paths
 
 
 @pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])
@@ -157,16 +128,14 @@ def test_without_class_weight_batches_have_no_weights(keras) -> None:
 
 
 def test_balanced_training_finds_the_rare_class(keras) -> None:
-    from graft import head, training
+    from graft import training
 
     train, valid, test = (blobs((300, 300, 12), 1), blobs((100, 100, 4), 2), blobs((200,) * 3, 3))
     recall, weights = {}, []
     for class_weight in ("none", "balanced", "balanced"):
         keras.utils.set_random_seed(1)
-        model = head.build(train[:], 3, [], 0.0)
-        model.compile(
-            keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
-        )
+        model = new_head(train)
+        training.compile(model, keras.optimizers.Adam(0.01))
         history = training.fit(
             "test",
             model,
@@ -192,91 +161,15 @@ def test_balanced_training_finds_the_rare_class(keras) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(*weights[1:], strict=True))
 
 
-@pytest.mark.parametrize("class_weight", ["none", "balanced"])
-def test_stages_weigh_classes_as_they_are_told(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, class_weight: str
-) -> None:
-    """The loss that the best epoch was chosen by is the one asked for, in both trainings."""
-    from graft import backbone, finetune, head, models
-
-    both = {
-        f"{stage}.{name}": value
-        for stage in ("head", "finetune")
-        for name, value in {"class_weight": class_weight, "epochs": 2, "batch": 8}.items()
-    }
-    features = divided(tmp_path, both)
-    monkeypatch.chdir(tmp_path)
-    for stage in (backbone, head, finetune):
-        stage.main([])
-    split = tables.read(Path("data/split.csv"))
-    mine = (split["part"] == "valid").to_numpy()
-    labels = split["label"][mine].map("abc".index).to_numpy()
-    pixels = np.empty((len(split), SIDE, SIDE, 3), np.uint8)
-    for shard in range(SHARDS):
-        pixels[shard::SHARDS] = np.load(f"data/tensors/{shard}.npy")
-    assert sorted(np.bincount(labels)) != [len(labels) // 3] * 3
-    for name, array in {"head": features, "finetuned": pixels}.items():
-        history = pd.read_csv(f"reports/{name}/history.csv")
-        model = models.load(Path(f"data/models/{name}.keras"))
-        outputs = model.predict(array[mine].astype(np.float32), verbose=0)
-        expected = loss(outputs, labels, class_weight)
-        assert history["val_loss"].min() == pytest.approx(expected, rel=1e-3), name
-
-
-def test_a_training_that_diverges_is_refused(keras, tmp_path: Path) -> None:
-    """Nothing is written, and the message says what to lower."""
-    wild = {"head.hidden": [512] * 8, "head.learning_rate": 10.0, "head.batch": 8}
-    divided(tmp_path, wild)
-    status, _, errors = graft(tmp_path, "head")
-    assert status == 2
-    assert re.search(
-        r"head: the (validation )?loss is not a finite number in epoch 1:"
-        r" lower head\.learning_rate\. Received: 10\.0$",
-        errors.strip(),
-    )
-    assert "Traceback" not in errors
-    assert not list(tmp_path.glob("data/models/*")) and not (tmp_path / "reports/head").exists()
-
-
-def test_a_fine_tuning_that_diverges_is_refused(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from graft import backbone, finetune, head
-
-    divided(tmp_path, {"head.epochs": 1})
-    monkeypatch.chdir(tmp_path)
-    for stage in (backbone, head):
-        stage.main([])
-    # A decay of 1 at a rate of 10 multiplies every weight by -9 in a step.
-    change(
-        tmp_path,
-        {
-            "finetune.learning_rate": 10.0,
-            "finetune.head_learning_rate": 9.5,
-            "finetune.weight_decay": 1.0,
-            "finetune.batch": 4,
-            "finetune.epochs": 20,
-            "finetune.patience": 20,
-        },
-    )
-    with pytest.raises(UserError, match=r"^finetune: the .*loss is not a finite number") as refused:
-        finetune.main([])
-    lower = "lower finetune.learning_rate or finetune.head_learning_rate. Received: 10.0, 9.5"
-    assert str(refused.value).endswith(lower)
-    assert not list(Path("data/models").glob("fine*")) and not Path("reports/finetuned").exists()
-
-
 def test_good_epochs_excuse_no_bad_one(keras) -> None:
     """The third epoch spoils the weights after its own loss was taken."""
-    from graft import head, training
+    from graft import training
 
     train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
     keras.utils.set_random_seed(1)
-    model = head.build(train[:], 3, [], 0.0)
+    model = new_head(train)
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.01, 3e38])
-    model.compile(
-        keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    training.compile(model, keras.optimizers.SGD(rate))
     with pytest.raises(
         UserError, match=r"test: the validation loss .* in epoch 3: lower one or two\. Received: "
     ):
@@ -291,50 +184,12 @@ def test_good_epochs_excuse_no_bad_one(keras) -> None:
         )
 
 
-@pytest.mark.parametrize("unfreeze", ["none", 1, 4, 9, "all"])
-def test_unfreezing_counts_layers_from_the_top(keras, unfreeze: int | str) -> None:
-    from graft import architectures
-    from graft.finetune import freeze
-
-    backbone = architectures.backbone("cnn", SIDE, "none", "avg", 1)
-    freeze(backbone, unfreeze, pretrained=True)
-    layers = backbone.get_layer(architectures.BODY).layers
-    top = {"none": [], "all": layers}.get(unfreeze) if isinstance(unfreeze, str) else None
-    expected = [
-        layer.name
-        for layer in (layers[-unfreeze:] if top is None else top)
-        if isinstance(layer, keras.layers.Conv2D)
-    ]
-    assert [layer.name for layer in layers if layer.trainable_variables] == expected
-
-
-def test_head_and_backbone_learn_at_their_own_rates(keras) -> None:
-    """The first step of Adam has the size of the rate, whatever the gradient."""
-    from graft.rates import optimizer
-
-    slow, fast = keras.Variable(np.ones(3, "float32")), keras.Variable(np.ones(3, "float32"))
-    made = optimizer(0.001, 0.01, [fast], warmup=0, steps=10, weight_decay=0.0)
-    made.apply([keras.ops.ones(3), keras.ops.ones(3) * 1e3], [slow, fast])
-    assert np.allclose(1 - slow.numpy(), 0.001, rtol=1e-3)
-    assert np.allclose(1 - fast.numpy(), 0.01, rtol=1e-3)
-
-
-def test_the_rate_warms_up_and_falls_to_zero(keras) -> None:
-    from graft.rates import optimizer
-
-    schedule = optimizer(0.5, 0.5, [], warmup=4, steps=20, weight_decay=0.0)._learning_rate
-    rates = [float(schedule(step)) for step in range(21)]
-    assert rates[0] == 0 and rates[20] == pytest.approx(0, abs=1e-6)
-    assert max(rates) == pytest.approx(0.5) and rates.index(max(rates)) == 4
-    assert rates[:5] == sorted(rates[:5]) and rates[4:] == sorted(rates[4:], reverse=True)
-
-
 @pytest.mark.parametrize(
     "module",
     ["vgg16", "resnet", "mobilenet_v2", "densenet", "inception_v3", "xception", "efficientnet"],
 )
 def test_scaling_is_the_one_of_keras(keras, module: str) -> None:
-    from graft.architectures import affine
+    from graft.preprocessing import affine
 
     own = getattr(keras.applications, module)
     scale, offset, reverse = affine(own)
@@ -367,34 +222,41 @@ def test_features_are_computed_in_pieces(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
     """A full shard, an empty one, and one whose features are not finite."""
-    from graft import backbone, features, models
+    from graft import architectures, backbone, features, models
 
-    divided(tmp_path, {"features.runtime": runtime, "image.side": SIDE})
+    workspace(tmp_path, {"features.runtime": runtime, "backbone.weights": "none"})
+    for name in ("pretrained", "tensors", "features"):
+        (tmp_path / "data" / name).mkdir(parents=True)
     pixels, _ = pictures(150)
     np.save(tmp_path / "data/tensors/0.npy", pixels)
     np.save(tmp_path / "data/tensors/1.npy", pixels[:0])
-    for old in (tmp_path / "data/features").iterdir():
-        old.unlink()
     monkeypatch.chdir(tmp_path)
     backbone.main([])
     for shard in "01":
         features.main([shard])
     model = models.load(Path("data/backbone/network.keras"))
-    found, expected = np.load("data/features/0.npy"), model.predict(pixels, verbose=0)
-    assert found.dtype == np.float32 and found.shape == expected.shape
-    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    found = np.load("data/features/0.npy")
+    rows_ = json.loads(Path("data/backbone/depths.json").read_text())
+    assert found.dtype == np.float32 and found.shape == (150, sum(row["width"] for row in rows_))
+    assert rows_[0]["width"] == model.output_shape[1] and len(rows_) > 2
+    for row in (rows_[0], rows_[-1]):
+        mine = found[:, row["start"] : row["start"] + row["width"]]
+        expected = architectures.truncated(model, row["layer"], row["pooling"])
+        expected = expected.predict(pixels, verbose=0)
+        assert np.abs(mine - expected).max() <= 1e-4 * np.abs(expected).max(), row["layer"]
     empty = np.load("data/features/1.npy")
     assert empty.shape == (0, 0) and empty.dtype == np.float32
 
     wild = keras.Sequential(
         [
             keras.Input((SIDE, SIDE, 3)),
-            keras.layers.Rescaling(1e38),
+            keras.layers.Rescaling(1e38, name="network"),
             keras.layers.GlobalAveragePooling2D(),
         ]
     )
     models.save(wild, Path("data/backbone/network.keras"))
     models.save_graph(wild, Path("data/backbone/graph.xml"))
+    Path("data/backbone/depths.json").write_text(json.dumps(rows_[:1]))
     Path("data/features/0.npy").unlink()
     status, _, errors = graft(tmp_path, "features", "0")
     assert status == 2 and "features are not finite" in errors and "Traceback" not in errors
@@ -473,31 +335,3 @@ def test_weights_that_cannot_be_fetched_are_named(tmp_path: Path) -> None:
     assert "the ImageNet weights of VGG16 cannot be fetched" in result.stdout
     assert "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5" in result.stdout
     assert str(tmp_path / "models") in result.stdout
-
-
-def test_augmentation_changes_training_images_only(keras) -> None:
-    from graft.augment import augmentation
-
-    off = {
-        "augment.flip": "none",
-        "augment.rotation": 0,
-        "augment.shift": 0.0,
-        "augment.zoom": 0.0,
-        "augment.brightness": 0.0,
-        "augment.contrast": 0.0,
-    }
-    assert augmentation(off, SIDE, 1) is None
-    pixels = pictures(8)[0].astype("float32")
-    for name, strength in {
-        "flip": "horizontal",
-        "rotation": 45,
-        "shift": 0.2,
-        "zoom": 0.3,
-        "brightness": 0.3,
-        "contrast": 0.3,
-    }.items():
-        change = augmentation(off | {f"augment.{name}": strength}, SIDE, 1)
-        assert np.array_equal(change(pixels, training=False), pixels), name
-        changed = np.asarray(change(pixels, training=True))
-        assert changed.shape == pixels.shape and not np.array_equal(changed, pixels), name
-        assert changed.min() >= 0 and changed.max() <= 255, name

@@ -21,8 +21,6 @@ CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf
 PARAMETERS = [ROOT / "params.yaml", *sorted((ROOT / "workflow/recipes").glob("*.yaml"))]
 # Where a package is imported by another name than it is installed by.
 INSTALLED_AS = {"PIL": "pillow", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
-# Declared although nothing here imports it.
-UNIMPORTED = {"h5py": "Keras writes models and weights with it"}
 
 
 def normal(name: str) -> str:
@@ -101,7 +99,7 @@ def third_party(path: Path) -> set[str]:
 
 def test_what_is_imported_is_declared_and_the_reverse() -> None:
     imported = set().union(*map(third_party, (ROOT / "workflow").rglob("*.py")))
-    assert imported | set(UNIMPORTED) == set(DEPENDENCIES)
+    assert imported == set(DEPENDENCIES)
 
 
 def test_what_tests_import_is_declared() -> None:

@@ -391,6 +391,16 @@ class TestStage:
         assert set(part) == set(PARTS)
         assert part[["a0", "b0", "b1"]].nunique() == 1
 
+    def test_what_belongs_together_is_written_for_those_who_divide_a_part_again(
+        self, here: Path
+    ) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "a1"], ["b2", "b3", "b4"]])
+        self.result()
+        unit = tables.read(Path("data/units.csv")).set_index("id")["unit"]
+        assert sorted(unit.index) == sorted(f"{label}{n}" for label in "ab" for n in range(20))
+        together = [set(ids) for _, ids in unit.index.to_series().groupby(unit) if len(ids) > 1]
+        assert sorted(map(sorted, together)) == [["a0", "a1"], ["b2", "b3", "b4"]]
+
     def test_classes_are_picked(self, here: Path) -> None:
         rows = self.rows({"a": 20, "b": 20, "c": 20})
         self.place(rows, {f"c{n}": "truncated" for n in range(20)})

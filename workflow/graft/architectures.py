@@ -1,33 +1,35 @@
-"""The networks themselves: graft's own small one, and every class of `keras.applications`.
+"""The networks themselves: graft's own, and every class of `keras.applications`.
 
 All take the same input, float32 (batch, side, side, 3) with values 0–255, and scale it themselves,
 so that training, features, evaluation and export cannot disagree about scaling.
 """
 
-import inspect
-import os
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
-
-from graft.errors import UserError, refuse
+from graft.errors import refuse
+from graft.fetching import fetching
 from graft.framework import keras
-from graft.models import calm
+from graft.layers import apply
+from graft.models import calm, load
+from graft.networks import LAST, OWN, STACK
+from graft.preprocessing import scaling
+from graft.pretrained import WHERE
+from graft.stacks import Layer
 
 layers = keras.layers
 
 BODY = "network"
 
 
-def cnn() -> keras.Model:
+def cnn(side: int) -> keras.Model:
     """A small residual network for images of 32–96 pixels, without its classifier.
 
     Three residual blocks (He et al. 2016, arXiv:1512.03385) of 32, 64 and 120 filters, each after
     a halving of the side; the first convolution alone sees the full side, which is what makes
     it fast. 484,074 parameters with ten classes; the feature map is (side / 8, side / 8, 120).
     """
-    inputs = keras.Input((None, None, 3))
+    inputs = keras.Input((side, side, 3), name="input_layer")
     x = _convolution(inputs, 32, "stem")
     for filters in (32, 64, 120):
         if filters > 32:
@@ -49,15 +51,55 @@ def _convolution(x, filters: int, name: str, activate: bool = True):
     return layers.ReLU(name=f"{name}_relu")(x) if activate else x
 
 
-def backbone(name: str, side: int, weights: str, pooling: str, seed: int) -> keras.Model:
+def stack(side: int, layers_: Sequence[Layer], initializer: str) -> keras.Model:
+    """The network that `backbone.stack` lists, without its classifier."""
+    inputs = keras.Input((side, side, 3), name="input_layer")
+    return keras.Model(inputs, apply(layers_, inputs, initializer), name=BODY)
+
+
+def network(
+    name: str, side: int, layers_: Sequence[Layer] = (), initializer: str = "glorot_uniform"
+) -> keras.Model:
+    """A network with weights that are drawn, without its scaling, classifier and pooling.
+
+    Args:
+        name: `cnn`, `stack` or a class of `keras.applications`.
+        side: the side of the images in pixels.
+        layers_: of a stack.
+        initializer: of a stack.
+    """
+    if name == "cnn":
+        return cnn(side)
+    if name == STACK:
+        return stack(side, layers_, initializer)
+    build = getattr(keras.applications, name)
+    body = build(include_top=False, weights=None, input_shape=(side, side, 3))
+    body.name = BODY
+    return body
+
+
+def backbone(
+    name: str,
+    side: int,
+    weights: str,
+    pooling: str,
+    seed: int,
+    layer: str = LAST,
+    layers_: Sequence[Layer] = (),
+    initializer: str = "glorot_uniform",
+) -> keras.Model:
     """Scaling, network and pooling as one model.
 
     Args:
-        name: `cnn` or a class of `keras.applications`.
+        name: `cnn`, `stack` or a class of `keras.applications`.
         side: the side of the images in pixels.
-        weights: `none`, `imagenet`, or a weights file for the network.
+        weights: `none`, `imagenet`, a weights file for the network, or a model that this pipeline
+            exported, with the network in it.
         pooling: `avg`, `max` or `flatten`.
         seed: draws the weights where they are `none`.
+        layer: the layer whose output is pooled, `last` or its name; none above it is kept.
+        layers_: of a stack.
+        initializer: of a stack.
 
     Returns:
         A model from float32 (batch, side, side, 3), 0–255, to float32 (batch, d) features. Its
@@ -66,67 +108,59 @@ def backbone(name: str, side: int, weights: str, pooling: str, seed: int) -> ker
     Raises:
         UserError: the weights do not fit, are no weights, or cannot be fetched.
     """
+    # Layers without a name of their own are counted, and so are known by it from the start.
+    keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    body, scale, offset, reverse = _body(name, side, weights)
+    body = network(name, side, layers_, initializer)
+    if weights == "imagenet":
+        body.set_weights(_fetch(name, side).get_weights())
+    elif Path(weights).suffix == ".h5":
+        _load(body, weights)
+    if layer != LAST:
+        body = keras.Model(body.input, body.get_layer(layer).output, name=BODY)
+    if Path(weights).suffix == ".keras":
+        _copy(body, weights)
+    for own in body.layers:
+        # It calculates with a copy of its statistics, which Keras does not renew with the weights.
+        if isinstance(own, layers.Normalization):
+            own.finalize_state()
+    scale, offset, reverse = (
+        ([1 / 127.5] * 3, [-1.0] * 3, False)
+        if name in OWN
+        else scaling(getattr(keras.applications, name), body)
+    )
     inputs = keras.Input((side, side, 3), name="pixels")
     x = keras.ops.flip(inputs, axis=-1) if reverse else inputs
     x = layers.Rescaling(scale, offset, name="scaling")(x)
-    x = body(x)
-    pool = {
+    return keras.Model(inputs, pool(body(x), pooling), name="backbone")
+
+
+def pool(x, pooling: str, name: str = "pooling"):
+    """The feature that a map (batch, height, width, channels) becomes, by `avg`, `max`, `flatten`.
+
+    What has no height and width is left as it is.
+    """
+    kinds = {
         "avg": layers.GlobalAveragePooling2D,
         "max": layers.GlobalMaxPooling2D,
         "flatten": layers.Flatten,
-    }[pooling]
-    return keras.Model(inputs, pool(name="pooling")(x), name="backbone")
+    }
+    return kinds["flatten" if len(x.shape) == 2 else pooling](name=name)(x)
 
 
-def _body(name: str, side: int, weights: str) -> tuple[keras.Model, list[float], list[float], bool]:
-    if name == "cnn":
-        body = cnn()
-        if weights != "none":
-            _load(body, weights)
-        return body, [1 / 127.5] * 3, [-1.0] * 3, False
-    build = getattr(keras.applications, name)
-    try:
-        source = weights if weights == "imagenet" else None
-        body = build(include_top=False, weights=source, input_shape=(side, side, 3))
-    except Exception as error:
-        if "URL fetch failure" not in str(error):
-            raise
-        raise UserError(_unreachable(name, str(error))) from None
-    # Named afterwards: Keras makes the name of the file that it fetches from the network's own.
-    body.name = BODY
-    if weights not in ("none", "imagenet"):
-        _load(body, weights)
-    return body, *affine(inspect.getmodule(build))
+def truncated(model: keras.Model, layer: str, pooling: str) -> keras.Model:
+    """A model of `backbone` that ends at an earlier layer of its network, with the same weights."""
+    body = model.get_layer(BODY)
+    lower = keras.Model(body.input, body.get_layer(layer).output, name=BODY)
+    scaled = model.get_layer("scaling").output
+    return keras.Model(model.input, pool(lower(scaled), pooling), name="backbone")
 
 
-def affine(module: ModuleType) -> tuple[list[float], list[float], bool]:
-    """The scaling of a `keras.applications` module, read off its own `preprocess_input`.
-
-    All of Keras' modes are `x * scale + offset` a channel, some after reversing RGB to BGR.
-    Asking the function itself keeps graft right about networks that it has never heard of.
-
-    Args:
-        module: the module that defines the network, with its `preprocess_input`.
-
-    Returns:
-        Scale and offset of each output channel (3,), and whether the channels are reversed.
-
-    Raises:
-        ValueError: the function is not of that form.
-    """
-    probe = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3), [[17.0, 99.0, 201.0]]])
-    result = np.asarray(
-        module.preprocess_input(probe.reshape(1, -1, 1, 3).copy(), data_format="channels_last")
-    ).reshape(-1, 3)
-    offset, matrix = result[0], (result[1:4] - result[0]) / 255
-    reverse = bool(abs(matrix[0, 2]) > abs(matrix[0, 0]))
-    scale = np.diag(matrix[::-1] if reverse else matrix)
-    check = probe[4][::-1] if reverse else probe[4]
-    if not np.allclose(check * scale + offset, result[4], atol=1e-3):
-        raise ValueError(f"the preprocessing of {module.__name__} is not one of scale and offset")
-    return scale.tolist(), offset.tolist(), reverse
+def _fetch(name: str, side: int) -> keras.Model:
+    with fetching(f"the ImageNet weights of {name}", "name a file in backbone.weights"):
+        return getattr(keras.applications, name)(
+            include_top=False, weights="imagenet", input_shape=(side, side, 3)
+        )
 
 
 def _load(body: keras.Model, weights: str) -> None:
@@ -134,21 +168,23 @@ def _load(body: keras.Model, weights: str) -> None:
         f"a file of weights for backbone.name without its classifier ({len(body.layers)} layers)"
     )
     if not Path(weights).is_file():
-        raise refuse("params.yaml: backbone.weights", "a file that exists", weights)
+        raise refuse(WHERE, "a file that exists", weights)
     try:
         with calm():
             body.load_weights(weights)
     except (ValueError, OSError, KeyError) as error:
         first = str(error).strip().partition("\n")[0]
-        raise refuse("params.yaml: backbone.weights", allowed, f"{weights} ({first})") from None
+        raise refuse(WHERE, allowed, f"{weights} ({first})") from None
 
 
-def _unreachable(name: str, message: str) -> str:
-    url = next((word for word in message.split() if word.startswith("http")), "?").rstrip(":,.")
-    # Where Keras itself looks before it fetches anything, and checks the file's hash.
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    place = home / "models" / url.rpartition("/")[2]
-    return (
-        f"the ImageNet weights of {name} cannot be fetched. Download {url} where there is a network"
-        f" and put it at {place}, or name a file in backbone.weights. Received: {message}"
-    )
+def _copy(body: keras.Model, weights: str) -> None:
+    """Takes the weights of the layers of the same names from a model that graft exported."""
+    if not Path(weights).is_file():
+        raise refuse(WHERE, "a file that exists", weights)
+    try:
+        source = load(Path(weights)).get_layer("backbone").get_layer(BODY)
+        for layer in body.layers[1:]:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+    except (ValueError, OSError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise refuse(WHERE, f"a model with this network in it ({first})", weights) from None

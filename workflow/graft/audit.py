@@ -4,8 +4,6 @@ Every function goes from tables to what `templates/images.html.j2` shows. Names 
 text that a data set holds; the template escapes them.
 """
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from graft.classes import ALL, in_order
+from graft.embedded import encode, resized, shown_side
 from graft.parts import LEFT_OUT, PARTS
 
 # What `split.json` counts that must be 0, as the page calls it: one of them, and several.
@@ -25,8 +23,6 @@ LEAKS = {
     "clusters_in_two_parts": ("set of copies", "sets of copies"),
     "groups_in_two_parts": ("group", "groups"),
 }
-ENLARGED = 96  # about so many pixels wide is a small picture shown, each of its pixels a square
-WIDEST = 128  # pixels; a larger picture is reduced, so that the page stays light
 
 
 @dataclass(frozen=True)
@@ -237,32 +233,18 @@ def describe_pairs(table: pd.DataFrame, pictures: np.ndarray) -> list[Pair]:
         pictures: uint8 (len(table), 2, side, side, 3), RGB.
     """
     side = pictures.shape[2]
-    shown = min(side * max(1, round(ENLARGED / side)), WIDEST)
+    shown = shown_side(side)
+    kept = min(side, shown)  # the browser enlarges
     return [
         Pair(
             kind=row.kind,
             difference=float(row.difference),
             pictures=(
-                (row.first, row.first_label, encode(first, shown)),
-                (row.second, row.second_label, encode(second, shown)),
+                (row.first, row.first_label, encode(resized(first, kept))),
+                (row.second, row.second_label, encode(resized(second, kept))),
             ),
             side=shown,
             enlarged=shown > side,
         )
         for row, (first, second) in zip(table.itertuples(index=False), pictures, strict=True)
     ]
-
-
-def encode(picture: np.ndarray, widest: int) -> str:
-    """A picture as a .png in base64, reduced to `widest` pixels across where it has more.
-
-    Args:
-        picture: uint8 (side, side, 3), RGB.
-        widest: pixels.
-    """
-    image = Image.fromarray(picture)
-    if image.width > widest:
-        image = image.resize((widest, widest), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -9,7 +9,7 @@ from graft import inference, tables
 from graft.atomic import whole
 from graft.measures import measures
 from graft.progress import Progress
-from graft.rows import rows
+from graft.rows import columns, rows
 from graft.stage import Stage
 
 
@@ -24,6 +24,8 @@ def main(arguments: list[str]) -> None:
         stage.inputs(arrays),
         stage["dataset.classes"],
     )
+    if stage.key == "head":
+        test = test.of_columns(columns(stage.input("depth_layer_json")))
     outputs = []
     with Progress(f"evaluate {stage.key}", len(test), "images") as progress:
         for output in inference.run(stage.input("models_xml"), inference.in_batches(test)):

@@ -1,5 +1,7 @@
 """Run the network once over the images of a shard."""
 
+import json
+
 import numpy as np
 
 from graft.arrays import Growing, Stored
@@ -12,6 +14,8 @@ from graft.stage import Stage
 def main(arguments: list[str]) -> None:
     """Writes `features/SHARD.npy`: float32 (n, d), a row for each row of `tensors/SHARD.npy`.
 
+    Its columns are the features of several depths side by side, as `depths.json` lists them.
+
     Raises:
         UserError: a feature is not finite: the weights do not fit the network.
     """
@@ -22,9 +26,12 @@ def main(arguments: list[str]) -> None:
     if stage["features.runtime"] == "openvino":
         outputs = run(stage.input("backbone_graph_xml"), in_batches(pixels))
     else:
+        from graft.depths import Depth, together
         from graft.models import load
 
-        model = load(stage.input("backbone_network_keras"))
+        wanted = json.loads(stage.input("backbone_depths_json").read_text(encoding="utf-8"))
+        network = load(stage.input("backbone_network_keras"))
+        model = together(network, [Depth(**row) for row in wanted])
         outputs = (model.predict_on_batch(batch) for batch in in_batches(pixels))
     with (
         whole(stage.output("features_npy")) as (part,),

@@ -45,6 +45,8 @@ with _quiet():
     tf.config.experimental.enable_op_determinism()
     import keras
 
+    # Its advice about functions that are traced again means the training of many models in a row.
+    tf.get_logger().setLevel("ERROR")
     tf.config.list_logical_devices()
 
 __all__ = ["THREADS", "keras", "tf"]

@@ -15,14 +15,18 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Saves a model as `.keras` without its optimizer and without the time of saving.
+    """Saves a model as `.keras`, without the time of saving and without how it was trained.
 
     Keras writes the time into `metadata.json` and into the zip entries, and memory addresses into
     `config.json`, so that equal models differ as files and all that depends on them would be made
-    again.
+    again. Of a compiled model it writes the optimizer, twice the weights again, although it is told
+    not to, and the loss, which may be one of graft's own that is not there where the model is used:
+    what is saved is a model of the same layers that was never compiled.
     """
     raw = path.with_name("raw.keras")
-    model.save(raw, include_optimizer=False)
+    if model.compiled:
+        model = keras.Model(model.input, model.output, name=model.name)
+    model.save(raw)
     with zipfile.ZipFile(raw) as old, zipfile.ZipFile(path, "w") as new:
         for name in sorted(old.namelist()):
             data = old.read(name)

@@ -48,42 +48,41 @@ STYLE = {
 
 
 def smooth(values: Sequence[float], weight: float) -> np.ndarray:
-    """Exponential smoothing: s ← weight · s + (1 - weight) · x, where s begins as the first x.
+    """Exponential smoothing: s ← weight · s + (1 - weight) · x, from the first x that is finite on.
 
     Args:
         values: float (n,).
         weight: what stays of the past, from 0 (nothing is smoothed) to below 1.
 
     Returns:
-        float64 (n,). From the first value that is not finite on, none is.
+        float64 (n,). From the first value after that which is not finite on, none is.
     """
     smoothed = np.array(values, dtype=np.float64)
-    for i in range(1, len(smoothed)):
+    first = int(np.isfinite(smoothed).argmax()) if len(smoothed) else 0
+    for i in range(first + 1, len(smoothed)):
         smoothed[i] = weight * smoothed[i - 1] + (1 - weight) * smoothed[i]
     return smoothed
 
 
-def best_epoch(history: pd.DataFrame) -> int | None:
-    """The row of the lowest finite `val_loss`, the first of equals; None if none is finite."""
-    losses = history["val_loss"].to_numpy(np.float64)
-    finite = np.isfinite(losses)
-    return int(np.argmin(np.where(finite, losses, np.inf))) if finite.any() else None
-
-
 def draw_curves(
-    path: Path, history: pd.DataFrame, heading: str, weight: float | None = None
+    path: Path,
+    history: pd.DataFrame,
+    heading: str,
+    best: int | None = None,
+    weight: float | None = None,
 ) -> None:
     """Draws accuracy and loss by epoch for training and validation, the best epoch marked.
 
     Args:
         path: the .png to write; 900 × 870 pixels.
-        history: float columns epoch (counted from 1), loss, accuracy (0 to 1), val_loss and
-            val_accuracy; a row an epoch, in order. Values that are not finite leave a gap.
+        history: float columns epoch, loss, accuracy (0 to 1), val_loss and val_accuracy; a row an
+            epoch, in order. Epochs are counted from 1; an epoch 0 is the model before its training,
+            which has no training loss. Values that are not finite leave a gap.
         heading: what the model is called.
+        best: the epoch that was kept; none is marked where it has no row.
         weight: of `smooth`; the curves themselves then stand faintly behind. None: not smoothed.
     """
     epochs = history["epoch"].to_numpy()
-    best = best_epoch(history)
     with _style([heading]):
         figure = Figure(figsize=(6, 5.8))
         figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.1)
@@ -139,15 +138,15 @@ def _draw_panel(
         # Of one epoch there is no line to see, and of few the points are worth seeing.
         points = {"marker": "o", "markersize": 2.2 * width} if len(epochs) <= 15 else {}
         axes.plot(epochs, values, color=color, label=name, **WHOLE, linewidth=width, **points)
-    if best is not None:
+    for row in np.flatnonzero(epochs == best):
         dashes = {"linewidth": 1, "linestyle": (0, (4, 3))}
-        axes.axvline(epochs[best], color=FAINT, **dashes, zorder=1)
+        axes.axvline(best, color=FAINT, **dashes, zorder=1)
         # The ring says which curve chose the epoch.
         axes.plot(
-            epochs[best],
-            shown[1][best],
+            best,
+            shown[1][row],
             color=VALIDATION,
-            label=f"lowest validation loss: epoch {epochs[best]:g}",
+            label=f"kept: epoch {best}" if best else "kept: the start",
             **WHOLE,
             **dashes,
             marker="o",

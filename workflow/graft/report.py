@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,19 +12,20 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from graft import audit, pictures, tables
+from graft import audit, pictures, tables, transfer
 from graft.atomic import whole
 from graft.classes import in_order
 from graft.parts import PARTS
 from graft.stage import Stage
+from graft.wording import NO_BREAK, counted, number, percent
 
 MODELS = {"head": "Head", "finetuned": "Fine-tuned model"}
 PICTURES = ("curves", "curves_smoothed", "confusion")
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_CONFUSED = 10  # pairs of classes on the page
 IMBALANCED = 3  # times the images of the smallest class, above which the page names a remedy
+MONITORS = {"head": "head.monitor", "finetuned": "finetune.monitor"}
 WEIGHTS = ("head.class_weight", "finetune.class_weight")
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Model:
         key: as in the paths, such as `finetuned`.
         name: as people call it.
         metrics: numbers by name, on the test part.
-        history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch.
+        history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch. The
+            fine-tuned model's begins with an epoch 0: the head on the network as it was.
+        training: as `training.json` has it.
+        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
         counts: int64 (n, n), test images by true class (rows) and predicted class (columns).
     """
 
@@ -44,6 +47,8 @@ class Model:
     name: str
     metrics: Mapping[str, Any]
     history: pd.DataFrame
+    training: Mapping[str, Any]
+    monitor: str
     counts: np.ndarray
 
 
@@ -57,16 +62,21 @@ def main(arguments: list[str]) -> None:
         chain(used, *(table[["label", "predicted"]].stack() for table in predictions.values())),
         stage["dataset.classes"],
     )
-    models = [
-        Model(
-            key=key,
-            name=name,
-            metrics=_read_json(stage.input(f"{key}_metrics_json")),
-            history=_read_history(stage.input(f"{key}_history_csv")),
-            counts=confusion(predictions[key]["label"], predictions[key]["predicted"], classes),
+    parameters = _read_json(stage.input("params_json"))
+    models = []
+    for key, name in MODELS.items():
+        training = _read_json(stage.input(f"{key}_training_json"))
+        models.append(
+            Model(
+                key=key,
+                name=name,
+                metrics=_read_json(stage.input(f"{key}_metrics_json")),
+                history=_read_history(stage.input(f"{key}_history_csv"), training),
+                training=training,
+                monitor=parameters[MONITORS[key]],
+                counts=confusion(predictions[key]["label"], predictions[key]["predicted"], classes),
+            )
         )
-        for key, name in MODELS.items()
-    ]
     images = audit.summary(
         split=split,
         checked=tables.read_all(stage.inputs("tensors_csv")),
@@ -76,6 +86,16 @@ def main(arguments: list[str]) -> None:
         pictures=np.load(stage.input("duplicates_pairs_npy")),
         chosen=stage["dataset.classes"],
     )
+    learnt = transfer.summary(
+        scores=tables.read(stage.input("depth_scores_csv")),
+        layer=_read_json(stage.input("depth_layer_json")),
+        unfreeze=_read_json(stage.input("depth_unfreeze_json")),
+        samples=np.load(stage.input("views_samples_npy")),
+        repeats={
+            name: tables.read(stage.input(f"{key}_repeats_csv")) for key, name in MODELS.items()
+        },
+        parameters=parameters,
+    )
     names = [(model, picture) for model in models for picture in PICTURES]
     outputs = [stage.output(f"{model.key}_{picture}_png") for model, picture in names]
     with whole(*outputs, stage.output("index_html")) as (*parts, page):
@@ -83,7 +103,7 @@ def main(arguments: list[str]) -> None:
         for (model, picture), part in zip(names, parts, strict=True):
             _draw(part, picture, model, classes, stage["report.smoothing"])
             drawn[model.key, picture] = base64.b64encode(part.read_bytes()).decode("ascii")
-        text = render(models, classes, images, _read_json(stage.input("params_json")), drawn)
+        text = render(models, classes, images, learnt, parameters, drawn)
         page.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -119,36 +139,21 @@ def most_confused(counts: np.ndarray) -> list[tuple[int, int, int]]:
     return sorted(cells, key=lambda cell: (-cell[2], -shares[cell[:2]], cell[:2]))
 
 
-def percent(value: Any) -> str:
-    """A fraction as a percentage with one decimal, such as `97.3 %`; – where it is no number."""
-    return f"{100 * value:.1f}{NO_BREAK}%" if _is_finite(value) else "–"
-
-
-def number(value: Any) -> str:
-    """A number with the digits that a reader can use: three decimals, or none for a count."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return f"{value:.3f}" if _is_finite(value) else "–" if value is None else str(value)
-
-
-def counted(n: int, one: str, many: str = "") -> str:
-    """A count with what is counted, such as `1 file` or `1,234 files`."""
-    return f"{n:,}{NO_BREAK}{one if n == 1 else many or one + 's'}"
-
-
 def render(
     models: list[Model],
     classes: Sequence[str],
     images: Mapping[str, Any],
+    learnt: Mapping[str, Any],
     parameters: Mapping[str, Any],
     drawn: Mapping[tuple[str, str], str],
 ) -> str:
     """The page as HTML: one file that asks for no other.
 
     Args:
-        models: in the order of the columns.
+        models: in the order of the columns; without any, the page has no section on training.
         classes: names of all classes, in the order of the models' counts.
         images: what `audit.summary` found.
+        learnt: what `transfer.summary` found.
         parameters: what the build was made with, by dotted key.
         drawn: the .png in base64 by model and picture.
     """
@@ -169,7 +174,7 @@ def render(
             for model in models
             for picture in PICTURES
         },
-        training={model.key: _describe_training(model.history) for model in models},
+        training={model.key: _describe_training(model) for model in models},
         extra_metrics=sorted(set().union(*(model.metrics for model in models)) - SHOWN_METRICS),
         confused={
             model.key: [
@@ -180,6 +185,8 @@ def render(
         },
         pairs={model.key: len(most_confused(model.counts)) for model in models},
         images=images,
+        learnt=learnt,
+        chosen=next((m.training["chosen"] for m in models if "chosen" in m.training), None),
         imbalanced=IMBALANCED,
         weighted=all(parameters[key] == "balanced" for key in WEIGHTS),
         part_names=PARTS,
@@ -199,9 +206,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _read_history(path: Path) -> pd.DataFrame:
+def _read_history(path: Path, training: Mapping[str, Any]) -> pd.DataFrame:
     # An empty cell is a loss that was not a number: a training that diverged still has its report.
-    return tables.read(path).replace("", "nan").astype(np.float64)
+    history = tables.read(path).replace("", "nan").astype(np.float64)
+    if "start_val_loss" not in training or (history["epoch"] == 0).any():
+        return history
+    start = {name: training[f"start_{name}"] for name in ("val_loss", "val_accuracy")}
+    return pd.concat([pd.DataFrame([{"epoch": 0.0, **start}]), history])[history.columns]
 
 
 def _draw(path: Path, picture: str, model: Model, classes: Sequence[str], smoothing: float) -> None:
@@ -211,7 +222,7 @@ def _draw(path: Path, picture: str, model: Model, classes: Sequence[str], smooth
         )
     else:
         weight = smoothing if picture == "curves_smoothed" else None
-        pictures.draw_curves(path, model.history, model.name, weight)
+        pictures.draw_curves(path, model.history, model.name, model.training["best_epoch"], weight)
 
 
 def _describe_accuracy(metrics: Mapping[str, Any]) -> str:
@@ -220,17 +231,8 @@ def _describe_accuracy(metrics: Mapping[str, Any]) -> str:
     return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {metrics['n']:,}"
 
 
-def _describe_training(history: pd.DataFrame) -> str:
-    epochs = f"{len(history)} epoch{'' if len(history) == 1 else 's'}"
-    best = pictures.best_epoch(history)
-    if best is None:
-        return f"{epochs}."
-    row = history.iloc[best]
-    return (
-        f"{epochs}; the validation loss is lowest at epoch {row['epoch']:g}:"
-        f" {number(row['val_loss'])}, with {percent(row['val_accuracy'])} of the validation images"
-        " right."
-    )
+def _describe_training(model: Model) -> str:
+    return transfer.describe_training(model.history, model.training, model.monitor)
 
 
 def _alternative(model: Model, picture: str, classes: int) -> str:
@@ -239,12 +241,8 @@ def _alternative(model: Model, picture: str, classes: int) -> str:
         title = f"Confusion matrix of {classes} classes"
         return f"{title}. {model.name}: {_describe_accuracy(model.metrics)}."
     kind = "Smoothed accuracy" if picture == "curves_smoothed" else "Accuracy"
-    return f"{kind} and loss by epoch. {model.name}: {_describe_training(model.history)}"
+    return f"{kind} and loss by epoch. {model.name}: {_describe_training(model)}"
 
 
 def _write_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from graft.networks import NETWORKS
+from graft import stacks
+from graft.networks import NAMES
 from graft.parts import PARTS
 
 Share = Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")]
@@ -19,6 +20,23 @@ Fraction = Annotated[float, Field(ge=0, le=1, description="a fraction from 0 to 
 Strength = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
 Rate = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]
 Count = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Monitor = Annotated[
+    Literal["val_loss", "val_accuracy"], Field(description="one of val_loss, val_accuracy")
+]
+OPTIMIZERS = (
+    *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"),
+    *("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
+)
+Optimizer = Annotated[
+    Literal[OPTIMIZERS],  # type: ignore[valid-type]
+    Field(description=f"one of {', '.join(OPTIMIZERS)}"),
+]
+INITIALIZERS = (
+    *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
+    *("lecun_normal", "lecun_uniform", "orthogonal"),
+)
+Repeats = Annotated[int, Field(ge=1, le=100, description="a whole number of seeds from 1 to 100")]
 ClassWeight = Annotated[Literal["none", "balanced"], Field(description="one of none, balanced")]
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="a whole number from 0 to 2147483647")]
 SOURCE = (
@@ -39,6 +57,14 @@ def _compiles(pattern: str) -> str:
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from None
     return pattern
+
+
+def _stack(kinds: tuple[str, ...]) -> AfterValidator:
+    def check(texts: list[str]) -> list[str]:
+        stacks.read(texts, kinds)
+        return texts
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):
@@ -101,16 +127,26 @@ class Backbone(Section):
     """The network whose features are used."""
 
     name: Annotated[
-        Literal[tuple(NETWORKS)],  # type: ignore[valid-type]
-        Field(description=f"one of {', '.join(NETWORKS)}"),
+        Literal[NAMES],  # type: ignore[valid-type]
+        Field(description=f"one of {', '.join(NAMES)}"),
+    ]
+    stack: Annotated[
+        list[Name],
+        Field(max_length=stacks.LONGEST, description=stacks.describe(stacks.IMAGES)),
+        _stack(stacks.IMAGES),
+    ]
+    initializer: Annotated[
+        Literal[INITIALIZERS],  # type: ignore[valid-type]
+        Field(description=f"one of {', '.join(INITIALIZERS)}"),
     ]
     weights: Annotated[
         str,
         Field(
-            pattern=r"^(none|imagenet|data/pretrained/[^/\\]+\.h5)$",
-            description="none, imagenet, or a file data/pretrained/*.h5",
+            pattern=r"^(none|imagenet|data/pretrained/[^/\\]+\.(h5|keras))$",
+            description="none, imagenet, or a file data/pretrained/*.h5 or data/pretrained/*.keras",
         ),
     ]
+    layer: Annotated[Name, Field(description="last, or the name of a layer")]
     pooling: Annotated[
         Literal["avg", "max", "flatten"], Field(description="one of avg, max, flatten")
     ]
@@ -128,39 +164,58 @@ class Features(Section):
 class Head(Section):
     """The head over the features, and its training."""
 
-    hidden: Annotated[
-        list[Annotated[int, Field(ge=1, le=65536)]],
-        Field(max_length=8, description="a list of at most 8 layer widths from 1 to 65536"),
+    kind: Annotated[
+        Literal["dense", "logistic", "svm"], Field(description="one of dense, logistic, svm")
     ]
-    dropout: Strength
+    stack: Annotated[
+        list[Name],
+        Field(max_length=stacks.LONGEST, description=stacks.describe(stacks.VECTORS)),
+        _stack(stacks.VECTORS),
+    ]
+    output: Annotated[Literal["softmax", "sigmoid"], Field(description="one of softmax, sigmoid")]
+    optimizer: Optimizer
     learning_rate: Rate
+    label_smoothing: Strength
     batch: Count
     epochs: Count
+    monitor: Monitor
     patience: Count
     class_weight: ClassWeight
+    repeats: Repeats
     seed: Seed
 
 
 class Finetune(Section):
     """The training of the network and its head together."""
 
+    # DVC takes 1 and 1.0 for the same, so a number may not mean two things.
     unfreeze: Annotated[
-        Annotated[int, Field(strict=True, ge=0)] | Literal["none", "all"],
-        Field(description="none, all, or a number of layers counted from the top"),
+        Annotated[int, Field(strict=True, ge=0)] | Annotated[float, Field(gt=0, lt=1)] | Name,
+        Field(
+            description="none, all, auto, a number of layers counted from the top, a fraction of"
+            " them above 0 and below 1, or the name of a layer or block"
+        ),
     ]
+    cut: Annotated[
+        Literal["auto", "always", "never"], Field(description="one of auto, always, never")
+    ]
+    optimizer: Optimizer
     learning_rate: Rate
     head_learning_rate: Rate
     warmup: Annotated[int, Field(ge=0, le=1_000_000, description="a whole number of epochs from 0")]
     weight_decay: Fraction
+    label_smoothing: Strength
     batch: Count
     epochs: Count
+    monitor: Monitor
     patience: Count
     class_weight: ClassWeight
+    repeats: Repeats
     seed: Seed
 
 
 class Augment(Section):
-    """Random changes to training images while fine-tuning; 0 and none switch one off."""
+    """Random changes to training images; 0 and none switch one off."""
 
     flip: Annotated[
         Literal["none", "horizontal", "vertical", "horizontal_and_vertical"],
@@ -171,6 +226,16 @@ class Augment(Section):
     zoom: Strength
     brightness: Strength
     contrast: Strength
+    copies: Annotated[int, Field(ge=0, le=100, description="a whole number from 0 to 100")]
+    seed: Seed
+
+    def changes(self) -> bool:
+        """Whether any change is switched on."""
+        return any(
+            value not in (0, "none")
+            for name, value in self.model_dump().items()
+            if name not in ("copies", "seed")
+        )
 
 
 class Report(Section):
@@ -196,4 +261,4 @@ class Parameters(Section):
 
 def is_file(weights: str) -> bool:
     """Whether `backbone.weights` names a file."""
-    return Path(weights).suffix == ".h5"
+    return Path(weights).suffix in (".h5", ".keras")

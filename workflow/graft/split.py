@@ -99,8 +99,9 @@ def _move_nearest(
 def main(arguments: list[str]) -> None:
     """Writes `split.csv`: id, path, label, part; a row for each row of the manifest, in its order.
 
-    Beside it, what each class has in each part (`parts.csv`), and in `split.json` how many files
-    lie where, with the proof that no file, picture or group lies in two parts.
+    Beside it, which images belong together (`units.csv`: id, unit), what each class has in each
+    part (`parts.csv`), and in `split.json` how many files lie where, with the proof that no file,
+    picture or group lies in two parts.
 
     Raises:
         UserError: more images are bad than `dataset.max_bad` allows, a class is unknown or too
@@ -157,11 +158,14 @@ def main(arguments: list[str]) -> None:
         **leaks,
         "absent": len(absent),
     }
-    outputs = ("split_csv", "parts_csv", "split_json")
-    with whole(*(stage.output(name) for name in outputs)) as (one, other, third):
+    # Whoever divides a part again must keep together what belongs together.
+    kept = pd.DataFrame({"id": ids, "unit": unit})[used].drop_duplicates("id")
+    outputs = ("split_csv", "units_csv", "parts_csv", "split_json")
+    with whole(*(stage.output(name) for name in outputs)) as (one, other, third, fourth):
         tables.save(one, manifest[["id", "path", "label"]].assign(part=part))
-        tables.save(other, counts)
-        third.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        tables.save(other, kept)
+        tables.save(third, counts)
+        fourth.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     told = ", ".join(f"{summary[name]} {name}" for name in (*PARTS, "left_out", "quarantined"))
     print(f"split: {told}")
 

@@ -2,19 +2,20 @@
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 
 from graft.atomic import whole
 
 
-def read(path: Path, columns: Collection[str] | None = None) -> pd.DataFrame:
+def read(path: Path | IO[bytes], columns: Collection[str] | None = None) -> pd.DataFrame:
     """Reads a table whose cells are all text.
 
     A class may be called `nan`, `NA` or `01`: nothing is guessed.
 
     Args:
-        path: a CSV file that a stage wrote.
+        path: a CSV file that a stage wrote, or its bytes in a file object.
         columns: those to read, all without: text takes much memory where there are many images.
     """
     return pd.read_csv(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,60 @@ from graft import tables
 from graft.errors import UserError
 from graft.framework import keras
 from graft.progress import Progress
-from graft.rows import Rows
 
 HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
+SIGNS = {"val_loss": -1, "val_accuracy": 1}  # times the value: more is better
+
+
+class Part(Protocol):
+    """What can be trained on: the rows of a part, wherever they lie.
+
+    Attributes:
+        labels: int64 (n,), the class of each.
+    """
+
+    labels: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: np.ndarray, /) -> np.ndarray: ...
+
+
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of probabilities with labels that are spread over all classes a little.
+
+    Keras smooths one-hot labels only, which batches would have to carry. Smoothing by a share s
+    (Szegedy et al. 2016, arXiv:1512.00567) is (1 - s) of the plain cross-entropy and s of the mean
+    over all classes.
+
+    Args:
+        share: of each label that is spread, 0 to below 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def call(self, labels, probabilities):
+        """Labels int (batch,), probabilities float (batch, classes); a loss each (batch,), nats."""
+        plain = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        if not self._share:
+            return plain
+        lowest = keras.backend.epsilon()
+        logs = keras.ops.log(keras.ops.clip(probabilities, lowest, 1 - lowest))
+        return (1 - self._share) * plain - self._share * keras.ops.mean(logs, axis=-1)
+
+
+def compile(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, label_smoothing: float = 0.0
+) -> None:
+    """Sets up a model from rows to class probabilities for `fit`."""
+    model.compile(
+        optimizer,
+        loss=SmoothedCrossentropy(label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
 
 
 class Batches(keras.utils.PyDataset):
@@ -29,7 +81,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, part: Rows, batch: int, seed: int | None = None, class_weight: str = "none"
+        self, part: Part, batch: int, seed: int | None = None, class_weight: str = "none"
     ) -> None:
         super().__init__()
         self._part, self._batch = part, batch
@@ -67,6 +119,30 @@ class _Told(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         shown = ", ".join(f"{name} {logs[name]:.4f}" for name in HISTORY if name in (logs or {}))
         self._progress.advance(0, f"epoch {epoch + 1}: {shown}")
+
+
+class _Best(keras.callbacks.Callback):
+    """Ends a training that no longer gets better, and goes back to its best epoch.
+
+    `EarlyStopping` of Keras keeps the first of equal epochs. Accuracies on a small part are often
+    equal, and of those the last one is better trained: it has seen more, at a lower rate.
+    """
+
+    def __init__(self, monitor: str, patience: int) -> None:
+        super().__init__()
+        self._monitor, self._patience = monitor, patience
+        self._best, self._epoch, self._weights = -math.inf, -1, None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        value = SIGNS[self._monitor] * logs[self._monitor]
+        if value >= self._best:
+            self._best, self._epoch, self._weights = value, epoch, self.model.get_weights()
+        elif epoch - self._epoch >= self._patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
 
 
 class _Finite(keras.callbacks.Callback):
@@ -107,13 +183,15 @@ def fit(
     epochs: int,
     patience: int,
     rates: Mapping[str, float],
+    monitor: str = "val_loss",
 ) -> pd.DataFrame:
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
-    The best epoch is the one with the lowest validation loss; `patience` epochs without a better
-    one end the training. Both kinds of batches should weigh classes in the same way: judged by a
-    plain validation loss, a balanced training would stop where the frequent classes are at their
-    best, which is what the weights are there to prevent. Weights change no accuracy.
+    The best epoch is the one with the lowest validation loss, or the highest validation accuracy;
+    of equal ones it is the last. `patience` epochs without a better one end the training. Both
+    kinds of batches should weigh classes in the same way: judged by a plain validation loss, a
+    balanced training would stop where the frequent classes are at their best, which is what the
+    weights are there to prevent. Weights change no accuracy.
 
     Args:
         title: what is shown beside the progress.
@@ -123,6 +201,7 @@ def fit(
         epochs: how many epochs at most.
         patience: how many epochs to wait for a better one.
         rates: the learning rates by the parameter that sets them, for the error.
+        monitor: `val_loss` or `val_accuracy`, by which the best epoch is chosen.
 
     Returns:
         A row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
@@ -137,16 +216,25 @@ def fit(
             epochs=epochs,
             verbose=0,
             callbacks=[
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=patience, mode="min", restore_best_weights=True
-                ),
                 _Finite(title, rates),
+                _Best(monitor, patience),
                 _Told(progress),
             ],
         ).history
     table = pd.DataFrame({name: history[name] for name in HISTORY})
     table.insert(0, "epoch", range(1, len(table) + 1))
     return table
+
+
+def best_epoch(history: pd.DataFrame, monitor: str) -> int:
+    """The epoch whose weights `fit` has left the model with: the last of the best.
+
+    Args:
+        history: columns epoch, val_loss and val_accuracy.
+        monitor: which of them was judged by.
+    """
+    values = SIGNS[monitor] * history[monitor]
+    return int(history["epoch"][values == values.max()].iloc[-1])
 
 
 def write_history(path: Path, history: pd.DataFrame) -> None:

@@ -1,0 +1,420 @@
+"""Every kind of head, over real features: the grey values of handwritten digits."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+from sklearn.utils.class_weight import compute_sample_weight
+
+from digits import digits, parts, store
+from graft import linear
+from graft.errors import UserError
+from graft.inference import in_batches, run
+from graft.moments import moments, standardise
+from images import change
+
+
+@pytest.fixture(scope="module")
+def keras():
+    from graft.framework import keras
+
+    return keras
+
+
+class Made(NamedTuple):
+    """What the stage `head` has written, with what it was given.
+
+    Attributes:
+        model: `head.keras`.
+        keras: its outputs for all images, float32 (n, classes).
+        graph: those of `head.xml`.
+        history, repeats: the tables.
+        summary: `training.json`.
+    """
+
+    model: Any
+    keras: np.ndarray
+    graph: np.ndarray
+    history: pd.DataFrame
+    repeats: pd.DataFrame
+    summary: dict[str, float]
+
+
+def made(features: np.ndarray) -> Made:
+    """Runs the stage `head` here.
+
+    Args:
+        features: float32 (n, d), of the chosen layer alone.
+    """
+    from graft import head, models
+
+    head.main([])
+    model = models.load(Path("data/models/head.keras"))
+    return Made(
+        model,
+        model.predict(features, verbose=0),
+        np.concatenate(list(run(Path("data/models/head.xml"), in_batches(features)))),
+        pd.read_csv("reports/head/history.csv"),
+        pd.read_csv("reports/head/repeats.csv"),
+        json.loads(Path("reports/head/training.json").read_text()),
+    )
+
+
+def cost(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The mean cross-entropy, nats."""
+    own = probabilities[np.arange(len(labels)), labels].astype(float)
+    return float(np.average(-np.log(own), weights=weights))
+
+
+def written() -> dict[str, bytes]:
+    """What the stage has written, but for the .xml, whose names count what this process built."""
+    paths = [*Path("data/models").iterdir(), *Path("reports/head").iterdir()]
+    return {path.name: path.read_bytes() for path in paths if path.suffix != ".xml"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "class_weight", "copies"),
+    [
+        ("logistic", 3, "none", 0),
+        ("logistic", 2, "balanced", 2),
+        ("svm", 3, "balanced", 1),
+        ("svm", 2, "none", 0),
+    ],
+)
+def test_a_linear_head_predicts_as_scikit_learn_does(
+    keras,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    classes: int,
+    class_weight: str,
+    copies: int,
+) -> None:
+    """Also with an earlier layer, changed copies, and classes of which one is rare."""
+    features, labels = digits(500, classes)
+    kept = (labels > 0) | (np.arange(len(labels)) % 5 < 2)
+    features, labels = features[kept], labels[kept]
+    part = parts(len(labels))
+    train, valid = part == "train", part == "valid"
+    generator = np.random.default_rng(1)
+    views = [features[train] + generator.normal(size=features[train].shape) for _ in range(copies)]
+    seen = np.concatenate([features[train], *views]).astype(np.float32)
+    store(
+        tmp_path,
+        {"top": np.zeros((len(labels), 7), np.float32), "below": features},
+        labels,
+        {"head.kind": kind, "head.class_weight": class_weight},
+        views=np.concatenate([np.zeros((len(seen), 7)), seen], 1)[train.sum() :].astype("float32"),
+    )
+    monkeypatch.chdir(tmp_path)
+    layer = json.loads(Path("data/backbone/depths.json").read_text())[1]
+    Path("data/depth/layer.json").write_text(json.dumps(layer))
+    found = made(features)
+
+    mean, variance = moments(seen)
+    weight = class_weight if class_weight == "balanced" else None
+    c = found.summary["regularisation"]
+    if kind == "logistic":
+        own = LogisticRegression(C=c, class_weight=weight, tol=1e-6, max_iter=10_000)
+    else:
+        own = LinearSVC(C=c, class_weight=weight, max_iter=100_000, random_state=1)
+    own.fit(standardise(seen, mean, variance), np.tile(labels[train], 1 + copies))
+    standardised = standardise(features, mean, variance)
+    if kind == "logistic":
+        assert np.allclose(found.keras, own.predict_proba(standardised), atol=1e-4)
+    else:
+        margins = own.decision_function(standardised)
+        margins = np.stack([-margins, margins], 1) if classes == 2 else margins
+        scale = found.model.get_layer("scale").scale
+        assert np.allclose(found.keras, softmax(scale * margins, 1), atol=2e-3)
+        assert 0.01 < scale < 100
+    assert (found.keras.argmax(1) == own.predict(standardised)).all()
+    assert np.allclose(found.graph, found.keras, atol=1e-5)
+    assert (found.graph.argmax(1) == own.predict(standardised)).all()
+
+    (row,) = found.history.to_dict("records")
+    for prefix, mine, names in [
+        ("", found.model.predict(seen, verbose=0), np.tile(labels[train], 1 + copies)),
+        ("val_", found.keras[valid], labels[valid]),
+    ]:
+        weights = compute_sample_weight(weight, names)
+        assert row[f"{prefix}loss"] == pytest.approx(cost(mine, names, weights), abs=1e-4)
+        assert row[f"{prefix}accuracy"] == pytest.approx((mine.argmax(1) == names).mean(), abs=1e-5)
+    summary = found.summary
+    assert summary["epochs"] == summary["best_epoch"] == row["epoch"] == 1
+    assert summary["parameters"] == summary["trained"] == 65 * classes
+    assert summary["cv_accuracy"] == pytest.approx(row["val_accuracy"], abs=0.06)
+    assert c == pytest.approx(min(linear.GRID, key=lambda one: abs(one - c)), rel=1e-5)
+
+
+def test_units_stay_together_when_the_regularisation_is_chosen(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may look at one picture of a hand and be asked about the next learns hands by heart."""
+    generator = np.random.default_rng(1)
+    units = np.repeat(np.arange(60), 5)
+    labels = units % 2
+    hands = 3 * generator.normal(size=(60, 150))[units]
+    features = hands + 0.1 * generator.normal(size=(300, 150))
+    features[:, 0] = 0.5 * (2 * labels - 1) + generator.normal(size=300)
+    features = features.astype(np.float32)
+    chosen = {}
+    for name, own in {"together": units, "apart": np.arange(300)}.items():
+        fitted = linear.fit("logistic", features.astype(float), labels, 2, own, seed=1)
+        chosen[name] = fitted.regularisation, fitted.cv_accuracy
+    assert chosen["together"][0] < chosen["apart"][0] / 30
+    assert chosen["together"][1] < 0.75 and chosen["apart"][1] > 0.95
+    store(tmp_path, {"top": features}, labels, {"head.kind": "logistic"}, units)
+    monkeypatch.chdir(tmp_path)
+    summary = made(features).summary
+    train = parts(300) == "train"
+    fitted = linear.fit(
+        "logistic",
+        standardise(features[train], *moments(features[train])),
+        labels[train],
+        2,
+        units[train],
+        seed=1,
+    )
+    assert summary["regularisation"] == pytest.approx(fitted.regularisation, rel=1e-5)
+    assert summary["cv_accuracy"] == pytest.approx(fitted.cv_accuracy, abs=1e-6)
+    assert fitted.cv_accuracy < 0.75
+
+
+def test_a_part_that_cannot_be_divided_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graft import head
+
+    features, labels = digits(60)
+    store(tmp_path, {"top": features}, labels, {"head.kind": "svm"}, np.zeros(60, int))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^params\.yaml: head\.kind must be dense: .*: 'svm'$"):
+        head.main([])
+    assert not Path("data/models").exists() and not Path("reports").exists()
+
+
+def test_a_class_without_an_image_to_learn_from_is_never_predicted() -> None:
+    features, labels = digits(200, 3)
+    for kind in ("logistic", "svm"):
+        fitted = linear.fit(kind, features.astype(float), 2 * labels, 6, np.arange(len(labels)))
+        outputs = features @ fitted.kernel + fitted.bias
+        assert set(outputs.argmax(1)) == {0, 2, 4}
+        assert np.isfinite(outputs).all() and 0.5 < fitted.cv_accuracy <= 1
+
+
+def test_an_optimiser_that_does_not_arrive_is_told(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from graft import head
+
+    features, labels = digits(200)
+    store(tmp_path, {"top": features}, labels, {"head.kind": "logistic"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(linear, "STEPS", 3)
+    head.main([])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count("head: warning: it had not converged after 3 steps") == 1
+    assert not any("ConvergenceWarning" in line for line in lines)
+
+
+def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> None:
+    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two cores whose use can be limited")
+    code = """if True:
+        import os, sys
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
+        import numpy as np
+        from graft import linear
+        features = np.random.default_rng(1).normal(size=(600, 300))
+        labels = (features[:, :5].argmax(1)).astype(np.int64)
+        for kind in ("logistic", "svm"):
+            fitted = linear.fit(kind, features, labels, 5, np.arange(600))
+            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted)
+    """
+    for cores in ("1", "2"):
+        subprocess.run([sys.executable, "-c", code, cores], cwd=tmp_path, check=True)
+    for kind in ("logistic", "svm"):
+        one, two = ((tmp_path / f"{kind} {cores}.npz").read_bytes() for cores in "12")
+        assert one == two
+
+
+def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same numbers come of binary cross-entropy over one sigmoid unit."""
+    from graft import heads, training
+
+    wide = heads.dense(np.zeros(2048, "float32"), np.ones(2048, "float32"), [], "sigmoid", 2)
+    assert wide.count_params() == 2049 and wide.output_shape == (None, 2)
+
+    features, labels = digits(200, 2)
+    one = {"output": "sigmoid", "epochs": 5, "batch": 1000, "learning_rate": 0.01, "seed": 3}
+    changes = {f"head.{name}": value for name, value in one.items()}
+    store(tmp_path, {"top": features}, labels, changes | {"head.label_smoothing": 0.1})
+    monkeypatch.chdir(tmp_path)
+    found = made(features)
+    assert found.summary["parameters"] == found.summary["trained"] == 65
+    assert np.allclose(found.graph, found.keras, atol=1e-5)
+    assert np.allclose(found.keras.sum(1), 1, atol=1e-6)
+
+    train, valid = (parts(len(labels)) == name for name in ("train", "valid"))
+    mean, variance = moments(features[train])
+    keras.utils.set_random_seed(3)
+    own = keras.Sequential([keras.Input((64,)), keras.layers.Dense(1, "sigmoid")])
+    own.compile(keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy(label_smoothing=0.1))
+    rows = standardise(features, mean, variance)
+    data = (rows[train], labels[train, None]), (rows[valid], labels[valid, None])
+    history = own.fit(*data[0], 1000, 5, validation_data=data[1], verbose=0).history
+    for name in ("loss", "val_loss"):
+        assert np.allclose(found.history[name], history[name], atol=1e-5)
+    assert training.best_epoch(found.history, "val_loss") == 5  # so these weights were kept
+    assert np.allclose(found.keras[:, 1:], own.predict(rows, verbose=0), atol=1e-4)
+
+
+def test_one_logit_is_refused_for_three_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graft import head
+
+    features, labels = digits(60, 3)
+    store(tmp_path, {"top": features}, labels, {"head.output": "sigmoid"})
+    monkeypatch.chdir(tmp_path)
+    allowed = r"^params\.yaml: head\.output must be softmax for 3 classes; .* Received: 'sigmoid'$"
+    with pytest.raises(UserError, match=allowed):
+        head.main([])
+
+
+def test_a_stack_stands_before_the_output(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With rare classes that weigh more; twice the same bytes.
+
+    What was trained is counted without moving statistics.
+    """
+    features, labels = digits(500)
+    kept = (labels > 4) | (np.arange(len(labels)) % 5 < 2)
+    features, labels = features[kept], labels[kept]
+    changes = {"head.stack": ["dense 24", "norm", "dropout 0.5", "dense 16"], "head.epochs": 2}
+    store(tmp_path, {"top": features}, labels, {**changes, "head.class_weight": "balanced"})
+    monkeypatch.chdir(tmp_path)
+    found = made(features)
+    names = [layer.name for layer in found.model.layers[1:]]
+    assert names == ["standardise", "dense_1", "norm_1", "dropout_1", "dense_2", "probabilities"]
+    counts = [65 * 24, 4 * 24, 25 * 16, 17 * 10]
+    assert found.summary["parameters"] == sum(counts)
+    assert found.summary["trained"] == sum(counts) - 2 * 24
+    assert np.allclose(found.graph, found.keras, atol=1e-5)
+    best = found.history["val_loss"].idxmin()
+    assert found.summary["best_epoch"] == best + 1 and found.summary["epochs"] == 2
+    assert found.summary["val_loss"] == found.history["val_loss"][best]
+    valid = parts(len(labels)) == "valid"
+    weights = compute_sample_weight("balanced", labels[valid])
+    plain, balanced = (cost(found.keras[valid], labels[valid], own) for own in (None, weights))
+    assert found.summary["val_loss"] == pytest.approx(balanced, rel=1e-4)
+    assert abs(plain - balanced) > 1e-2
+    first = written()
+    keras.backend.clear_session()  # numbers what has no name from the start, as a new process does
+    made(features)
+    assert written() == first
+
+
+def test_a_training_that_diverges_is_refused(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written, and the message says what to lower."""
+    from graft import head
+
+    features, labels = digits(60)
+    wild = {"head.stack": ["dense 512"] * 8, "head.learning_rate": 10.0, "head.batch": 8}
+    store(tmp_path, {"top": features}, labels, wild)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError,
+        match=r"^head: the (validation )?loss is not a finite number in epoch 1:"
+        r" lower head\.learning_rate\. Received: 10\.0$",
+    ):
+        head.main([])
+    assert not list(Path("data").glob("models/*")) and not Path("reports/head").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.7])
+def test_smoothed_labels_cost_what_they_cost_in_keras(keras, share: float) -> None:
+    from graft.training import SmoothedCrossentropy
+
+    generator = np.random.default_rng(1)
+    for classes in (2, 7):
+        labels = generator.integers(0, classes, 50)
+        probabilities = softmax(4 * generator.normal(size=(50, classes)), 1).astype(np.float32)
+        own = SmoothedCrossentropy(share)(labels, probabilities)
+        theirs = keras.losses.CategoricalCrossentropy(label_smoothing=share)
+        assert float(own) == pytest.approx(
+            float(theirs(np.eye(classes)[labels], probabilities)), rel=1e-5
+        )
+
+
+def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
+    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first row is the model's, and `evaluate` finds on the test part what it says."""
+    from graft import evaluate, training
+
+    features, labels = digits(250)
+    changes = {"head.epochs": 8, "head.patience": 8, "head.learning_rate": 0.1, "head.batch": 16}
+    changes |= {"head.monitor": "val_accuracy", "head.repeats": 2, "head.seed": 5}
+    store(tmp_path, {"top": features}, labels, changes)
+    monkeypatch.chdir(tmp_path)
+    found = made(features)
+    assert found.history["val_accuracy"].idxmax() != found.history["val_loss"].idxmin()
+    best = found.history["val_accuracy"].max()
+    valid = parts(len(labels)) == "valid"
+    assert (found.keras[valid].argmax(1) == labels[valid]).mean() == pytest.approx(best, abs=1e-6)
+    assert found.summary["best_epoch"] == training.best_epoch(found.history, "val_accuracy")
+    assert found.summary["val_accuracy"] == best
+    expected = cost(found.keras[valid], labels[valid])
+    assert found.summary["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert found.repeats["seed"].tolist() == [5, 6]
+    assert list(found.repeats)[1:] == ["epochs", "val_loss", "val_accuracy", "accuracy", "log_loss"]
+    assert (found.repeats["epochs"] == 8).all() and found.repeats["val_loss"].nunique() == 2
+    evaluate.main(["head"])
+    metrics = json.loads(Path("reports/head/metrics.json").read_text())
+    first = found.repeats.iloc[0]
+    assert first["accuracy"] == metrics["accuracy"]
+    assert first["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-4)
+    assert first["val_accuracy"] == best
+
+    # Another seed alone gives what its row says.
+    change(Path(), {"head.repeats": 1, "head.seed": 6})
+    assert made(features).repeats.iloc[0].equals(found.repeats.iloc[1])
+
+
+def test_the_best_of_equal_epochs_is_the_last(keras) -> None:
+    from graft import training
+
+    history = pd.DataFrame({"epoch": [1, 2, 3, 4], "val_loss": [2.0, 1.0, 1.0, 1.5]})
+    history["val_accuracy"] = [0.5, 0.75, 0.75, 0.5]
+    assert training.best_epoch(history, "val_loss") == 3
+    assert training.best_epoch(history, "val_accuracy") == 3
+
+
+def test_how_a_model_was_trained_is_not_in_its_file(keras, tmp_path: Path) -> None:
+    from graft import models, training
+
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, inner(inputs))
+    models.save(model, tmp_path / "plain.keras")
+    training.compile(model, keras.optimizers.Adam(0.0), 0.1)
+    model.fit(np.ones((2, 4)), np.ones(2), verbose=0)
+    models.save(model, tmp_path / "compiled.keras")
+    plain, compiled = ((tmp_path / f"{n}.keras").read_bytes() for n in ("plain", "compiled"))
+    assert plain == compiled

@@ -1,0 +1,204 @@
+"""What the page says of the training, from small values that are made here."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from graft import noise, report, transfer
+from pages import Page
+from test_audit import images
+from test_audit import summary as audited
+
+NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
+HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+SCORES = ["layer", "layers", "width", "accuracy", "standard_error", "role"]
+PARAMETERS = {
+    "augment.brightness": 0.0,
+    "augment.contrast": 0.125,
+    "augment.copies": 0,
+    "augment.flip": "horizontal_and_vertical",
+    "augment.rotation": 20,
+    "augment.shift": 0.1,
+    "augment.zoom": 0,
+    "dataset.path": "photos",
+    "finetune.class_weight": "none",
+    "finetune.monitor": "val_loss",
+    "head.class_weight": "none",
+    "head.monitor": "val_loss",
+}
+TRAINED = {"parameters": 2049, "trained": 2049, "epochs": 2, "best_epoch": 2}
+TRAINED |= {"val_loss": 0.25, "val_accuracy": 0.9}
+TUNED = TRAINED | {"unfrozen": 99, "cut": "none", "chosen": "finetuned", "start_val_loss": 0.5}
+HOSTILE = "<script>alert(1)</script> {{ 7 * 7 }}"
+
+
+def table(columns: list[str], rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame([tuple(map(str, row)) for row in rows], columns=columns, dtype=str)
+
+
+def repeats(*accuracies: float) -> pd.DataFrame:
+    return table(["seed", "accuracy"], list(enumerate(accuracies, 1)))
+
+
+def page(
+    head: dict[str, Any] = TRAINED,
+    finetuned: dict[str, Any] = TUNED,
+    scores: list[tuple] = (),
+    unfreeze: int = 3,
+    reason: str = "",
+    seeds: dict[str, pd.DataFrame] | None = None,
+    samples: tuple[int, int, int] = (0, 1, 32),
+    **parameters: Any,
+) -> Page:
+    """The page of two models whose pictures are left out."""
+    values = PARAMETERS | {key.replace("__", "."): value for key, value in parameters.items()}
+    m, each, side = samples
+    learnt = transfer.summary(
+        scores=table(SCORES, scores),
+        layer={"layer": "mixed9", "pooling": "avg", "width": 2048, "start": 0, "layers": 40},
+        unfreeze={"unfreeze": unfreeze, "reason": reason},
+        samples=np.zeros((m, each, side, side, 3), np.uint8),
+        repeats=seeds or {name: repeats(0.9) for name in NAMES.values()},
+        parameters=values,
+    )
+    metrics = {"n": 4} | dict.fromkeys(report.SHOWN_METRICS - {"n"}, 0.5)
+    models = [
+        report.Model(
+            key=key,
+            name=NAMES[key],
+            metrics=metrics,
+            history=pd.DataFrame([(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=HISTORY),
+            training=training,
+            monitor="val_loss",
+            counts=np.eye(2, dtype=int),
+        )
+        for key, training in (("head", head), ("finetuned", finetuned))
+    ]
+    drawn = {(model.key, picture): "" for model in models for picture in report.PICTURES}
+    found = audited(images(a=(2, 1, 1), b=(2, 1, 1)))
+    return Page(report.render(models, ["a", "b"], found, learnt, values, drawn))
+
+
+def test_it_says_which_model_was_chosen() -> None:
+    text = page().text
+    assert "Chosen on the validation part: the fine-tuned model ." in text
+    assert text.index("Chosen on the validation part.") > text.index("Fine-tuned model")
+    text = page(finetuned=TUNED | {"chosen": "head", "best_epoch": 0}).text
+    assert "Chosen on the validation part: the head ." in text
+    assert "so the fine-tuned model is that head" in text
+    assert "2 epochs, none with a lower validation loss than the start, which is kept" in text
+    assert text.index("Chosen on the validation part.") < text.index("Fine-tuned model")
+
+
+def test_only_what_a_model_has_is_in_the_table() -> None:
+    text = page().text
+    assert "Of them in unfrozen layers with those of batch normalisation – 99" in text
+    assert "Validation loss at the start – 0.500" in text
+    assert "Regularisation" not in text
+    linear = TRAINED | {"regularisation": 0.01, "cv_accuracy": 0.925, "epochs": 1, "best_epoch": 1}
+    text = page(head=linear).text
+    assert "Regularisation C of the linear model; smaller is stronger 0.010 –" in text
+    assert "cross-validated on the training part 92.5 % –" in text
+    assert "Fitted at once, without epochs: validation loss 0.250, 90.0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("unfreeze", "expected"),
+    [
+        (0, "All 40 layers up to it stay as they were; fine-tuning trains the head alone."),
+        (1, "Of the 40 layers up to it, fine-tuning trains the last 1."),
+        (40, "Fine-tuning trains all 40 layers up to it."),
+    ],
+)
+def test_the_depth_is_one_sentence_where_nothing_was_measured(unfreeze: int, expected: str) -> None:
+    text = page(unfreeze=unfreeze).text
+    assert f"mixed9 : 2,048 values, average pooling. {expected}" in text
+    assert "How well a linear model" not in text
+
+
+def test_measured_depths_are_a_table_with_the_reason() -> None:
+    rows = [("early", 4, 32, 0.5, 0.03, ""), (HOSTILE, 40, 2048, 0.9, 0.01, "feature")]
+    found = page(scores=rows, reason=HOSTILE)
+    assert "early 50.0 % ± 3.0 4 32" in found.text
+    assert "feature 90.0 % ± 1.0 40 2,048" in found.text
+    assert found.texts.count(HOSTILE) == 2
+    assert "script" not in found.tags
+    assert "47.0 % 91.0 %" in found.text  # the ends of the axis
+
+
+def test_repeats_are_reported_where_there_are_any() -> None:
+    text = page().text
+    assert "Each model was trained once." in text
+    two = {"Head": repeats(0.9, 0.92, 0.94), "Fine-tuned model": repeats(0.95, 0.95)}
+    text = page(seeds=two).text
+    limit = 100 * noise.repeatability([0.9, 0.92, 0.94])
+    assert f"two trainings of the head lie less than {limit:.1f} points apart" in text
+    assert "Every seed gave the fine-tuned model the same accuracy." in text
+    assert "1: 90.0 % , 2: 92.0 % , 3: 94.0 % 2.00 points 3" in text
+    one = {"Head": repeats(0.9, 0.92), "Fine-tuned model": repeats(0.95)}
+    assert "Seeds Head 91.0 % 90.0 % to 92.0 %" in page(seeds=one).text
+
+
+def test_changes_are_named() -> None:
+    text = page(samples=(2, 3, 32)).text
+    changes = "horizontal and vertical flip, rotation up to 20° to either side"
+    assert f"Switched on: {changes}, shift up to 10 % of the side, contrast up to 12.5 %." in text
+    assert "the head is trained on unchanged ones" in text
+    assert "has 2 changed copies, made once" in page(samples=(2, 3, 32), augment__copies=2).text
+    assert "Training images are not changed" in page().text
+
+
+@pytest.mark.parametrize(("side", "shown"), [(8, 96), (32, 96), (64, 128), (100, 100), (160, 128)])
+def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 3, side, side, 3), np.uint8)
+    samples = transfer.tile(pixels)
+    grid = np.asarray(Image.open(io.BytesIO(base64.b64decode(samples.png))))
+    gap = transfer.GAP
+    assert grid.shape == (2 * shown + gap, 3 * shown + 4 * gap, 3)
+    assert (samples.height, samples.width) == grid.shape[:2]
+    for row in range(2):
+        for column, left in enumerate((0, shown + 3 * gap, 2 * shown + 4 * gap)):
+            top = row * (shown + gap)
+            cell = grid[top : top + shown, left : left + shown]
+            if side <= shown:  # each pixel is a square, none is blurred
+                times = shown // side
+                enlarged = pixels[row, column].repeat(times, 0).repeat(times, 1)
+                assert (cell == enlarged).all()
+    assert (grid[shown : shown + gap] == 255).all()
+    assert transfer.tile(pixels[:0]) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.1)), max_size=6))
+def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
+    rows = [(f"layer{n}", n, 8, *pair, "") for n, pair in enumerate(values)]
+    depths = transfer.describe_depths(table(SCORES, rows))
+    assert [depth.accuracy for depth in depths] == [accuracy for accuracy, _ in values]
+    for depth in depths:
+        low, width = depth.bar
+        assert -1e-6 <= low <= depth.place + 1e-6
+        assert depth.place <= low + width + 1e-6 <= 100 + 2e-6
+    order = sorted(depths, key=lambda depth: depth.accuracy)
+    assert [depth.place for depth in order] == sorted(depth.place for depth in depths)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "best", "expected"),
+    [
+        ("val_loss", 2, "2 epochs; kept is epoch 2, which has the lowest validation loss: "),
+        ("val_accuracy", 1, "2 epochs; kept is epoch 1, which has the highest validation acc"),
+        ("val_accuracy", 0, "2 epochs, none with a higher validation accuracy than the start, "),
+    ],
+)
+def test_the_kept_epoch_is_told(monitor: str, best: int, expected: str) -> None:
+    # The row of epoch 0, the start, is no epoch.
+    history = pd.DataFrame({"epoch": [0.0, 1.0, 2.0]})
+    text = transfer.describe_training(history, TRAINED | {"best_epoch": best}, monitor)
+    assert text.startswith(expected)
+    assert " ".join(text.split()).endswith("loss 0.250, 90.0 % of the validation images right.")
