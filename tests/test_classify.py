@@ -1,0 +1,314 @@
+"""`graft classify`: the answers of Keras' own networks, and what it says of wrong input."""
+
+import hashlib
+import json
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from graft import classify, imagenet
+from graft.decoding import decode
+from graft.errors import UserError
+from images import encoded, graft, picture, write
+
+INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(imagenet.CLASSES)}
+GIVEN = ["--weights", "mine.weights.h5", "--classes", "classes.json"]
+NAMES = ["b/2.png", "b/10.png", "a.jpg", "c.png", "d.png"]
+PHOTOS = {
+    name: encoded(picture(seed, 300, 240 + 40 * seed), "PNG" if name.endswith("png") else "JPEG")
+    for seed, name in enumerate(NAMES)
+}
+
+
+@pytest.fixture(scope="module")
+def keras() -> ModuleType:
+    from graft.framework import keras
+
+    return keras
+
+
+@pytest.fixture
+def home(keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for what Keras keeps, and no network."""
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))
+    monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", None)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it has read the old proxy
+    (tmp_path / "home/models").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+def squares(side: int, fit: str = "crop") -> np.ndarray:
+    """The photos as the pipeline sees them: float32 (5, side, side, 3)."""
+    return np.stack([decode(data, side, fit).pixels for data in PHOTOS.values()]).astype(np.float32)
+
+
+def know_the_photos(keras: ModuleType, network: Any, preprocess: Callable) -> None:
+    """Makes a network with random weights one that tells the photos apart, as a trained one would.
+
+    The statistics of its batch norms become those of the photos, and its last layer takes away what
+    the photos have in common.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    last = [layer for layer in network.layers if layer.weights][-1]
+    below = keras.Model(network.input, last.input)
+    features = np.asarray(below(preprocess(squares(224)), training=True))
+    kernel, _ = last.get_weights()
+    logits = features.reshape(len(PHOTOS), -1) @ kernel.reshape(-1, imagenet.CLASSES)
+    factor = 3 / (logits - logits.mean(0)).std()
+    last.set_weights([factor * kernel, -factor * logits.mean(0)])
+
+
+def ship(network: Any, file: Path) -> None:
+    """Saves weights in the older format, in which Keras offers its own."""
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(file, "w") as group:
+        legacy_h5_format.save_weights_to_hdf5_group(group, network)
+
+
+@pytest.fixture(scope="module")
+def network(keras) -> Any:
+    """A MobileNet that knows the photos."""
+    keras.utils.set_random_seed(1)
+    made = keras.applications.MobileNet(weights=None)
+    know_the_photos(keras, made, keras.applications.mobilenet.preprocess_input)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the photos, the network's weights and a class index."""
+    made = tmp_path_factory.mktemp("classify")
+    write(made / "photos", PHOTOS | {"b/.hidden": b"", "Thumbs.db": b""})
+    network.save_weights(made / "mine.weights.h5")
+    ship(network, made / "shipped.h5")
+    (made / "classes.json").write_text(json.dumps(INDEX))
+    return made
+
+
+@pytest.fixture
+def answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs the command in that folder: what it prints."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.chdir(folder)
+        classify.main(["--backbone", "MobileNet", *arguments])
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_sides_are_those_of_keras(keras, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but MobileNetV3 ask one function for their side before they make a layer."""
+
+    class Side(Exception):
+        pass
+
+    def tell(*_, default_size: int, **__) -> None:
+        raise Side(default_size)
+
+    monkeypatch.setattr("keras.src.applications.imagenet_utils.obtain_input_shape", tell)
+    names = [name for name in imagenet.NAMES if not name.startswith("MobileNetV3")]
+    assert len(names) == len(imagenet.NAMES) - 2 > 30
+    for name in names:
+        with pytest.raises(Side) as side:
+            getattr(keras.applications, name)(weights=None)
+        assert side.value.args == (imagenet.SIDES[name],), name
+
+
+def test_answers_are_those_of_plain_keras(
+    keras, network, answer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own preprocessing, network, class index and decoding."""
+    own = keras.applications.mobilenet
+    expected = np.asarray(network(own.preprocess_input(squares(224)), training=False))
+    monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", INDEX)
+    decoded = own.decode_predictions(expected, top=7)
+    # The test would notice if photos, labels or their order were others.
+    assert len({best[0][1] for best in decoded}) > 1 and 0.01 < decoded[0][0][2] < 0.99
+    photos = [f"photos/{name}" for name in NAMES]
+    printed = answer(*photos, "--weights", "shipped.h5", "--json", "--top", "7")
+    found = [json.loads(line) for line in printed.splitlines()]
+    assert [line["photo"] for line in found] == photos
+    for line, best in zip(found, decoded, strict=True):
+        assert [(x["id"], x["label"]) for x in line["labels"]] == [x[:2] for x in best]
+        values = [x["confidence"] for x in line["labels"]]
+        assert values == pytest.approx([x[2] for x in best], abs=5e-4)
+        assert values == sorted(values, reverse=True)
+
+
+def test_a_folder_is_read_in_natural_order_for_people(keras, network, answer) -> None:
+    pixels = keras.applications.mobilenet.preprocess_input(squares(224, "stretch"))
+    expected = np.asarray(network(pixels, training=False))
+    printed = answer("photos/c.png", "photos", *GIVEN, "--top", "2", "--fit", "stretch")
+    assert printed.endswith("\n") and not printed.endswith("\n\n")
+    blocks = [block.splitlines() for block in printed.split("\n\n")]
+    order = ["c.png", "a.jpg", "b/2.png", "b/10.png", "c.png", "d.png"]
+    assert [block[0] for block in blocks] == [f"photos/{name}" for name in order]
+    assert blocks[0] == blocks[4]
+    for name, block in zip(order, blocks, strict=True):
+        best = np.argsort(-expected[NAMES.index(name)])[:2]
+        assert [line.split("%  ")[1] for line in block[1:]] == [f"thing {i}" for i in best]
+        assert {len(line.partition("%")[0]) for line in block[1:]} == {8}
+
+
+def test_small_confidences_are_not_nothing() -> None:
+    found = [(imagenet.Class("n1", "a_b"), value) for value in (0.99996, 0.0951, 0.00049, 0.0)]
+    lines = classify.as_text("x", found).splitlines()
+    assert lines == ["x", "  100.0 %  a b", "    9.5 %  a b", "   <0.1 %  a b", "   <0.1 %  a b"]
+
+
+def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
+    keras, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights in the network that Keras builds for them and in one that reads a file."""
+    from graft.classifier import Classifier
+    from graft.preprocessing import scaling
+
+    build, file = keras.applications.EfficientNetB0, home / "models/efficientnetb0.h5"
+    keras.utils.set_random_seed(1)
+    fresh = build(weights=None)
+    nothing = ([1.0] * 3, [0.0] * 3, False)
+    assert scaling(build, fresh) == nothing
+    (norm,) = [x for x in fresh.layers if isinstance(x, keras.layers.Normalization)]
+    # The standard deviation in place of the variance, as it is in what Keras offers.
+    norm.set_weights(
+        [np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), np.array(0)]
+    )
+    ship(fresh, file)
+    hashes = {"b0": (hashlib.md5(file.read_bytes()).hexdigest(), "")}
+    monkeypatch.setattr("keras.src.applications.efficientnet.WEIGHTS_HASHES", hashes)
+    own = build(weights="imagenet")
+    assert scaling(build, own) == nothing
+    know_the_photos(keras, own, lambda pixels: pixels)
+    expected = np.asarray(own(squares(224), training=False))
+    assert len(set(expected.argmax(1))) > 1
+    ship(own, file)
+    found = np.stack([*Classifier("EfficientNetB0", file).confidences(squares(224))])
+    assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("module", ["densenet", "efficientnet", "resnet", "xception"])
+def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
+    from graft.classifier import scaled
+    from graft.preprocessing import affine
+
+    own = getattr(keras.applications, module)
+    photos = squares(32)
+    found = scaled(photos.astype(np.uint8), *affine(own))
+    assert found.dtype == np.float32
+    assert np.abs(found - own.preprocess_input(photos)).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.jpg"], r"nothing\.jpg \(missing\)$"),
+        (["nowhere/a.jpg"], r"nowhere/a\.jpg \(missing\)$"),
+        (["classes.json", "photos", "cut.jpg"], r"classes\.json \(not .*, cut\.jpg \(truncated\)$"),
+        (["bad"], r"bad/1 \(zero bytes\), bad/2 .*, bad/5 \(zero bytes\) and 2 more$"),
+        (["empty"], r"a photo must be .*: 'empty \(an empty folder\)'$"),
+        (["photos", "--backbone", "vgg16"], r"--backbone must be one of .*, VGG16, .*: 'vgg16'$"),
+        (["photos", "--backbone", "cnn"], r"--backbone must be one of ConvNeXtBase, .*: 'cnn'$"),
+        (["photos", "--top", "0"], r"--top must be a whole number from 1 to 1000\. Received: 0$"),
+        (["photos", "--top", "1001"], r"--top must be a whole number from 1 to 1000.*: 1001$"),
+        (["photos", "--weights", "none"], r"--weights must be imagenet, or .*\(no such file\)'$"),
+        (["photos", "--weights", "classes.json"], r"\.h5\) of MobileNet .*\(not an \.h5 file\)'$"),
+        (["photos", "--weights", "text.h5"], r"'text\.h5 \(not an \.h5 file\)'$"),
+        (["photos", "--weights", "cut.weights.h5"], r"'cut\.weights\.h5 \(.*truncated"),
+        (
+            ["photos", "--weights", "other.weights.h5"],
+            r"classifier of 1000 classes.*'other\.weights",
+        ),
+        (["photos", "--weights", "headless.weights.h5"], r"headless\.weights\.h5 \(.*conv_preds"),
+        (["photos", "--weights", "odd.h5"], r"\Wodd\.h5 \("),
+        (["photos", "--weights", "infinite.weights.h5"], r"answers are not finite numbers"),
+        (["photos", "--classes", "none.json"], r"--classes must be a class index .*No such file"),
+        (["photos", "--classes", "photos/a.jpg"], r"photos/a\.jpg \(not JSON: "),
+        (["photos", "--classes", "list.json"], r"\(its keys do not count from 0\)'$"),
+        (["photos", "--classes", "few.json"], r"'few\.json \(10 classes instead of 1000\)'$"),
+        (["photos", "--classes", "odd.json"], r"'odd\.json \(entry 7 is no id and label\)'$"),
+    ],
+)
+def test_what_is_wrong_is_one_message(
+    answer, wrong: None, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        answer(*GIVEN, *arguments)
+    assert str(error.value).count("\n") == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture(scope="module")
+def wrong(keras, folder: Path) -> None:
+    """Files beside the right ones that are not what they should be."""
+    good = (folder / "mine.weights.h5").read_bytes()
+    write(
+        folder,
+        {
+            "cut.jpg": PHOTOS["a.jpg"][:-500],
+            **{f"bad/{number}": b"" for number in range(1, 8)},
+            "text.h5": b"weights",
+            "cut.weights.h5": good[: len(good) // 2],
+            "infinite.weights.h5": good,
+            "list.json": b"[]",
+            "few.json": json.dumps(dict([*INDEX.items()][:10])).encode(),
+            "odd.json": json.dumps(INDEX | {"7": ["n00000007", "a\nb"]}).encode(),
+            "empty/.hidden": b"",
+        },
+    )
+    with h5py.File(folder / "infinite.weights.h5", "r+") as file:
+        file["layers/conv2d/vars/0"][...] = np.nan
+    with h5py.File(folder / "odd.h5", "w") as file:
+        file.attrs["layer_names"] = 3
+    build = keras.applications.MobileNet
+    build(weights=None, include_top=False).save_weights(folder / "headless.weights.h5")
+    build(weights=None, alpha=0.25).save_weights(folder / "other.weights.h5")
+
+
+def test_what_cannot_be_fetched_is_named_with_its_place(answer, home: Path) -> None:
+    index = "imagenet_class_index.json"
+    with pytest.raises(UserError, match=r"ImageNet classes .* name a file with --classes") as error:
+        answer("photos", *GIVEN[:2])
+    assert f"/{index} where there is a network" in str(error.value)
+    assert f"put it at {home}/models/{index}, or" in str(error.value)
+    file = "mobilenet_1_0_224_tf.h5"
+    with pytest.raises(UserError, match=r"weights of MobileNet .* name a file with --w") as error:
+        answer("photos", *GIVEN[2:])
+    assert f"/{file} where there is a network and put it at {home}/models/{file}," in str(
+        error.value
+    )
+    # What a killed download has left of it; Keras knows no hash of this one.
+    (home / "models" / file).write_bytes(b"half")
+    with pytest.raises(UserError, match=rf"cannot be read\. Delete {home}/models/{file}, so that"):
+        answer("photos", *GIVEN[2:])
+
+
+def test_the_place_of_a_file_may_have_another_name_than_its_url(keras, home: Path) -> None:
+    """So it is with those of NASNet."""
+    from graft.fetching import fetching
+
+    url = "https://example.org/NASNet-mobile.h5"
+    message = f"x cannot be fetched. Download {url} where .* put it at {home}/models/mine.h5, or y"
+    with pytest.raises(UserError, match=message), fetching("x", "y"):
+        keras.utils.get_file("mine.h5", url, cache_subdir="models")
+
+
+def test_the_command_ends_with_status_2(folder: Path) -> None:
+    status, out, errors = graft(folder, "classify", "photos", "nothing.jpg")
+    assert (status, out) == (2, "")
+    assert errors.startswith("graft classify: error: every photo must be ")
+    assert errors.count("\n") == 1
