@@ -42,7 +42,7 @@ class Result(NamedTuple):
     Attributes:
         history: a row an epoch: epoch, loss, accuracy, val_loss, val_accuracy. Epoch 0 is the
             start, which has no loss and accuracy of its own.
-        best: the epoch whose weights the model has; 0 if none was better than the start.
+        best: the epoch whose weights the model has; 0 if all were worse than the start.
         probabilities: float32 (n, classes) on the test part.
     """
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from graft import noise
+from graft.augment import changes
 from graft.embedded import encode, resized, shown_side
 from graft.wording import number, percent
 
@@ -173,8 +174,7 @@ def describe_changes(parameters: Mapping[str, Any]) -> list[str]:
         "brightness": lambda part: f"brightness up to {_share(part)} of the range",
         "contrast": lambda part: f"contrast up to {_share(part)}",
     }
-    values = {name: parameters[f"augment.{name}"] for name in strengths}
-    return [strengths[name](value) for name, value in values.items() if value not in (0, "none")]
+    return [strengths[name](value) for name, value in changes(parameters).items()]
 
 
 def describe_training(history: pd.DataFrame, training: Mapping[str, Any], monitor: str) -> str:
