@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graft import files, tensors
-from graft.cores import cores, in_parallel
+from graft.images import files, tensors
+from graft.common.parallel import cores, in_parallel
 
 ROUNDS = 2
 

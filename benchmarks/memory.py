@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from graft import declared
+from graft.project import pipeline as declared
 
 ROOT = Path(__file__).parent.parent
 COUNTS = (1000, 10_000, 60_000)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
-from graft import tables
+from graft.common import tables
 from images import SHARDS, workspace
 
 

@@ -6,8 +6,8 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from graft import archives
-from graft.files import File
+from graft.images import archives
+from graft.images.files import File
 from images import classes, listing
 
 KINDS = (".zip", ".tar", ".tar.gz", ".tar.xz", ".tar.bz2")

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from graft import bridge, parameters
+from graft.project import engines as bridge
+from graft.project import parameters
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

@@ -4,8 +4,9 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from graft import bridge, parameters
-from graft.declared import Declaration
+from graft.project import engines as bridge
+from graft.project import parameters
+from graft.project.pipeline import Declaration
 from project import Project
 
 

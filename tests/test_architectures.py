@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graft import networks, pretrained, stacks
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.models import stacks
+from graft.project import catalogue as networks
+from graft.project import pretrained
 
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -30,7 +32,8 @@ def photos(side: int, n: int = 3) -> np.ndarray:
 
 def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here: Path) -> None:
     """Keras divides once more, by the square root of the deviations, where it fetches them."""
-    from graft import architectures, models
+    from graft.models import saving as models
+    from graft.network import architectures
 
     build = keras.applications.EfficientNetB0
     known = build(include_top=False, weights=None, input_shape=(64, 64, 3))
@@ -66,7 +69,8 @@ def test_the_network_of_an_exported_model_is_taken_over(
     keras, here: Path, name: str, side: int, listed: tuple[str, ...]
 ) -> None:
     """For images of another side, and up to any of its layers."""
-    from graft import architectures, models
+    from graft.models import saving as models
+    from graft.network import architectures
 
     stack = stacks.read(listed, stacks.IMAGES)
     source = architectures.backbone(name, side, "none", "avg", 7, layers_=stack)
@@ -97,7 +101,8 @@ def test_the_network_of_an_exported_model_is_taken_over(
 
 
 def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> None:
-    from graft import architectures, models
+    from graft.models import saving as models
+    from graft.network import architectures
 
     layer = "residual_64_out"
     source = architectures.backbone("cnn", 32, "none", "avg", 7, layer)
@@ -112,7 +117,7 @@ def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> N
 
 @pytest.mark.parametrize("weights", ["data/pretrained/no.h5", "data/pretrained/no.keras"])
 def test_a_file_that_is_not_there_is_told(keras, here: Path, weights: str) -> None:
-    from graft import architectures
+    from graft.network import architectures
 
     with pytest.raises(UserError, match=r"backbone\.weights must be a file that exists"):
         architectures.backbone("cnn", 32, weights, "avg", 1)
@@ -120,7 +125,7 @@ def test_a_file_that_is_not_there_is_told(keras, here: Path, weights: str) -> No
 
 def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
     """He draws with twice the variance of LeCun (2 and 1 over the inputs of a unit)."""
-    from graft import architectures
+    from graft.network import architectures
 
     stack = stacks.read(["conv 64", "conv 256"], stacks.IMAGES)
     for name, share in {"he_normal": 2, "he_uniform": 2, "lecun_normal": 1}.items():

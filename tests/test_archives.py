@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import archives, files
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images import archives, files
 from images import ROOT, check, encoded, listing, picture, write
 from packing import GOOD, KINDS, mark, pack, pack_tar, pack_zip, problems, read
 from test_manifest import ODD

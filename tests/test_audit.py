@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import audit, report
-from graft.classes import ALL
-from graft.parts import LEFT_OUT, PARTS
+from graft.common.classes import ALL, LEFT_OUT, PARTS
+from graft.report import audit, report
 from pages import Page
 
 HOSTILE = "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'"

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from graft import classify, imagenet
-from graft.decoding import decode
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images.decoding import decode
+from graft.tools import classify, imagenet
 from images import encoded, graft, picture, write
 
 INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(imagenet.CLASSES)}
@@ -28,7 +28,7 @@ PHOTOS = {
 
 @pytest.fixture(scope="module")
 def keras() -> ModuleType:
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -175,8 +175,8 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
     keras, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same weights in the network that Keras builds for them and in one that reads a file."""
-    from graft.classifier import Classifier
-    from graft.preprocessing import scaling
+    from graft.network import scaling
+    from graft.tools.classifier import Classifier
 
     build, file = keras.applications.EfficientNetB0, home / "models/efficientnetb0.h5"
     keras.utils.set_random_seed(1)
@@ -203,8 +203,8 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
 
 @pytest.mark.parametrize("module", ["densenet", "efficientnet", "resnet", "xception"])
 def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
-    from graft.classifier import scaled
-    from graft.preprocessing import affine
+    from graft.network.scaling import affine
+    from graft.tools.classifier import scaled
 
     own = getattr(keras.applications, module)
     photos = squares(32)
@@ -299,7 +299,7 @@ def test_what_cannot_be_fetched_is_named_with_its_place(answer, home: Path) -> N
 
 def test_the_place_of_a_file_may_have_another_name_than_its_url(keras, home: Path) -> None:
     """So it is with those of NASNet."""
-    from graft.fetching import fetching
+    from graft.network import fetching
 
     url = "https://example.org/NASNet-mobile.h5"
     message = f"x cannot be fetched. Download {url} where .* put it at {home}/models/mine.h5, or y"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graft import cli, declared
+from graft import cli
+from graft.project import pipeline as declared
 from images import SHARDS, classes, graft, workspace, write
 
 SLOW = {"tensorflow", "keras", "openvino"}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import compare, revisions
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.tools import compare, revisions
 from images import graft
 
 MODELS = ("head", "finetuned")

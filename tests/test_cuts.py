@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graft import networks, stacks
+from graft.models import stacks
+from graft.project import catalogue as networks
 
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -33,7 +34,8 @@ def passed_by(body: Any, name: str) -> bool:
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2", "InceptionV3", "EfficientNetB0"])
 def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
-    from graft import architectures, cuts
+    from graft.models import cuts
+    from graft.network import architectures
 
     body = architectures.network(name, networks.NETWORKS[name].sides[0])
     expected = [layer.name for layer in body.layers if not passed_by(body, layer.name)]
@@ -46,7 +48,8 @@ def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2"])
 def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
-    from graft import architectures, cuts
+    from graft.models import cuts
+    from graft.network import architectures
 
     body = architectures.network(name, 32)
     pixels = np.random.default_rng(1).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
@@ -72,7 +75,8 @@ def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
 def test_the_columns_of_each_depth_are_the_features_of_that_layer(
     keras, name: str, side: int, pooling: str, stack: tuple[str, ...]
 ) -> None:
-    from graft import architectures, depths
+    from graft.network import architectures
+    from graft.network import candidates as depths
 
     listed = stacks.read(stack, stacks.IMAGES)
     model = architectures.backbone(name, side, "none", pooling, 3, layers_=listed)
@@ -97,7 +101,8 @@ def test_the_columns_of_each_depth_are_the_features_of_that_layer(
 
 
 def test_depths_are_spread_over_the_network(keras) -> None:
-    from graft import architectures, depths
+    from graft.network import architectures
+    from graft.network import candidates as depths
 
     model = architectures.backbone("MobileNetV2", 96, "none", "avg", 1)
     counts = [depth.layers for depth in depths.depths(model, "avg")]
@@ -109,7 +114,8 @@ def test_depths_are_spread_over_the_network(keras) -> None:
 
 def test_a_network_may_end_below_its_last_layer(keras) -> None:
     """`backbone.layer` leaves nothing above it, and what is below keeps its weights."""
-    from graft import architectures, depths
+    from graft.network import architectures
+    from graft.network import candidates as depths
 
     whole = architectures.backbone("cnn", 32, "none", "max", 5)
     model = architectures.backbone("cnn", 32, "none", "max", 5, layer="residual_64_out")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from graft import declared, parameters
+from graft.project import parameters
+from graft.project import pipeline as declared
 
 PACKAGE = Path(declared.CODE)
 DOCUMENT = YAML(typ="safe").load(Path("dvc.yaml").read_text(encoding="utf-8"))

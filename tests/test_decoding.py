@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from graft import decoding
-from graft.decoding import Undecodable, decode
+from graft.images import decoding
+from graft.images.decoding import Undecodable, decode
 from images import SIDE, encoded, picture
 from readable import JPEG, KNOWN, PNG, READABLE, exif, turned
 from unreadable import UNREADABLE

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits import digits, parts, store
-from graft import depth, tables
-from graft.depth import choose, resolve, standard_error
-from graft.errors import UserError
+from graft.common import tables
+from graft.common.errors import UserError
+from graft.head import depth
+from graft.head.depth import choose, resolve, standard_error
 from images import change, workspace
 
 ANSWERS = ("layer.json", "unfreeze.json", "scores.csv")
@@ -162,7 +163,7 @@ def test_measuring_takes_no_tensorflow_and_no_more_images_than_it_needs(
     assert b"on 200 training images" in expected["unfreeze.json"]
     code = """if True:
         import sys
-        from graft import depth
+        from graft.head import depth
         depth.IMAGES = 200
         depth.main([])
         assert not {"tensorflow", "keras"} & set(sys.modules)
@@ -220,7 +221,7 @@ def test_layers_that_do_not_lead_to_the_feature_are_refused(
 
 def test_what_is_set_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without features and tensors, and with the names of the network's own file."""
-    from graft import backbone
+    from graft.network import backbone
 
     workspace(tmp_path, {"backbone.weights": "none", "backbone.layer": "residual_64_out"})
     (tmp_path / "data/pretrained").mkdir(parents=True)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import duplicates, split, tables
-from graft.decoding import decode
-from graft.parts import LEFT_OUT, PARTS
-from graft.similarity import BITS, candidates, describe, difference, find_near, join
+from graft.common import tables
+from graft.common.classes import LEFT_OUT, PARTS
+from graft.images.decoding import decode
+from graft.split import duplicates, split
+from graft.split.similarity import BITS, candidates, describe, difference, find_near, join
 from images import change, check, encoded, workspace, write
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import project
-from graft import bridge, parameters
+from graft.project import engines as bridge
+from graft.project import parameters
 from project import ROOT, Project
 from reference import Reference
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.errors import UserError
+from graft.common.errors import UserError
 from images import ROOT, listing
 
 SCRIPT = runpy.run_path(str(ROOT / "workflow/scripts/fashion.py"))

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft import parameters
-from graft.errors import UserError
-from graft.schema import OPTIMIZERS
+from graft.common.errors import UserError
+from graft.project import parameters
+from graft.project.schema import OPTIMIZERS
 from images import SHARDS, SIDE, change
 from trainings import COUNTS, pictures, place, start
 
@@ -25,7 +25,7 @@ ALL, VIEWED = sum(COUNTS.values()), 2 * COUNTS["train"]
 
 @pytest.fixture(scope="module")
 def keras():
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -33,7 +33,8 @@ def keras():
 @pytest.fixture(scope="module")
 def begun(keras, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the stages before the head have run, with one stored view of each image."""
-    from graft import backbone, views
+    from graft.network import backbone
+    from graft.training import views
 
     folder = tmp_path_factory.mktemp("begun")
     place(folder, {"augment.rotation": 10, "augment.copies": 1})
@@ -54,8 +55,8 @@ def project(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def assembled(keras, name: str, side: int, count: int, classes: int = 3, **options):
     """A new head on a network of which `count` layers are free: model, backbone, head, sizes."""
-    from graft import architectures
-    from graft.freeze import sizes
+    from graft.finetune.freeze import sizes
+    from graft.network import architectures
 
     backbone = architectures.backbone(name, side, "none", "avg", 1, **options)
     inputs = keras.Input((backbone.output_shape[-1],))
@@ -83,8 +84,8 @@ class Images:
 
 def losses(keras, model, head, data) -> np.ndarray:
     """Two epochs from the weights that the model has: training and validation loss, (4,)."""
-    from graft import training
-    from graft.optimizers import two_rates
+    from graft.training import loop as training
+    from graft.training.optimizers import two_rates
 
     before = model.get_weights()
     keras.utils.set_random_seed(1)
@@ -104,8 +105,8 @@ def test_the_tail_on_stored_outputs_learns_like_the_whole_model(
     keras, tmp_path: Path, name: str, side: int, count: int, cut: str
 ) -> None:
     """Frozen layers in every epoch, or once: the same losses; moving statistics never change."""
-    from graft.stored import store
-    from graft.tail import Frozen, divide
+    from graft.finetune.cut import Frozen, divide
+    from graft.finetune.stored import store
 
     model, backbone, head, _ = assembled(keras, name, side, count)
     parts = divide(model, backbone, head)
@@ -130,8 +131,8 @@ def test_the_tail_on_stored_outputs_learns_like_the_whole_model(
 
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_batch_norm_of_a_pretrained_network_stays_as_it_is(keras, pretrained: bool) -> None:
-    from graft import training
-    from graft.freeze import freeze
+    from graft.finetune import freeze
+    from graft.training import loop as training
 
     model, backbone, _, _ = assembled(keras, "cnn", SIDE, 0)
     body = backbone.get_layer("network").layers
@@ -163,8 +164,8 @@ def test_parameters_are_those_that_were_published(
 
 @pytest.mark.parametrize("count", [0, 1, 4, 9, 34])
 def test_unfreezing_counts_layers_from_the_top(keras, count: int) -> None:
-    from graft.freeze import freeze
-    from graft.tail import divide
+    from graft.finetune import freeze
+    from graft.finetune.cut import divide
 
     model, backbone, head, _ = assembled(keras, "cnn", SIDE, count)
     layers = backbone.get_layer("network").layers
@@ -180,8 +181,8 @@ def test_unfreezing_counts_layers_from_the_top(keras, count: int) -> None:
 
 def test_chance_is_at_work_in_free_layers_alone(keras) -> None:
     """Dropout below the cut never drops; one in a free layer keeps the cut below itself."""
-    from graft import stacks
-    from graft.tail import Frozen, divide
+    from graft.finetune.cut import Frozen, divide
+    from graft.models import stacks
 
     texts = ["conv 4", "dropout 0.5", "pool", "conv 8", "dropout 0.5", "pool"]
     options = {"layers_": stacks.read(texts, stacks.IMAGES)}
@@ -199,7 +200,7 @@ def test_chance_is_at_work_in_free_layers_alone(keras) -> None:
 
 def predicted(path: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """What a written model says of a part, and the truth: float (n, 3), int64 (n,)."""
-    from graft import models
+    from graft.models import saving as models
 
     pixels, labels = pictures(ALL)
     mine = np.repeat([*COUNTS], [*COUNTS.values()]) == part
@@ -218,7 +219,7 @@ def contents(names: Sequence[str]) -> dict[str, bytes]:
 
 def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On stored outputs of images and views; with two seeds, and with one the same again."""
-    from graft import finetune
+    from graft.finetune import finetune
 
     balance = {"finetune.class_weight": "balanced"}
     change(project, {**balance, "finetune.cut": "always", "finetune.repeats": 2})
@@ -261,7 +262,9 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
 
 def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The head, alone on an earlier layer; at such a rate every epoch is worse than it was."""
-    from graft import architectures, finetune, models
+    from graft.finetune import finetune
+    from graft.models import saving as models
+    from graft.network import architectures
 
     # Smoothed labels punish the certainty that such steps lead to.
     wild = {"finetune.head_learning_rate": 1.0, "finetune.label_smoothing": 0.5}
@@ -290,9 +293,9 @@ def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixtu
 def test_what_cannot_be_stored_is_said(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from graft import shortcut
-    from graft.rows import rows
-    from graft.tail import divide
+    from graft.finetune import shortcut
+    from graft.finetune.cut import divide
+    from graft.training import rows
 
     place(tmp_path, {"finetune.cut": "always", "augment.rotation": 5})
     monkeypatch.chdir(tmp_path)
@@ -361,7 +364,7 @@ def test_costs_are_counted_from_kernels(keras) -> None:
 
 
 def test_a_fine_tuning_that_diverges_is_refused(project: Path) -> None:
-    from graft import finetune
+    from graft.finetune import finetune
 
     # A decay of 1 at a rate of 10 multiplies every weight by -9 in a step.
     wild = {
@@ -383,7 +386,7 @@ def test_a_fine_tuning_that_diverges_is_refused(project: Path) -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_head_and_backbone_learn_at_their_own_rates(keras, name: str) -> None:
-    from graft.optimizers import two_rates
+    from graft.training.optimizers import two_rates
 
     slow, fast = (keras.Variable(np.full((3, 4), 2, "float32")) for _ in range(2))
     made = two_rates(name, 0.001, 0.01, [fast], warmup=0, steps=10, weight_decay=0.0)
@@ -400,7 +403,7 @@ def test_head_and_backbone_learn_at_their_own_rates(keras, name: str) -> None:
 
 
 def test_the_rate_warms_up_and_falls_to_zero(keras) -> None:
-    from graft.optimizers import two_rates
+    from graft.training.optimizers import two_rates
 
     weight = keras.Variable(np.zeros(1, "float32"))
     made = two_rates("SGD", 0.1, 0.5, [weight], warmup=4, steps=20, weight_decay=0.0)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import folds
-from graft.moments import FLOOR, PIECE, moments, standardise
+from graft.head import folds
+from graft.head.standardising import FLOOR, PIECE, moments, standardise
 
 
 @st.composite

@@ -16,16 +16,16 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from digits import digits, parts, store
-from graft import linear
-from graft.errors import UserError
-from graft.inference import in_batches, run
-from graft.moments import moments, standardise
+from graft.common.errors import UserError
+from graft.head import linear
+from graft.head.standardising import moments, standardise
+from graft.models.inference import in_batches, run
 from images import change
 
 
 @pytest.fixture(scope="module")
 def keras():
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -55,7 +55,8 @@ def made(features: np.ndarray) -> Made:
     Args:
         features: float32 (n, d), of the chosen layer alone.
     """
-    from graft import head, models
+    from graft.head import head
+    from graft.models import saving as models
 
     head.main([])
     model = models.load(Path("data/models/head.keras"))
@@ -193,7 +194,7 @@ def test_units_stay_together_when_the_regularisation_is_chosen(
 def test_a_part_that_cannot_be_divided_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graft import head
+    from graft.head import head
 
     features, labels = digits(60)
     store(tmp_path, {"top": features}, labels, {"head.kind": "svm"}, np.zeros(60, int))
@@ -215,7 +216,7 @@ def test_a_class_without_an_image_to_learn_from_is_never_predicted() -> None:
 def test_an_optimiser_that_does_not_arrive_is_told(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from graft import head
+    from graft.head import head
 
     features, labels = digits(200)
     store(tmp_path, {"top": features}, labels, {"head.kind": "logistic"})
@@ -234,7 +235,7 @@ def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> 
         import os, sys
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
         import numpy as np
-        from graft import linear
+        from graft.head import linear
         features = np.random.default_rng(1).normal(size=(600, 300))
         labels = (features[:, :5].argmax(1)).astype(np.int64)
         for kind in ("logistic", "svm"):
@@ -252,7 +253,8 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same numbers come of binary cross-entropy over one sigmoid unit."""
-    from graft import heads, training
+    from graft.head import construction as heads
+    from graft.training import loop as training
 
     wide = heads.dense(np.zeros(2048, "float32"), np.ones(2048, "float32"), [], "sigmoid", 2)
     assert wide.count_params() == 2049 and wide.output_shape == (None, 2)
@@ -284,7 +286,7 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
 def test_one_logit_is_refused_for_three_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graft import head
+    from graft.head import head
 
     features, labels = digits(60, 3)
     store(tmp_path, {"top": features}, labels, {"head.output": "sigmoid"})
@@ -332,7 +334,7 @@ def test_a_training_that_diverges_is_refused(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written, and the message says what to lower."""
-    from graft import head
+    from graft.head import head
 
     features, labels = digits(60)
     wild = {"head.stack": ["dense 512"] * 8, "head.learning_rate": 10.0, "head.batch": 8}
@@ -349,7 +351,7 @@ def test_a_training_that_diverges_is_refused(
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.7])
 def test_smoothed_labels_cost_what_they_cost_in_keras(keras, share: float) -> None:
-    from graft.training import SmoothedCrossentropy
+    from graft.training.loop import SmoothedCrossentropy
 
     generator = np.random.default_rng(1)
     for classes in (2, 7):
@@ -366,7 +368,8 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first row is the model's, and `evaluate` finds on the test part what it says."""
-    from graft import evaluate, training
+    from graft.evaluation import evaluate
+    from graft.training import loop as training
 
     features, labels = digits(250)
     changes = {"head.epochs": 8, "head.patience": 8, "head.learning_rate": 0.1, "head.batch": 16}
@@ -398,7 +401,7 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
 
 
 def test_the_best_of_equal_epochs_is_the_last(keras) -> None:
-    from graft import training
+    from graft.training import loop as training
 
     history = pd.DataFrame({"epoch": [1, 2, 3, 4], "val_loss": [2.0, 1.0, 1.0, 1.5]})
     history["val_accuracy"] = [0.5, 0.75, 0.75, 0.5]
@@ -407,7 +410,8 @@ def test_the_best_of_equal_epochs_is_the_last(keras) -> None:
 
 
 def test_how_a_model_was_trained_is_not_in_its_file(keras, tmp_path: Path) -> None:
-    from graft import models, training
+    from graft.models import saving as models
+    from graft.training import loop as training
 
     inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
     inputs = keras.Input((4,))

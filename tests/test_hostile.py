@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from graft import archives, files
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images import archives, files
 from images import change, check, encoded, graft, listing, picture
 from packing import GOOD, KINDS, header, mark, pack, pack_tar, pack_zip, problems, read
 

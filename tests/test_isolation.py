@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import project
-from graft import bridge
+from graft.project import engines as bridge
 
 # What starts every stage and adds nothing to its result, and where it reads what it is handed.
 STARTER = (

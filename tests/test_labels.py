@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import files, labels
-from graft.errors import UserError
-from graft.labels import Label
+from graft.common.errors import UserError
+from graft.images import files, labels
+from graft.images.labels import Label
 from images import change, classes, encoded, graft, listing, picture, workspace, write
 from packing import KINDS, pack
 

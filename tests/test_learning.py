@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from graft import tables
-from graft.errors import UserError
-from graft.moments import moments
-from graft.rows import Rows, columns, rows
+from graft.common import tables
+from graft.common.errors import UserError
+from graft.head.standardising import moments
+from graft.training.rows import Rows, columns, rows
 from images import SIDE, graft, workspace
 
 
 @pytest.fixture(scope="module")
 def keras():
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -57,7 +57,7 @@ def loss(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> fl
 
 def new_head(train: Rows):
     """A head without hidden layers over the features of a part."""
-    from graft import heads
+    from graft.head import construction as heads
 
     return heads.dense(*moments(train), [], "softmax", len(train.classes))
 
@@ -105,7 +105,7 @@ def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])
 def test_balanced_weights_are_those_of_scikit_learn(keras, counts: tuple[int, ...]) -> None:
-    from graft import training
+    from graft.training import loop as training
 
     part = blobs(counts)
     found: dict[int, float] = {}
@@ -120,7 +120,7 @@ def test_balanced_weights_are_those_of_scikit_learn(keras, counts: tuple[int, ..
 
 
 def test_without_class_weight_batches_have_no_weights(keras) -> None:
-    from graft import training
+    from graft.training import loop as training
 
     part = blobs((5, 3, 2))
     ((points, labels),) = list(training.Batches(part, 16, class_weight="none"))
@@ -128,7 +128,7 @@ def test_without_class_weight_batches_have_no_weights(keras) -> None:
 
 
 def test_balanced_training_finds_the_rare_class(keras) -> None:
-    from graft import training
+    from graft.training import loop as training
 
     train, valid, test = (blobs((300, 300, 12), 1), blobs((100, 100, 4), 2), blobs((200,) * 3, 3))
     recall, weights = {}, []
@@ -163,7 +163,7 @@ def test_balanced_training_finds_the_rare_class(keras) -> None:
 
 def test_good_epochs_excuse_no_bad_one(keras) -> None:
     """The third epoch spoils the weights after its own loss was taken."""
-    from graft import training
+    from graft.training import loop as training
 
     train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
     keras.utils.set_random_seed(1)
@@ -189,7 +189,7 @@ def test_good_epochs_excuse_no_bad_one(keras) -> None:
     ["vgg16", "resnet", "mobilenet_v2", "densenet", "inception_v3", "xception", "efficientnet"],
 )
 def test_scaling_is_the_one_of_keras(keras, module: str) -> None:
-    from graft.preprocessing import affine
+    from graft.network.scaling import affine
 
     own = getattr(keras.applications, module)
     scale, offset, reverse = affine(own)
@@ -199,7 +199,8 @@ def test_scaling_is_the_one_of_keras(keras, module: str) -> None:
 
 
 def test_equal_models_are_equal_files(keras, tmp_path: Path) -> None:
-    from graft import architectures, models
+    from graft.models import saving as models
+    from graft.network import architectures
 
     for name in ("one", "two"):
         keras.utils.clear_session()
@@ -222,7 +223,9 @@ def test_features_are_computed_in_pieces(
     keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
     """A full shard, an empty one, and one whose features are not finite."""
-    from graft import architectures, backbone, features, models
+    from graft.features import features
+    from graft.models import saving as models
+    from graft.network import architectures, backbone
 
     workspace(tmp_path, {"features.runtime": runtime, "backbone.weights": "none"})
     for name in ("pretrained", "tensors", "features"):
@@ -265,8 +268,9 @@ def test_features_are_computed_in_pieces(
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
 def test_graph_and_keras_agree(keras, tmp_path: Path, pooling: str) -> None:
-    from graft import architectures, models
-    from graft.inference import in_batches, run
+    from graft.models import saving as models
+    from graft.models.inference import in_batches, run
+    from graft.network import architectures
 
     model = architectures.backbone("cnn", SIDE, "none", pooling, 1)
     models.save_graph(model, tmp_path / "graph.xml")
@@ -280,7 +284,8 @@ def test_graph_and_keras_agree(keras, tmp_path: Path, pooling: str) -> None:
 def test_the_number_of_cores_changes_no_bit_of_the_features(keras, tmp_path: Path) -> None:
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores whose use can be limited")
-    from graft import architectures, models
+    from graft.models import saving as models
+    from graft.network import architectures
 
     models.save_graph(architectures.backbone("cnn", SIDE, "none", "avg", 1), tmp_path / "graph.xml")
     np.save(tmp_path / "pixels.npy", pictures(50)[0])
@@ -288,7 +293,7 @@ def test_the_number_of_cores_changes_no_bit_of_the_features(keras, tmp_path: Pat
         import os, sys
         import numpy as np
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
-        from graft.inference import in_batches, run
+        from graft.models.inference import in_batches, run
         rows = run("graph.xml", in_batches(np.load("pixels.npy")))
         np.save(f"{sys.argv[1]}.npy", np.concatenate(list(rows)))
     """
@@ -298,7 +303,9 @@ def test_the_number_of_cores_changes_no_bit_of_the_features(keras, tmp_path: Pat
 
 
 def test_weights_of_a_trained_model_serve_as_backbone_weights(keras, tmp_path: Path) -> None:
-    from graft import architectures, models, weights
+    from graft import weights
+    from graft.models import saving as models
+    from graft.network import architectures
 
     backbone = architectures.backbone("cnn", SIDE, "none", "avg", 7)
     pixels = keras.Input((SIDE, SIDE, 3))

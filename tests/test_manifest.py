@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft import classes as classes_
-from graft import files, sources
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images import files, sources
 from images import change, classes, encoded, graft, listing, picture, write
 
 CLASSES = {"cat": 3, "dog": 3}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from graft.measures import BINS, calibration_error, measures, wilson
+from graft.training.measures import BINS, calibration_error, measures, wilson
 
 # The first example imports what the others find imported.
 unhurried = settings(deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from graft import noise
+from graft.report import statistics as noise
 
 counts = st.integers(0, 400)
 # Accuracies as they are written, rounded to six decimals.

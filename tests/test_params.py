@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from graft import networks, parameters, stacks
-from graft.errors import UserError
-from graft.networks import NETWORKS
-from graft.stage import Stage, Undeclared
+from graft.common.errors import UserError
+from graft.common.stage import Stage, Undeclared
+from graft.models import stacks
+from graft.project import catalogue as networks
+from graft.project import parameters
+from graft.project.catalogue import NETWORKS
 from images import ROOT, graft
 
 GOOD = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -668,8 +670,8 @@ class TestStage:
 # Importing Keras costs seconds and memory, so it is left to a process that asks all at once.
 ASK_KERAS = """
 import json, runpy
-from graft.framework import keras
-from graft.networks import NETWORKS
+from graft.models.framework import keras
+from graft.project.catalogue import NETWORKS
 
 names = sorted(
     name

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 CODE = """if True:
-    from graft import progress
+    from graft.common import progress
     progress.INTERVAL = 0.0
     with progress.Progress("head", 4, "steps") as shown:
         for step in range(4):

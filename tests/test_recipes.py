@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft import declared, parameters
+from graft.project import parameters
+from graft.project import pipeline as declared
 from images import ROOT, change, encoded, write
 
 RECIPES = {path.stem: path for path in sorted((ROOT / "workflow/recipes").glob("*.yaml"))}

@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import declared, lettering, parameters, pictures, report
+from graft.project import parameters
+from graft.project import pipeline as declared
+from graft.report import lettering, pictures, report
 from pages import Page
 
 ROOT = Path(__file__).parent.parent

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from graft import declared, leaks, split, tables, units
-from graft.errors import UserError
-from graft.parts import LEFT_OUT, PARTS
-from graft.split import assign
-from graft.units import position
+from graft.common import tables
+from graft.common.classes import LEFT_OUT, PARTS
+from graft.common.errors import UserError
+from graft.project import pipeline as declared
+from graft.split import leaks, split, units
+from graft.split.split import assign
+from graft.split.units import position
 from images import change, graft, workspace
 
 SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}

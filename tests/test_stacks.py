@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft import stacks
-from graft.stacks import IMAGES, VECTORS, Layer
+from graft.models import stacks
+from graft.models.stacks import IMAGES, VECTORS, Layer
 
 FRACTIONS = st.integers(0, 999).map(lambda n: n / 1000)
 LAYERS = {
@@ -90,7 +90,7 @@ class TestKeras:
 
     @staticmethod
     def build(texts: list[str], side: int) -> Any:
-        from graft import architectures
+        from graft.network import architectures
 
         return architectures.network("stack", side, stacks.read(texts, IMAGES), "he_normal")
 
@@ -138,8 +138,8 @@ class TestKeras:
             self.build(texts, least - 1)
 
     def test_a_stack_of_vectors(self) -> None:
-        from graft import layers
-        from graft.framework import keras
+        from graft.models import layers
+        from graft.models.framework import keras
 
         stack = stacks.read(["dense 64", "norm", "dropout 0.5", "dense 3"], VECTORS)
         inputs = keras.Input((10,))

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft import cores, files, tables, tensors
-from graft.errors import UserError
+from graft.common import parallel as cores
+from graft.common import tables
+from graft.common.errors import UserError
+from graft.images import files, tensors
 from images import SIDE, change, check, classes, encoded, graft, listing, picture, write
 from packing import KINDS, pack, pack_zip
 from readable import KNOWN, READABLE

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import noise, report, transfer
+from graft.report import report, transfer
+from graft.report import statistics as noise
 from pages import Page
 from test_audit import images
 from test_audit import summary as audited

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.rows import rows
+from graft.training import rows
 from images import SIDE
 from trainings import COUNTS, STILL, pictures, place
 
@@ -23,7 +23,7 @@ OFF = {
 
 def test_each_image_is_changed_in_its_own_way() -> None:
     """In training alone, within the range of pixels, and anew with each call."""
-    from graft.augment import augmentation
+    from graft.training import augmentation
 
     assert augmentation(OFF, SIDE) is None
     same = np.repeat(pictures(1)[0], 16, axis=0).astype("float32")
@@ -48,8 +48,9 @@ def test_each_image_is_changed_in_its_own_way() -> None:
 
 def test_copies_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a first copy, then all of a second one; the same on one core, in another process."""
-    from graft import backbone, views
-    from graft.inference import in_batches, run
+    from graft.models.inference import in_batches, run
+    from graft.network import backbone
+    from graft.training import views
 
     place(tmp_path, {"augment.flip": "horizontal", "augment.copies": 2})
     monkeypatch.chdir(tmp_path)
@@ -98,7 +99,7 @@ def test_no_change_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     code = """if True:
         import sys
-        from graft import views
+        from graft.training import views
         views.main([])
         assert not {"tensorflow", "keras", "openvino"} & set(sys.modules)
     """

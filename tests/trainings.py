@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from graft import tables
+from graft.common import tables
 from images import ROOT, SHARDS, SIDE, workspace
 
 CNN = "data/pretrained/cnn-cifar10.weights.h5"
@@ -63,9 +63,9 @@ def start(depth: int = 0, unfreeze: int = 9) -> None:
         depth: which row of `depths.json` is the layer that the head stands on.
         unfreeze: how many layers are trained, from there downwards.
     """
-    from graft import models
-    from graft.framework import keras
-    from graft.inference import in_batches, run
+    from graft.models import saving as models
+    from graft.models.framework import keras
+    from graft.models.inference import in_batches, run
 
     layer = json.loads(Path("data/backbone/depths.json").read_text())[depth]
     pixels, labels = pictures(COUNTS["train"])

@@ -2,29 +2,11 @@
 # own, give it more: `--set-threads tensors=8`.
 
 
-rule params:
-    input:
-        unpack(bridge.inputs("params")),
-    output:
-        **bridge.outputs("params"),
-    log:
-        "logs/params.log",
-    benchmark:
-        "logs/params.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    shell:
-        "dvc --wait-for-lock repro --single-item params 2>&1 | tee {log}"
-
-
 rule manifest:
     input:
-        unpack(bridge.inputs("manifest")),
+        bridge.inputs("manifest"),
     output:
-        **bridge.outputs("manifest"),
+        *bridge.outputs("manifest"),
     log:
         "logs/manifest.log",
     benchmark:
@@ -40,9 +22,9 @@ rule manifest:
 
 rule tensors:
     input:
-        unpack(bridge.inputs("tensors")),
+        bridge.inputs("tensors"),
     output:
-        **bridge.outputs("tensors", "shard"),
+        *bridge.outputs("tensors", "shard"),
     log:
         "logs/tensors@{shard}.log",
     benchmark:
@@ -59,9 +41,9 @@ rule tensors:
 
 rule duplicates:
     input:
-        unpack(bridge.inputs("duplicates")),
+        bridge.inputs("duplicates"),
     output:
-        **bridge.outputs("duplicates"),
+        *bridge.outputs("duplicates"),
     log:
         "logs/duplicates.log",
     benchmark:
@@ -77,9 +59,9 @@ rule duplicates:
 
 rule split:
     input:
-        unpack(bridge.inputs("split")),
+        bridge.inputs("split"),
     output:
-        **bridge.outputs("split"),
+        *bridge.outputs("split"),
     log:
         "logs/split.log",
     benchmark:

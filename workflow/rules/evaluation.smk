@@ -3,17 +3,17 @@
 
 rule evaluate:
     input:
-        unpack(bridge.inputs("evaluate")),
+        bridge.inputs("evaluate"),
     output:
-        **{
-            name: report(
+        *(
+            report(
                 path,
-                caption=f"../report/{name}.rst",
+                caption=f"../report/{path.rpartition('/')[2].replace('.', '_')}.rst",
                 category="Test part",
                 labels={"model": "{model}", "file": path.rpartition("/")[2]},
             )
-            for name, path in bridge.outputs("evaluate", "model").items()
-        },
+            for path in bridge.outputs("evaluate", "model")
+        ),
     log:
         "logs/evaluate@{model}.log",
     benchmark:
@@ -29,17 +29,17 @@ rule evaluate:
 
 rule report:
     input:
-        unpack(bridge.inputs("report")),
+        bridge.inputs("report"),
     output:
-        **{
-            name: report(
+        *(
+            report(
                 path,
                 caption="../report/picture.rst",
                 category="Pictures",
                 labels={"file": path.partition("/")[2]},
             )
-            for name, path in bridge.outputs("report").items()
-        },
+            for path in bridge.outputs("report")
+        ),
     log:
         "logs/report.log",
     benchmark:

@@ -4,9 +4,9 @@
 
 rule backbone:
     input:
-        unpack(bridge.inputs("backbone")),
+        bridge.inputs("backbone"),
     output:
-        **bridge.outputs("backbone"),
+        *bridge.outputs("backbone"),
     log:
         "logs/backbone.log",
     benchmark:
@@ -22,9 +22,9 @@ rule backbone:
 
 rule features:
     input:
-        unpack(bridge.inputs("features")),
+        bridge.inputs("features"),
     output:
-        **bridge.outputs("features", "shard"),
+        *bridge.outputs("features", "shard"),
     log:
         "logs/features@{shard}.log",
     benchmark:

@@ -4,9 +4,9 @@
 
 rule views:
     input:
-        unpack(bridge.inputs("views")),
+        bridge.inputs("views"),
     output:
-        **bridge.outputs("views"),
+        *bridge.outputs("views"),
     log:
         "logs/views.log",
     benchmark:
@@ -22,9 +22,9 @@ rule views:
 
 rule depth:
     input:
-        unpack(bridge.inputs("depth")),
+        bridge.inputs("depth"),
     output:
-        **bridge.outputs("depth"),
+        *bridge.outputs("depth"),
     log:
         "logs/depth.log",
     benchmark:
@@ -40,9 +40,9 @@ rule depth:
 
 rule head:
     input:
-        unpack(bridge.inputs("head")),
+        bridge.inputs("head"),
     output:
-        **bridge.outputs("head"),
+        *bridge.outputs("head"),
     log:
         "logs/head.log",
     benchmark:
@@ -58,9 +58,9 @@ rule head:
 
 rule finetune:
     input:
-        unpack(bridge.inputs("finetune")),
+        bridge.inputs("finetune"),
     output:
-        **bridge.outputs("finetune"),
+        *bridge.outputs("finetune"),
     log:
         "logs/finetune.log",
     benchmark:

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graft.atomic import whole
-from graft.errors import UserError, refuse
+from graft.common.atomic import whole
+from graft.common.errors import UserError, refuse
 
 # By label, as its authors call them, but for a slash in the first.
 CLASSES = (

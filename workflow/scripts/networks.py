@@ -8,14 +8,14 @@ To be run again when Keras is another one; a test compares a few of the networks
 import json
 from pathlib import Path
 
-from graft.atomic import write_text
-from graft.framework import keras
-from graft.networks import FILE, NETWORKS
+from graft.common.atomic import write_text
+from graft.models.framework import keras
+from graft.project.catalogue import FILE, NETWORKS
 
 
 def describe(name: str) -> dict[str, int | str]:
     """The parameters and the layers of a network without its classifier, input included."""
-    from graft import architectures
+    from graft.network import architectures
 
     keras.backend.clear_session()  # layers without a name of their own are counted a session
     side = NETWORKS[name].sides[0]

@@ -1,0 +1,170 @@
+"""What fine-tuning reads in every epoch: pixels, or outputs of the frozen part, computed once."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graft.common.arrays import Growing, Stored
+from graft.common.errors import UserError, refuse
+from graft.common.progress import Progress
+from graft.finetune.cut import Halves
+from graft.models.framework import keras
+from graft.models.inference import in_batches, run_graph
+from graft.models.saving import save_graph
+from graft.training.augmentation import switched_on
+from graft.training.rows import LabelledRows, Rows
+
+_WHERE = "params.yaml: finetune.cut"
+# Beside the files of the engines: ignored by git and unknown to DVC.
+_FOLDER = Path(".graft/cut")
+_STORED = np.float16
+# Bytes that `auto` stores at most. It is a constant, since the two ways differ in the last bits of
+# what is trained: a larger disk must not give another model.
+_LARGEST = 20e9
+
+
+class Overflow(ArithmeticError):
+    """An output is too large for the numbers that it would be stored as."""
+
+
+class Outputs:
+    """The stored outputs for one part of the images, as something to train on.
+
+    Args:
+        path: an array of them, a row for each image or view of the part.
+        labels: int64 (n,).
+    """
+
+    def __init__(self, path: Path, labels: np.ndarray) -> None:
+        self.labels, self._rows = labels, Stored(path)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, which: np.ndarray) -> np.ndarray:
+        return self._rows[which]
+
+
+@contextmanager
+def open_training_data(
+    settings: Mapping[str, Any], halves: Halves, pixels: dict[str, Rows]
+) -> Iterator[Mapping[str, LabelledRows]]:
+    """The rows to train on: stored outputs of the frozen part where they stay the same, or pixels.
+
+    Args:
+        settings: the parameters `finetune.*` and `augment.*` by dotted key.
+        halves: the model in two parts.
+        pixels: the rows of train, with its views, valid and test.
+
+    Yields:
+        `Outputs` for the tail, or the pixels themselves. The outputs are deleted afterwards.
+
+    Raises:
+        UserError: `finetune.cut` is `always` and cannot be; the disk is full.
+    """
+    always = settings["finetune.cut"] == "always"
+    if always and halves.frozen is None:
+        allowed = "auto or never where finetune.unfreeze leaves no layer frozen that computes"
+        raise refuse(_WHERE, allowed, "always")
+    reason = None if always else _reason(settings, halves, pixels)
+    with ExitStack() as stack:
+        found = pixels
+        if reason is None:
+            where = stack.enter_context(_new_folder())
+            try:
+                found = store_outputs(halves.frozen, pixels, where)
+            except Overflow as overflow:
+                reason = f"{overflow}, too large for {np.dtype(_STORED)}"
+                if always:
+                    allowed = f"auto or never: of the outputs of {halves.cut} {reason}"
+                    raise refuse(_WHERE, allowed, "always") from None
+        if reason is None:
+            count = sum(map(len, found.values()))
+            print(f"finetune: trains on {count:,} stored outputs of {halves.cut}")
+        else:
+            print(f"finetune: trains on pixels: {reason}")
+        yield found
+
+
+def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> str | None:
+    """Why the frozen part runs in every epoch, or None where it runs once."""
+    if halves.frozen is None:
+        return "no layer that computes is frozen"
+    if settings["finetune.cut"] == "never":
+        return "finetune.cut is never"
+    if switched_on(settings) and not settings["augment.copies"]:
+        return "augment.copies is 0, so that every epoch changes the images anew"
+    needed = _bytes(halves.frozen, pixels)
+    if needed > _LARGEST:
+        return f"the outputs of {halves.cut} would take {needed / 1e9:,.0f} GB"
+    return None
+
+
+def _bytes(frozen: keras.Model, pixels: Mapping[str, Rows]) -> int:
+    each = np.dtype(_STORED).itemsize * int(np.prod(frozen.output_shape[1:]))
+    return each * sum(map(len, pixels.values()))
+
+
+@contextmanager
+def _new_folder() -> Iterator[Path]:
+    """A new folder for outputs, removed in the end; remains of a killed run are removed first."""
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    _FOLDER.mkdir(parents=True)
+    try:
+        yield _FOLDER
+    finally:
+        shutil.rmtree(_FOLDER)
+
+
+def store_outputs(
+    frozen: keras.Model, parts: Mapping[str, Rows], where: Path, dtype: Any = _STORED
+) -> dict[str, Outputs]:
+    """Runs a frozen part once over all images and views.
+
+    Args:
+        frozen: from pixels 0–255, float32 (batch, side, side, 3), to its outputs.
+        parts: uint8 pixels of each part, by name.
+        where: the folder that the outputs go to, one file a part.
+        dtype: what they are stored as.
+
+    Returns:
+        Outputs in the order of the pixels, for each part.
+
+    Raises:
+        Overflow: one does not fit the dtype.
+        UserError: there is no room for them, or one is no finite number in the first place.
+    """
+    needed, free = _bytes(frozen, parts), shutil.disk_usage(where).free
+    if needed > free:
+        raise UserError(
+            f"the outputs of the frozen layers need {needed / 1e9:.1f} GB of disk; {free / 1e9:.1f}"
+            " GB are free. Set finetune.cut to never, or unfreeze fewer layers"
+        )
+    save_graph(frozen, where / "frozen.xml")
+    found = {}
+    with Progress("finetune: frozen layers", sum(map(len, parts.values())), "images") as progress:
+        for name, pixels in parts.items():
+            path = where / f"{name}.npy"
+            with Growing(path, dtype, frozen.output_shape[1:]) as array:
+                for output in run_graph(where / "frozen.xml", in_batches(pixels)):
+                    array.add(_narrow(output, dtype))
+                    progress.advance(len(output))
+            found[name] = Outputs(path, pixels.labels)
+    return found
+
+
+def _narrow(output: np.ndarray, dtype: Any) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        narrow = output.astype(dtype)
+    if not np.isfinite(narrow).all():
+        if not np.isfinite(output).all():
+            raise UserError(
+                "some outputs of the frozen layers are not finite numbers: backbone.weights do not"
+                " fit the network"
+            )
+        raise Overflow(f"one is {np.abs(output).max():.3g}")
+    return narrow

@@ -1,0 +1,116 @@
+"""Decode and resize the images of a shard; quarantine what cannot be read."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from graft.common.arrays import Growing, Stored
+from graft.common.errors import UserError
+from graft.common.parallel import in_parallel
+from graft.common.progress import Progress
+from graft.common.stage import Stage
+from graft.common.tables import read_table, write_table
+from graft.images import files
+from graft.images.decoding import Decoded, Undecodable, decode
+from graft.images.sources import Source, open_source
+
+_ROWS = 64  # that are put in order at once
+_COLUMNS = ["status", "reason", "width", "height", "phash"]
+
+
+def main(stage: Stage) -> None:
+    """Writes the shard's pixels and its table, in the order of the manifest.
+
+    `tensors/SHARD.npy` is uint8 (n, side, side, 3), a row for each row of `checked/SHARD.csv` whose
+    status is `ok`; an id that occurs twice in the manifest occurs once here. The table's other
+    rows are `quarantined`, with the reason.
+
+    Raises:
+        UserError: a file is not the one that the manifest lists.
+    """
+    columns = ["id", "path", "shard", "reason"]
+    manifest = read_table(stage.input("data/manifest.csv"), columns)
+    shard = manifest[manifest["shard"] == stage.key].drop_duplicates("id", ignore_index=True)
+    found = [("quarantined", reason, 0, 0, "") for reason in shard["reason"]]
+    pixels = stage.output(f"data/tensors/{stage.key}.npy")
+    # The images come in the order of the source, and go to a file as they come: memory stays flat
+    # however many there are.
+    spool, side = pixels.with_suffix(".spool"), stage["image.side"]
+    order = np.full(len(shard), -1, np.int64)  # of each row, its place in the spool
+    with Growing(spool, np.uint8, (side, side, 3)) as out:
+        for number, result in _decoded(stage, shard):
+            if isinstance(result, str):
+                found[number] = ("quarantined", result, 0, 0, "")
+            else:
+                found[number] = ("ok", "", result.width, result.height, result.phash)
+                order[number] = len(out)
+                out.add(result.pixels[None])
+    _put_in_order(spool, order[order >= 0], pixels)
+    table = pd.DataFrame(found, columns=_COLUMNS)
+    table.insert(0, "id", shard["id"])
+    write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
+
+
+def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded | str]]:
+    """The number of each readable file of the shard, and its image or why it has none."""
+    read = shard[shard["reason"] == ""]
+    numbers = dict(zip(read["path"], read.index, strict=True))
+    side = stage["image.side"]
+    with (
+        open_source(stage["dataset.path"]) as source,
+        Progress(f"tensors {stage.key}", len(read), "images") as progress,
+    ):
+        data = _checked(source, numbers, shard["id"])
+        work = partial(decode_numbered, side=side, fit=stage["image.fit"])
+        for item in in_parallel(work, data, partial(weigh_file, side=side)):
+            yield item
+            progress.advance()
+
+
+def _put_in_order(spool: Path, order: np.ndarray, pixels: Path) -> None:
+    """Copies the rows of one array to another in the order of their numbers."""
+    rows = Stored(spool)
+    with Growing(pixels, np.uint8, rows[:0].shape[1:]) as out:
+        for start in range(0, len(order), _ROWS):
+            out.add(rows[order[start : start + _ROWS]])
+    spool.unlink()
+
+
+def _checked(
+    source: Source, numbers: dict[str, int], ids: pd.Series
+) -> Iterator[tuple[int, bytes]]:
+    """The number and the bytes of each file, found to be those that the manifest lists."""
+    left = set(numbers)
+    for file in source.files(numbers):
+        number = numbers[file.path]
+        if file.data is None:
+            raise _gone(file.path, file.problem)
+        if file.path not in left or files.identity(file.data) != ids[number]:
+            raise UserError(
+                f"{file.path!r} has changed since the manifest was made. Run the manifest again"
+            )
+        left.remove(file.path)
+        yield number, file.data
+    if left:
+        raise _gone(min(left), files.MISSING)
+
+
+def _gone(path: str, problem: str) -> UserError:
+    return UserError(f"{path!r} cannot be read any more: {problem}. Run the manifest again")
+
+
+def decode_numbered(item: tuple[int, bytes], side: int, fit: str) -> tuple[int, Decoded | str]:
+    """A file's number, and its image or why it has none; other processes run this."""
+    number, data = item
+    try:
+        return number, decode(data, side, fit)
+    except Undecodable as error:
+        return number, str(error)
+
+
+def weigh_file(item: tuple[int, bytes], side: int) -> int:
+    """The bytes that a file and its image take on their way to another process and back."""
+    return len(item[1]) + 3 * side * side

@@ -1,0 +1,117 @@
+"""Stacks of plain layers, as `backbone.stack` and `head.stack` list them: `[conv 32, pool, norm]`.
+
+    conv FILTERS [KERNEL]   convolution of that kernel (3 × 3), same size, ReLU
+    pool [WINDOW]           maximum of each window (2 × 2)
+    dense WIDTH             dense layer, ReLU
+    norm                    batch normalisation
+    dropout FRACTION        dropout while training
+
+Here is what follows from the text alone; `layers.py` builds the layers of Keras.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+IMAGE_KINDS = ("conv", "pool", "norm", "dropout")
+VECTOR_KINDS = ("dense", "norm", "dropout")
+_FORMS = {
+    "conv": "conv FILTERS [KERNEL]",
+    "pool": "pool [WINDOW]",
+    "dense": "dense WIDTH",
+    "norm": "norm",
+    "dropout": "dropout FRACTION",
+}
+_DEFAULTS = {"conv": (3,), "pool": (2,)}  # of the numbers that may be left out, the last ones
+_COUNTS = {"conv": 2, "pool": 1, "dense": 1, "norm": 0, "dropout": 1}
+_LIMITS = {"conv": (4096, 31), "pool": (64,), "dense": (65536,)}
+LONGEST_STACK = 100  # layers
+
+
+class Layer(NamedTuple):
+    """One layer of a stack.
+
+    Attributes:
+        kind: one of the kinds above.
+        numbers: filters and kernel of a convolution, the window of a pool, the width of a dense
+            layer or the fraction of a dropout.
+        name: as Keras calls it, such as `conv_2`: its kind, counted from the first of its kind.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+    name: str
+
+
+def read_stack(texts: Sequence[str], kinds: Sequence[str]) -> tuple[Layer, ...]:
+    """The layers that the texts list.
+
+    Args:
+        texts: one a layer.
+        kinds: those that are allowed, `IMAGE_KINDS` or `VECTOR_KINDS`.
+
+    Raises:
+        ValueError: one is none of these, or a number is outside its limits.
+    """
+    found: list[Layer] = []
+    for text in texts:
+        kind, *numbers = text.split()
+        if kind not in kinds:
+            raise ValueError(text)
+        values = tuple(_number(kind, place, number) for place, number in enumerate(numbers))
+        missing = _COUNTS[kind] - len(values)
+        if missing:
+            defaults = _DEFAULTS.get(kind, ())
+            if not 0 < missing <= len(defaults):
+                raise ValueError(text)
+            values += defaults[len(defaults) - missing :]
+        count = sum(layer.kind == kind for layer in found) + 1
+        found.append(Layer(kind, values, f"{kind}_{count}"))
+    return tuple(found)
+
+
+def describe_forms(kinds: Sequence[str]) -> str:
+    """The forms that a list of these kinds may have."""
+    return f"a list of at most {LONGEST_STACK} layers: {', '.join(_FORMS[kind] for kind in kinds)}"
+
+
+def layer_names(stack: Sequence[Layer]) -> tuple[str, ...]:
+    """The names of the network's layers, input first."""
+    return ("input_layer", *(layer.name for layer in stack))
+
+
+def count_parameters(stack: Sequence[Layer], channels: int = 3) -> int:
+    """How many parameters the layers have, those of batch normalisation's statistics included."""
+    total = 0
+    for layer in stack:
+        if layer.kind in ("conv", "dense"):
+            width, window = int(layer.numbers[0]), 1
+            if layer.kind == "conv":
+                window = int(layer.numbers[1]) ** 2
+            total += (window * channels + 1) * width
+            channels = width
+        elif layer.kind == "norm":
+            total += 4 * channels
+    return total
+
+
+def smallest_side(stack: Sequence[Layer]) -> int:
+    """The smallest side of an image of which something is left after all pools, in pixels."""
+    least = 1
+    for layer in stack:
+        least *= int(layer.numbers[0]) if layer.kind == "pool" else 1
+    return least
+
+
+def _number(kind: str, place: int, text: str) -> float:
+    if place >= _COUNTS[kind] or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise ValueError(text)
+    if kind == "dropout":
+        fraction = float(text)
+        if not fraction < 1:
+            raise ValueError(text)
+        return fraction
+    number = int(text)
+    if not 1 <= number <= _LIMITS[kind][place]:
+        raise ValueError(text)
+    return number

@@ -1,0 +1,247 @@
+"""What params.yaml may hold: every key, its type and its limits.
+
+A field's description is what an error message says after "must be", and is written so.
+Numbers are strict (`"0.5"` and `true` are not numbers) and there are no defaults: params.yaml
+names everything that the result depends on.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from graft.common.classes import PARTS
+from graft.images.files import SOURCE
+from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
+from graft.project.catalogue import NAMES
+
+Share = Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")]
+Fraction = Annotated[float, Field(ge=0, le=1, description="a fraction from 0 to 1")]
+Strength = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
+Rate = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]
+Count = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Monitor = Annotated[
+    Literal["val_loss", "val_accuracy"], Field(description="one of val_loss, val_accuracy")
+]
+OPTIMIZERS = (
+    *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"),
+    *("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
+)
+Optimizer = Annotated[
+    Literal[OPTIMIZERS],  # type: ignore[valid-type]
+    Field(description=f"one of {', '.join(OPTIMIZERS)}"),
+]
+INITIALIZERS = (
+    *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
+    *("lecun_normal", "lecun_uniform", "orthogonal"),
+)
+Repeats = Annotated[int, Field(ge=1, le=100, description="a whole number of seeds from 1 to 100")]
+ClassWeight = Annotated[Literal["none", "balanced"], Field(description="one of none, balanced")]
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="a whole number from 0 to 2147483647")]
+
+
+def _differ(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name occurs twice")
+    return names
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return pattern
+
+
+def _stack(kinds: tuple[str, ...]) -> AfterValidator:
+    def check(texts: list[str]) -> list[str]:
+        read_stack(texts, kinds)
+        return texts
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    """Settings of one stage; unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Dataset(Section):
+    """Where the images come from."""
+
+    path: Annotated[str, Field(min_length=1, description=SOURCE)]
+    classes: Annotated[
+        Annotated[
+            list[Annotated[str, Field(min_length=1)]], Field(min_length=2), AfterValidator(_differ)
+        ]
+        | Literal["all"],
+        Field(description="all, or a list of two or more different names, in quotes where needed"),
+    ]
+    per_class: Annotated[
+        Annotated[int, Field(strict=True, ge=len(PARTS), le=1_000_000_000)] | Literal["all"],
+        Field(description=f"all, or a whole number from {len(PARTS)}"),
+    ]
+    group: Annotated[
+        str,
+        Field(min_length=1, description="auto, none, a regular expression, or a column of the CSV"),
+        AfterValidator(_compiles),
+    ]
+    two_labels: Annotated[Literal["leave_out", "keep"], Field(description="one of leave_out, keep")]
+    max_bad: Fraction
+
+
+class Image(Section):
+    """What every image becomes."""
+
+    side: Annotated[
+        int, Field(ge=8, le=1024, description="a whole number of pixels from 8 to 1024")
+    ]
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"], Field(description="one of stretch, crop, pad")
+    ]
+
+
+class Duplicates(Section):
+    """What counts as the same picture."""
+
+    difference: Fraction
+
+
+class Split(Section):
+    """The shares of the parts; they sum to 1."""
+
+    train: Share
+    valid: Share
+    test: Share
+    seed: Seed
+
+
+class Backbone(Section):
+    """The network whose features are used."""
+
+    name: Annotated[
+        Literal[NAMES],  # type: ignore[valid-type]
+        Field(description=f"one of {', '.join(NAMES)}"),
+    ]
+    stack: Annotated[
+        list[Name],
+        Field(max_length=LONGEST_STACK, description=describe_forms(IMAGE_KINDS)),
+        _stack(IMAGE_KINDS),
+    ]
+    initializer: Annotated[
+        Literal[INITIALIZERS],  # type: ignore[valid-type]
+        Field(description=f"one of {', '.join(INITIALIZERS)}"),
+    ]
+    weights: Annotated[
+        str,
+        Field(
+            pattern=r"^(none|imagenet|data/pretrained/[^/\\]+\.(h5|keras))$",
+            description="none, imagenet, or a file data/pretrained/*.h5 or data/pretrained/*.keras",
+        ),
+    ]
+    layer: Annotated[Name, Field(description="last, or the name of a layer")]
+    pooling: Annotated[
+        Literal["avg", "max", "flatten"], Field(description="one of avg, max, flatten")
+    ]
+    seed: Seed
+
+
+class Features(Section):
+    """How the features are computed."""
+
+    runtime: Annotated[
+        Literal["openvino", "tensorflow"], Field(description="one of openvino, tensorflow")
+    ]
+
+
+class Head(Section):
+    """The head over the features, and its training."""
+
+    kind: Annotated[
+        Literal["dense", "logistic", "svm"], Field(description="one of dense, logistic, svm")
+    ]
+    stack: Annotated[
+        list[Name],
+        Field(max_length=LONGEST_STACK, description=describe_forms(VECTOR_KINDS)),
+        _stack(VECTOR_KINDS),
+    ]
+    output: Annotated[Literal["softmax", "sigmoid"], Field(description="one of softmax, sigmoid")]
+    optimizer: Optimizer
+    learning_rate: Rate
+    label_smoothing: Strength
+    batch: Count
+    epochs: Count
+    monitor: Monitor
+    patience: Count
+    class_weight: ClassWeight
+    repeats: Repeats
+    seed: Seed
+
+
+class Finetune(Section):
+    """The training of the network and its head together."""
+
+    # DVC takes 1 and 1.0 for the same, so a number may not mean two things.
+    unfreeze: Annotated[
+        Annotated[int, Field(strict=True, ge=0)] | Annotated[float, Field(gt=0, lt=1)] | Name,
+        Field(
+            description="none, all, auto, a number of layers counted from the top, a fraction of"
+            " them above 0 and below 1, or the name of a layer or block"
+        ),
+    ]
+    cut: Annotated[
+        Literal["auto", "always", "never"], Field(description="one of auto, always, never")
+    ]
+    optimizer: Optimizer
+    learning_rate: Rate
+    head_learning_rate: Rate
+    warmup: Annotated[int, Field(ge=0, le=1_000_000, description="a whole number of epochs from 0")]
+    weight_decay: Fraction
+    label_smoothing: Strength
+    batch: Count
+    epochs: Count
+    monitor: Monitor
+    patience: Count
+    class_weight: ClassWeight
+    repeats: Repeats
+    seed: Seed
+
+
+class Augment(Section):
+    """Random changes to training images; 0 and none switch one off."""
+
+    flip: Annotated[
+        Literal["none", "horizontal", "vertical", "horizontal_and_vertical"],
+        Field(description="one of none, horizontal, vertical, horizontal_and_vertical"),
+    ]
+    rotation: Annotated[float, Field(ge=0, le=180, description="degrees from 0 to 180")]
+    shift: Strength
+    zoom: Strength
+    brightness: Strength
+    contrast: Strength
+    copies: Annotated[int, Field(ge=0, le=100, description="a whole number from 0 to 100")]
+    seed: Seed
+
+
+class Report(Section):
+    """How the report is drawn."""
+
+    smoothing: Strength
+
+
+class Parameters(Section):
+    """The whole of params.yaml."""
+
+    dataset: Dataset
+    image: Image
+    duplicates: Duplicates
+    split: Split
+    backbone: Backbone
+    features: Features
+    head: Head
+    finetune: Finetune
+    augment: Augment
+    report: Report

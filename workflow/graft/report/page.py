@@ -1,0 +1,133 @@
+"""The page of the report: what its template shows, and the HTML itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from graft.common.classes import PARTS
+from graft.report.confusion import most_confused
+from graft.report.transfer import describe_training
+from graft.report.wording import NO_BREAK, counted, number, percent
+
+PICTURES = ("curves", "curves_smoothed", "confusion")
+_TEMPLATES = Path(__file__).parent / "templates"
+_MOST_CONFUSED = 10  # pairs of classes on the page
+_IMBALANCED = 3  # times the images of the smallest class, above which the page names a remedy
+_WEIGHTS = ("head.class_weight", "finetune.class_weight")
+# The metrics that the template names itself; all others follow below them.
+_SHOWN_METRICS = {
+    *("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy"),
+    *("macro_f1", "log_loss", "ece", "n"),
+}
+
+
+@dataclass(frozen=True)
+class ReportedModel:
+    """What is known of one model.
+
+    Attributes:
+        key: as in the paths, such as `finetuned`.
+        name: in words.
+        metrics: numbers by name, on the test part.
+        history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch. The
+            fine-tuned model's begins with an epoch 0: the head on the network as it was.
+        training: as `training.json` has it.
+        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
+        counts: int64 (n, n), test images by true class (rows) and predicted class (columns).
+    """
+
+    key: str
+    name: str
+    metrics: Mapping[str, Any]
+    history: pd.DataFrame
+    training: Mapping[str, Any]
+    monitor: str
+    counts: np.ndarray
+
+
+def render_page(
+    models: Sequence[ReportedModel],
+    classes: Sequence[str],
+    images: Mapping[str, Any],
+    transfer: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    drawn: Mapping[tuple[str, str], str],
+) -> str:
+    """The page as HTML: one file that asks for no other.
+
+    Args:
+        models: in the order of the columns; without any, the page has no section on training.
+        classes: names of all classes, in the order of the models' counts.
+        images: from `summarise_images`.
+        transfer: from `summarise_transfer`.
+        parameters: those of the build, by dotted key.
+        drawn: the .png in base64 by model and picture.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        autoescape=True,  # names of classes and files may hold anything
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "number": number, "counted": counted}
+    return environment.get_template("report.html.j2").render(
+        classes=classes,
+        models=models,
+        drawn=drawn,
+        alternatives={
+            (model.key, picture): _alternative(model, picture, len(classes))
+            for model in models
+            for picture in PICTURES
+        },
+        training={model.key: _describe(model) for model in models},
+        extra_metrics=sorted(set().union(*(model.metrics for model in models)) - _SHOWN_METRICS),
+        confused={model.key: _confused(model, classes) for model in models},
+        pairs={model.key: len(most_confused(model.counts)) for model in models},
+        images=images,
+        learnt=transfer,
+        chosen=next((m.training["chosen"] for m in models if "chosen" in m.training), None),
+        imbalanced=_IMBALANCED,
+        weighted=all(parameters[key] == "balanced" for key in _WEIGHTS),
+        part_names=PARTS,
+        parameters=[(key, _write_value(parameters[key])) for key in sorted(parameters)],
+        dataset=parameters["dataset.path"],
+    )
+
+
+def describe_accuracy(metrics: Mapping[str, Any]) -> str:
+    """The accuracy with its interval and the number of images, in a line."""
+    low, high = percent(metrics["accuracy_low"]), percent(metrics["accuracy_high"])
+    interval = f"95{NO_BREAK}% interval {low} to {high}"
+    return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {metrics['n']:,}"
+
+
+def _confused(model: ReportedModel, classes: Sequence[str]) -> list[tuple[str, str, int, float]]:
+    """The most confused pairs: true class, predicted class, images, share of the true class."""
+    return [
+        (classes[i], classes[j], count, count / model.counts[i].sum())
+        for i, j, count in most_confused(model.counts)[:_MOST_CONFUSED]
+    ]
+
+
+def _describe(model: ReportedModel) -> str:
+    return describe_training(model.history, model.training, model.monitor)
+
+
+def _alternative(model: ReportedModel, picture: str, classes: int) -> str:
+    """The text for a reader who does not see the picture."""
+    if picture == "confusion":
+        title = f"Confusion matrix of {classes} classes"
+        return f"{title}. {model.name}: {describe_accuracy(model.metrics)}."
+    kind = "Smoothed accuracy" if picture == "curves_smoothed" else "Accuracy"
+    return f"{kind} and loss by epoch. {model.name}: {_describe(model)}"
+
+
+def _write_value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,132 @@
+"""The rows of tensors or features that belong to a part, read from the shards when needed."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+
+from graft.common.arrays import RowSource
+from graft.common.classes import PARTS, in_order
+from graft.common.stage import Stage
+from graft.common.tables import read_json, read_table
+
+
+class LabelledRows(RowSource, Protocol):
+    """Rows to train on, or to judge by.
+
+    Attributes:
+        labels: int64 (n,), the class of each.
+    """
+
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The images of one part, in the order of the split.
+
+    Attributes:
+        ids: of the images; n of them.
+        paths: of the images within the data set.
+        labels: int64 (n,), each the index of its class in `classes`.
+        classes: the names of all classes that have an image in some part, in the order of a
+            model's outputs.
+    """
+
+    ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    _shards: tuple[np.ndarray, ...]
+    _where: np.ndarray
+    _columns: slice = field(default_factory=lambda: slice(None))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        """Some rows, copied from the shards: (as many, …) in their dtype.
+
+        Args:
+            which: a slice, or int (k,), their indices in any order.
+        """
+        where = self._where[which]
+        shape = self._shards[0][:0, self._columns].shape[1:]
+        rows = np.empty((len(where), *shape), self._shards[0].dtype)
+        for number, shard in enumerate(self._shards):
+            mine = where[:, 0] == number
+            if mine.any():
+                rows[mine] = shard[where[mine, 1], self._columns]
+        return rows
+
+    def of_columns(self, columns: slice) -> Self:
+        """The same rows, of which only some columns are read."""
+        return replace(self, _columns=columns)
+
+    def with_views(self, views: Path) -> Self:
+        """The rows followed by changed copies of them, all of a first copy, then of the next.
+
+        Args:
+            views: an array of the copies, some whole number of times as many rows as these.
+        """
+        shard = np.load(views, mmap_mode="r")
+        if not len(shard):
+            return self
+        copies = len(shard) // len(self)
+        where = np.stack([np.full(len(shard), len(self._shards)), np.arange(len(shard))], 1)
+        return replace(
+            self,
+            ids=self.ids * (1 + copies),
+            paths=self.paths * (1 + copies),
+            labels=np.tile(self.labels, 1 + copies),
+            _shards=(*self._shards, shard),
+            _where=np.concatenate([self._where, where]),
+        )
+
+
+def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
+    """The rows of each part: train, valid and test.
+
+    Args:
+        stage: must declare `data/split.csv`, the tables in `data/checked`, which say which row of
+            an array is which image, `arrays` and `dataset.classes`.
+        arrays: the folder with an array for each shard, `data/tensors` or `data/features`.
+    """
+    table = read_table(stage.input("data/split.csv"))
+    places = {}
+    for number, path in enumerate(stage.inputs("data/checked")):
+        good = read_table(path, ["id", "status"])
+        good = good["id"][good["status"] == "ok"]
+        places |= {id_: (number, row) for row, id_ in enumerate(good)}
+    used = table["label"][table["part"].isin(PARTS)]
+    classes = in_order(used, stage["dataset.classes"])
+    index = {name: number for number, name in enumerate(classes)}
+    # A shard may be empty; its array then has no width to agree with the others.
+    shards = [np.load(path, mmap_mode="r") for path in stage.inputs(arrays)]
+    shape = next(shard.shape[1:] for shard in shards if len(shard))
+    shards = [shard if len(shard) else np.empty((0, *shape), shard.dtype) for shard in shards]
+    parts = {}
+    for part in PARTS:
+        mine = table[table["part"] == part]
+        parts[part] = Rows(
+            ids=tuple(mine["id"]),
+            paths=tuple(mine["path"]),
+            labels=np.array([index[label] for label in mine["label"]], np.int64),
+            classes=classes,
+            _shards=tuple(shards),
+            _where=np.array([places[id_] for id_ in mine["id"]], np.int64).reshape(-1, 2),
+        )
+    return parts
+
+
+def read_features(stage: Stage) -> dict[str, Rows]:
+    """The rows of each part, with the columns of the layer that the stage `depth` has chosen.
+
+    Args:
+        stage: must declare `data/depth/layer.json`, and what `read_parts` needs.
+    """
+    layer = read_json(stage.input("data/depth/layer.json"))
+    columns = slice(layer["start"], layer["start"] + layer["width"])
+    parts = read_parts(stage, "data/features")
+    return {name: part.of_columns(columns) for name, part in parts.items()}
