@@ -15,6 +15,20 @@ def tiny(tmp_path: Path) -> project.Project:
     return project.make(tmp_path / "project")
 
 
+@pytest.fixture(scope="session")
+def _standins(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
+    made = project.make(tmp_path_factory.mktemp("standins") / "built", standins=True)
+    made.dvc("repro")
+    made.commit()
+    return made
+
+
+@pytest.fixture
+def standins(_standins: project.Project, tmp_path: Path) -> project.Project:
+    """A project of stand-in stages that DVC has built, with its history and caches."""
+    return _standins.copy(tmp_path / "project")
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run stages in, where the test is; its data set is the folder `photos`."""

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from graft.project import engines as bridge
-from graft.project import parameters
+import standin
+from graft.project.launcher import find_module
+from graft.project.parameters import read_parameters
+from graft.project.pipeline import declarations, stage_names
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -31,9 +33,9 @@ SOURCES = (
     "Snakefile",
     "dvc.yaml",
     "environment.yml",
-    "params.yaml",
     "workflow",
 )
+DEFAULTS = "workflow/graft/project/defaults.yaml"
 TINY = {
     "dataset.path": "data/raw/tiny",
     "image.side": 32,
@@ -105,7 +107,7 @@ class Project:
 
     def values(self) -> dict[str, Any]:
         """The parameters, nested."""
-        return parameters.read(self.folder / "params.yaml")
+        return read_parameters(self.folder / "params.yaml")
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Sets parameters by dotted key and leaves the rest of params.yaml as it is."""
@@ -129,18 +131,18 @@ class Project:
         """Every declared output by path."""
         return {
             str(path): (self.folder / path).read_bytes()
-            for stage in bridge.declarations(self.values())
-            for paths in stage.outputs.values()
-            for path in paths
+            for stage in declarations(self.values())
+            for path in stage.outputs
         }
 
 
-def make(folder: Path, changes: Mapping[str, Any] = TINY) -> Project:
+def make(folder: Path, changes: Mapping[str, Any] = TINY, standins: bool = False) -> Project:
     """A project that has never been built, committed to git once.
 
     Args:
         folder: where it goes; it must not exist.
-        changes: the parameters that differ from those of the repository, by dotted key.
+        changes: the parameters that differ from the defaults, by dotted key.
+        standins: whether its stages compute nothing but hashes.
     """
     ignored = [
         str(p.relative_to(ROOT))
@@ -154,6 +156,11 @@ def make(folder: Path, changes: Mapping[str, Any] = TINY) -> Project:
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, copy)
+    shutil.copyfile(ROOT / DEFAULTS, folder / "params.yaml")
+    if standins:
+        for stage in stage_names():
+            module = find_module(stage).replace(".", "/")
+            shutil.copyfile(standin.__file__, folder / "workflow" / f"{module}.py")
     (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
     (folder / "data/pretrained/.gitkeep").touch()
     for label in range(3):

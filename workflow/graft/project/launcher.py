@@ -7,6 +7,7 @@ temporary paths, and these are renamed once it has ended well.
 
 import importlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def run_stage(arguments: Sequence[str]) -> None:
         module.main(
             Stage(
                 address=declaration.address,
-                options=_options(arguments),
+                options=split_options(arguments),
                 parameters=select_parameters(declaration, flatten(values)),
                 read=declaration.inputs,
                 written=written,
@@ -70,9 +71,10 @@ def select_parameters(declaration: Declaration, flat: Mapping[str, Any]) -> dict
     }
 
 
-def _options(arguments: Sequence[str]) -> dict[str, str]:
+def split_options(arguments: Sequence[str]) -> dict[str, str]:
+    """The options of a command, such as `shards` of `--shards 4`."""
     return {
         name.removeprefix("--"): value
-        for name, value in zip(arguments, arguments[1:], strict=False)
+        for name, value in pairwise(arguments)
         if name.startswith("--")
     }

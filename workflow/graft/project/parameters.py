@@ -5,6 +5,7 @@ refuse is no dependency of a result.
 """
 
 import difflib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,6 +80,24 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+# In place of the value of a parameter that there is not.
+ABSENT = object()
+
+
+def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The parameters that differ, by dotted key, with both values; `ABSENT` where there is none."""
+    pairs = ((key, old.get(key, ABSENT), new.get(key, ABSENT)) for key in sorted({*old, *new}))
+    return [(key, before, after) for key, before, after in pairs if before != after]
+
+
+def show_value(value: Any) -> str:
+    """The value of a parameter on one line of at most 60 characters."""
+    if value is ABSENT:
+        return "–"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def check_files(values: Mapping[str, Any]) -> None:
