@@ -58,6 +58,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.commands = BIN  # where `graft` is
 
     def run(self, *command: str, status: int | None = 0) -> str:
         """Runs a command in the project and returns what it prints, output and errors together.
@@ -67,7 +68,7 @@ class Project:
             status: the exit status that it must end with; None if any will do.
         """
         environment = os.environ | {
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(self.commands), str(BIN), os.environ["PATH"]]),
             # The package is this copy's: it is what the copy's stages depend on.
             "PYTHONPATH": str(self.folder / "workflow"),
             # Where DVC keeps what it knows of times and contents, by default for the whole machine.

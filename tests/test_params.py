@@ -1,4 +1,4 @@
-"""What params.yaml may hold, and what a person is told where it holds something else."""
+"""What params.yaml may hold, and the error where it holds something else."""
 
 import json
 import math
@@ -19,15 +19,19 @@ from ruamel.yaml import YAML
 
 from graft.common.errors import UserError
 from graft.common.stage import Stage, Undeclared
-from graft.models import stacks
-from graft.project import catalogue as networks
-from graft.project import parameters
-from graft.project.catalogue import NETWORKS
+from graft.head.unfreeze import first_of_block
+from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
+from graft.project.catalogue import NETWORKS, NETWORKS_FILE
+from graft.project.launcher import make_stage
+from graft.project.parameters import check_files, flatten, read_parameters
+from graft.project.pipeline import declarations
+from graft.project.recipes import DEFAULTS
+from graft.project.schema import Parameters
 from images import ROOT, graft
 
-GOOD = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-# As they were read, so that a number has the type of its key however it is written.
-LEAVES = parameters.flatten(parameters.read(ROOT / "params.yaml"))
+GOOD = YAML(typ="safe").load(DEFAULTS.read_text(encoding="utf-8"))
+# As the schema has them, so that a number has the type of its key however it is written.
+LEAVES = flatten(Parameters.model_validate(GOOD).model_dump())
 TEXT_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, str)]
 # These may be a word or a number, or a list.
 MIXED = ("finetune.unfreeze", "dataset.per_class", "dataset.classes")
@@ -60,7 +64,7 @@ def read(folder: Path, content: dict[str, Any] | str | bytes) -> dict[str, Any]:
         path.write_text(content, encoding="utf-8")
     else:
         YAML(typ="safe").dump(content, path)
-    return parameters.read(path)
+    return read_parameters(path)
 
 
 def refusal(folder: Path, content: dict[str, Any] | str | bytes) -> str:
@@ -83,7 +87,7 @@ def test_the_values_of_the_file_are_read(folder: Path) -> None:
 
 
 def test_every_leaf_is_listed_in_order_of_the_file(folder: Path) -> None:
-    assert list(parameters.flatten(read(folder, GOOD))) == list(parameters.flatten(GOOD))
+    assert list(flatten(read(folder, GOOD))) == list(flatten(GOOD))
 
 
 @pytest.mark.parametrize("key", LEAVES)
@@ -343,12 +347,12 @@ def test_a_layer_that_is_not_there_is_answered_with_those_that_are(
 
 def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> None:
     vgg, mobile = NETWORKS["VGG16"].layers, NETWORKS["MobileNetV2"].layers
-    assert networks.matching(vgg, "block5") == vgg.index("block5_conv1")
-    assert networks.matching(vgg, "block5_conv3") == len(vgg) - 2
-    assert networks.matching(mobile, "block_1") == mobile.index("block_1_expand")
-    assert networks.matching(mobile, "block_13") == mobile.index("block_13_expand")
+    assert first_of_block(vgg, "block5") == vgg.index("block5_conv1")
+    assert first_of_block(vgg, "block5_conv3") == len(vgg) - 2
+    assert first_of_block(mobile, "block_1") == mobile.index("block_1_expand")
+    assert first_of_block(mobile, "block_13") == mobile.index("block_13_expand")
     for unknown in ("block", "block_1", "block5_", "block5_conv", "", "5"):
-        assert networks.matching(vgg, unknown) is None
+        assert first_of_block(vgg, unknown) is None
 
 
 @pytest.mark.parametrize(
@@ -460,12 +464,12 @@ def test_a_mapping_may_hold_itself(folder: Path) -> None:
 
 def test_a_missing_file_says_where_graft_is_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run graft in the project's folder"):
-        parameters.read(tmp_path / "params.yaml")
+        read_parameters(tmp_path / "params.yaml")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Received: .*directory"):
-        parameters.read(tmp_path)
+        read_parameters(tmp_path)
 
 
 def test_files_that_are_not_there_are_found_before_anything_runs(
@@ -474,13 +478,13 @@ def test_files_that_are_not_there_are_found_before_anything_runs(
     monkeypatch.chdir(tmp_path)
     values = read(tmp_path, changed({"backbone.weights": "none"}))
     with pytest.raises(UserError, match=r"dataset\.path must be .* that exists\. Received: 'data"):
-        parameters.check_files(values)
+        check_files(values)
     Path("data/raw").mkdir(parents=True)
     Path(values["dataset"]["path"]).touch()
-    parameters.check_files(values)
+    check_files(values)
     values["backbone"]["weights"] = "data/pretrained/mine.weights.h5"
     with pytest.raises(UserError, match=r"backbone\.weights must be .* that exists\. Received: "):
-        parameters.check_files(values)
+        check_files(values)
 
 
 class TestWeights:
@@ -501,7 +505,7 @@ class TestWeights:
         )
         values["backbone"] |= backbone
         try:
-            parameters.check_files(read(Path(), values))
+            check_files(read(Path(), values))
         except UserError as error:
             assert str(error).startswith("params.yaml: backbone.weights must be ")
             return str(error)
@@ -537,7 +541,7 @@ class TestWeights:
 
     def test_as_many_numbers_as_a_stack_has(self) -> None:
         stack = ["conv 4", "norm", "pool", "conv 8 5"]
-        self.hold(stacks.parameters(stacks.read(stack, stacks.IMAGES)))
+        self.hold(count_parameters(read_stack(stack, IMAGE_KINDS)))
         assert self.told(name="stack", stack=stack) == ""
         assert "weights of stack without" in self.told(name="stack", stack=stack[:-1])
 
@@ -588,18 +592,7 @@ class TestWeights:
 
 
 class TestCommand:
-    """`graft params` as people and both engines run it."""
-
-    @pytest.fixture
-    def place(self, tmp_path: Path) -> Path:
-        for name in ("dvc.yaml", "params.yaml"):
-            shutil.copyfile(ROOT / name, tmp_path / name)
-        return tmp_path
-
-    def test_it_writes_every_leaf(self, place: Path) -> None:
-        assert graft(place, "params") == (0, "", "")
-        written = json.loads((place / "data/params.json").read_text(encoding="utf-8"))
-        assert written == LEAVES
+    """Every stage checks the whole of params.yaml before anything happens."""
 
     @pytest.mark.parametrize(
         "content",
@@ -607,64 +600,64 @@ class TestCommand:
             YAML(typ="safe").load("{head: 1}"),
             changed({"split.test": 0.2}),
             changed({"head.epoch": 1}),
+            changed({"report.smoothing": 2}),
             "a: [\n",
             b"\xff",
         ],
-        ids=["section", "sum", "unknown", "broken", "bytes"],
+        ids=["section", "sum", "unknown", "other", "broken", "bytes"],
     )
     def test_an_error_is_one_line_and_leaves_nothing(
-        self, place: Path, content: dict[str, Any] | str | bytes
+        self, tmp_path: Path, content: dict[str, Any] | str | bytes
     ) -> None:
-        message = refusal(place, content)
-        before = sorted(place.rglob("*"))
-        status, out, errors = graft(place, "params")
+        shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
+        message = refusal(tmp_path, content)
+        before = sorted(tmp_path.rglob("*"))
+        status, out, errors = graft(tmp_path, "manifest", "--shards", "4")
         assert (status, out) == (2, "")
-        assert errors == f"graft params: error: {message}\n"
-        assert sorted(place.rglob("*")) == before
+        assert errors == f"graft manifest: error: {message}\n"
+        assert sorted(tmp_path.rglob("*")) == before
 
-    def test_every_stage_checks_the_whole_file(self, place: Path) -> None:
-        message = refusal(place, changed({"report.smoothing": 2}))
-        assert graft(place, "manifest", "--shards", "4") == (
-            2,
-            "",
-            f"graft manifest: error: {message}\n",
-        )
+
+def test_validation_converts_nothing(folder: Path) -> None:
+    """A stage is given plain values as they are written; what the schema makes of them is equal."""
+    for number in (1, 1.0):
+        values = changed({"augment.rotation": number, "dataset.max_bad": number})
+        values["dataset"]["classes"] = ["1", "two"]
+        read_ = read(folder, values)
+        assert read_ == values == Parameters.model_validate(values).model_dump()
+        assert type(read_["augment"]["rotation"]) is type(number)
 
 
 class TestStage:
-    """A stage is handed what dvc.yaml lists for it and nothing else."""
+    """A stage is given what dvc.yaml declares for it and nothing else."""
 
-    @pytest.fixture(autouse=True)
-    def here(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(ROOT)
+    def stage(self, address: str) -> Stage:
+        (declaration,) = (d for d in declarations(GOOD) if d.address == address)
+        return make_stage(declaration, GOOD, {path: path for path in declaration.outputs})
 
     def test_it_reads_what_is_declared(self) -> None:
-        stage = Stage("tensors", ["3"])
-        keys = ("dataset.path", "image.fit", "image.side")
+        stage = self.stage("tensors@3")
+        keys = ("dataset.path", "image.side", "image.fit")
         assert dict(stage) == {key: LEAVES[key] for key in keys}
         assert (stage.key, len(stage)) == ("3", 3)
-        assert stage.input("dataset") == Path(LEAVES["dataset.path"])
-        assert stage.output("tensors_csv") == Path("data/tensors/3.csv")
-        assert len(Stage("split", []).inputs("tensors_csv")) == 4
+        assert stage.input(LEAVES["dataset.path"]) == Path(LEAVES["dataset.path"])
+        assert stage.output("data/checked/3.csv") == Path("data/checked/3.csv")
+        assert [path.name for path in self.stage("split").inputs("data/checked")] == [
+            f"{shard}.csv" for shard in range(4)
+        ]
+        assert self.stage("manifest").options == {"shards": "4"}
+        assert dict(self.stage("report")) == LEAVES
 
     def test_reading_anything_else_raises(self) -> None:
-        stage = Stage("split", [])
+        stage = self.stage("split")
         for key in ("head.batch", "image.side", "nothing"):
             with pytest.raises(Undeclared, match=re.escape(key)):
                 stage[key]
             with pytest.raises(Undeclared):
                 stage.get(key)
         for files in (stage.input, stage.inputs, stage.output):
-            with pytest.raises(Undeclared, match="features_npy"):
-                files("features_npy")
-
-    @pytest.mark.parametrize(
-        "name, arguments",
-        [("tensors", []), ("tensors", ["4"]), ("split", ["0"]), ("tensors", ["0", "1"])],
-    )
-    def test_a_wrong_key_is_refused(self, name: str, arguments: list[str]) -> None:
-        with pytest.raises(UserError, match="Received: "):
-            Stage(name, arguments)
+            with pytest.raises(Undeclared, match="data/features"):
+                files("data/features")
 
 
 # Importing Keras costs seconds and memory, so it is left to a process that asks all at once.
@@ -701,7 +694,7 @@ def test_the_networks_are_those_of_keras() -> None:
     assert ended.returncode == 0, ended.stderr
     names, described, refused = json.loads(ended.stdout.splitlines()[-1])
     assert sorted(set(NETWORKS) - {"cnn"}) == names
-    written = json.loads(networks.FILE.read_text(encoding="utf-8"))
+    written = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
     assert described == {name: written[name] for name in described}
     assert len(refused) == 4
     for name, message in refused.items():

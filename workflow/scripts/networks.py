@@ -1,32 +1,33 @@
-"""Write workflow/graft/networks.json: what params.yaml is checked against without TensorFlow.
+"""Write workflow/graft/project/networks.json: what params.yaml is checked against without TensorFlow.
 
     uv run python workflow/scripts/networks.py
 
-To be run again when Keras is another one; a test compares a few of the networks.
+Run it when Keras or a network of graft's own changes; a test compares a few of the networks. Of the
+networks of Keras the smallest side is kept: Keras checks it, but does not list it.
 """
 
 import json
-from pathlib import Path
 
 from graft.common.atomic import write_text
 from graft.models.framework import keras
-from graft.project.catalogue import FILE, NETWORKS
+from graft.network.architectures import OWN_NETWORKS, build_network
+from graft.project.catalogue import NETWORKS, NETWORKS_FILE
 
 
 def describe(name: str) -> dict[str, int | str]:
-    """The parameters and the layers of a network without its classifier, input included."""
-    from graft.network import architectures
-
+    """The sides, the parameters and the layers of a network without its classifier."""
     keras.backend.clear_session()  # layers without a name of their own are counted a session
-    side = NETWORKS[name].sides[0]
-    body = architectures.network(name, side)
-    return {
-        "side": side,
-        "parameters": body.count_params(),
-        "layers": " ".join(layer.name for layer in body.layers),
-    }
+    if name in OWN_NETWORKS:
+        _, smallest, largest = OWN_NETWORKS[name]
+        row = {"side": smallest, "largest": largest}
+    else:
+        row = {"side": NETWORKS[name].sides[0]}
+    network = build_network(name, row["side"])
+    layers = " ".join(layer.name for layer in network.layers)
+    return row | {"parameters": network.count_params(), "layers": layers}
 
 
 if __name__ == "__main__":
-    rows = [f" {json.dumps(name)}: {json.dumps(describe(name))}" for name in NETWORKS]
-    write_text(Path(FILE), "{\n" + ",\n".join(rows) + "\n}\n")
+    names = dict.fromkeys([*OWN_NETWORKS, *NETWORKS])
+    rows = [f" {json.dumps(name)}: {json.dumps(describe(name))}" for name in names]
+    write_text(NETWORKS_FILE, "{\n" + ",\n".join(rows) + "\n}\n")

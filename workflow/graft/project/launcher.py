@@ -38,15 +38,26 @@ def run_stage(arguments: Sequence[str]) -> None:
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
-        module.main(
-            Stage(
-                address=declaration.address,
-                options=split_options(arguments),
-                parameters=select_parameters(declaration, flatten(values)),
-                read=declaration.inputs,
-                written=written,
-            )
-        )
+        module.main(make_stage(declaration, values, written))
+
+
+def make_stage(
+    declaration: Declaration, values: Mapping[str, Any], written: Mapping[Path, Path]
+) -> Stage:
+    """What a stage is given.
+
+    Args:
+        declaration: of the stage.
+        values: all parameters, nested.
+        written: its outputs, each with the temporary path to write it to.
+    """
+    return Stage(
+        address=declaration.address,
+        options=split_options(declaration.command.split()),
+        parameters=select_parameters(declaration, flatten(values)),
+        read=declaration.inputs,
+        written=written,
+    )
 
 
 def find_module(stage: str) -> str:
