@@ -58,7 +58,8 @@ def _read_model(
 
 
 def _read_history(path: Path, training: Mapping[str, Any]) -> pd.DataFrame:
-    history = read_table(path).astype(np.float64)
+    # An empty cell is a loss that was not a number. A training that diverged has a report, too.
+    history = read_table(path).replace("", "nan").astype(np.float64)
     if "start_val_loss" not in training:
         return history
     start = {name: training[f"start_{name}"] for name in ("val_loss", "val_accuracy")}
