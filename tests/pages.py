@@ -75,7 +75,7 @@ def audited(
     chosen: str | Sequence[str] = ALL_CLASSES,
     **counts: int,
 ) -> dict[str, Any]:
-    """The summary of files of which each stands alone.
+    """The summary of files none of which is a copy of another.
 
     Args:
         files: label and part of each; one left out for a reason of `BAD` could not be read.

@@ -84,7 +84,7 @@ def test_the_proof_is_one_sentence() -> None:
     files = in_parts(a=(700, 150, 150), b=(7, 1, 2))
     found = page(audited(files, clusters=1, duplicates=2, groups=900))
     assert (
-        "No file, no picture and no group lies in two parts: 1,010 files, 1 set of copies,"
+        "No file, no picture and no group is in two parts: 1,010 files, 1 set of copies,"
         " 900 groups checked." in found.text
     )
     assert "too good" not in found.text

@@ -52,7 +52,7 @@ def test_intervals_of_pairs(lost: int, won: int, agreed: int) -> None:
     low, high = paired_interval(lost, won, n)
     assert -1 <= low < high <= 1
     assert paired_interval(won, lost, n) == pytest.approx((-high, -low))
-    # A difference that the test finds lies on the same side of 0 with its whole interval.
+    # A difference that the test finds has its whole interval on the same side of 0.
     if mcnemar_test(lost, won) < LEVEL:
         assert low > 0 if won > lost else high < 0
 

@@ -143,7 +143,7 @@ def test_repeats_are_reported_where_there_are_any() -> None:
     two = {"Head": repeats(0.9, 0.92, 0.94), "Fine-tuned model": repeats(0.95, 0.95)}
     text = page(seeds=two).text
     limit = 100 * repeatability([0.9, 0.92, 0.94])
-    assert f"two trainings of the head lie less than {limit:.1f} points apart" in text
+    assert f"two trainings of the head are less than {limit:.1f} points apart" in text
     assert "Every seed gave the fine-tuned model the same accuracy." in text
     assert "1: 90.0 % , 2: 92.0 % , 3: 94.0 % 2.00 points 3" in text
     one = {"Head": repeats(0.9, 0.92), "Fine-tuned model": repeats(0.95)}

@@ -1,4 +1,4 @@
-"""How class names are written in pictures, whatever they hold.
+"""How class names are written in pictures, in any script and of any length.
 
 Names are short enough, on one line, and of letters that can be drawn: with DejaVu Sans, which comes
 with matplotlib, and for letters that it lacks with what the machine has installed.

@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> None:
     """`graft compare [OLD [NEW]]`: prints what differs between two settings and their results.
 
     Raises:
-        UserError: here is no git repository, a revision is unknown, or results are missing or
-            broken.
+        UserError: the folder is in no git repository, a revision is unknown, or results are
+            missing or broken.
     """
     parser = argparse.ArgumentParser(prog="graft compare", description=__doc__)
     parser.add_argument("old", nargs="?", default="HEAD", help="a git revision; HEAD without it")

@@ -140,10 +140,10 @@ def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> lis
 
 
 def check_repository() -> None:
-    """Checks that here is a git repository.
+    """Checks that the present folder is in a git repository.
 
     Raises:
-        UserError: it is none, or there is no git.
+        UserError: it is not, or there is no git.
     """
     ended = _git("rev-parse", "--is-inside-work-tree")
     if ended.stdout.strip() != b"true":
@@ -154,7 +154,7 @@ def check_repository() -> None:
 
 def _resolve(revision: str) -> tuple[str, str]:
     """The full and the readable name of a commit."""
-    # What begins with a dash git would take for an option.
+    # Git would take a name that begins with a dash for an option.
     found = "" if revision.startswith("-") else _line("rev-parse", "--verify", "-q", revision)
     # A tag has a name of its own.
     commit = found and _line("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
