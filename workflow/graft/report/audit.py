@@ -5,9 +5,8 @@ text that a data set holds; the template escapes them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,64 +21,6 @@ LEAKS = {
     "clusters_in_two_parts": ("set of copies", "sets of copies"),
     "groups_in_two_parts": ("group", "groups"),
 }
-
-
-@dataclass(frozen=True)
-class PartCell:
-    """The images of one class, or of all, in one part.
-
-    Attributes:
-        images: how many.
-        share: fraction of the used images of the class, 0–1; nan where there are none.
-        groups: how many sets of images that must stay together; None where it is not known.
-    """
-
-    images: int
-    share: float
-    groups: int | None
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """One class in the table of classes and parts.
-
-    Attributes:
-        name: of the class; empty for files outside every class.
-        cells: in train, valid and test; none where no image of the class is used.
-        left_out: images that could be read and are in no part.
-        quarantined: files that could not be read.
-        files: all files of the class.
-    """
-
-    name: str
-    cells: tuple[PartCell, ...]
-    left_out: int
-    quarantined: int
-    files: int
-
-    @property
-    def used(self) -> int:
-        """How many images are in some part."""
-        return sum(cell.images for cell in self.cells)
-
-
-@dataclass(frozen=True)
-class PicturePair:
-    """Two pictures that are copies or nearly so.
-
-    Attributes:
-        kind: `two labels`, `near` or `exact`.
-        difference: fraction of the contrast; 0 for exact copies.
-        pictures: path, label and .png in base64 of each.
-        side: pixels across, as shown.
-        enlarged: whether each pixel of the file becomes several.
-    """
-
-    kind: str
-    difference: float
-    pictures: tuple[tuple[str, str, str], ...]
-    side: int
-    enlarged: bool
 
 
 def summarise_images(
@@ -100,7 +41,10 @@ def summarise_images(
         counts: whole numbers by name, as `split.json` has them.
         pairs: str columns kind, first, first_label, second, second_label and difference.
         pictures: uint8 (len(pairs), 2, side, side, 3), RGB.
-        chosen: what `dataset.classes` says: the order of the classes.
+        chosen: the value of `dataset.classes`, for the order of the classes.
+
+    Raises:
+        KeyError: a file was never checked.
     """
     bad = quarantine(split, checked)
     left_out = split.drop(bad.index)
@@ -109,7 +53,7 @@ def summarise_images(
     return {
         "rows": rows,
         "total": add_up(rows, counts["groups"]),
-        "largest": max((row.used for row in rows), default=0),
+        "largest": max((row["used"] for row in rows), default=0),
         "counts": counts,
         "leaks": [(counts[key], *names) for key, names in LEAKS.items() if counts[key]],
         "extremes": find_extremes(rows),
@@ -131,9 +75,7 @@ def quarantine(split: pd.DataFrame, checked: pd.DataFrame) -> pd.DataFrame:
         KeyError: a file was never checked.
     """
     known = checked.set_index("id").loc[split["id"]]
-    reasons = pd.Series(known["reason"].to_numpy(), split.index)
-    bad = known["status"].to_numpy() != "ok"
-    return split[bad].assign(reason=reasons[bad])
+    return split.assign(reason=known["reason"].to_numpy())[known["status"].to_numpy() != "ok"]
 
 
 def count_classes(
@@ -142,79 +84,78 @@ def count_classes(
     left_out: pd.DataFrame,
     parts: pd.DataFrame,
     chosen: str | Sequence[str] = ALL_CLASSES,
-) -> list[ClassRow]:
+) -> list[dict[str, Any]]:
     """A row a class in the order of `dataset.classes`; last, files outside every class, if any.
 
     Args:
         split: str columns that include label; a row a file.
         bad: those of its rows whose file could not be read.
         left_out: those that are in no part for another reason.
-        parts: str columns label, part, images, share and groups.
-        chosen: what `dataset.classes` says.
+        parts: str columns label, part, images, share and groups; a row for each class and part,
+            the parts of a class in the order of `PARTS`.
+        chosen: the value of `dataset.classes`.
+
+    Returns:
+        Of each class its name, which is empty for files outside every class; how many files it
+        has, how many of them are quarantined, left_out or used; and its cells, the rows of
+        `parts` with numbers, none where no image of the class is used.
     """
-    cells = {
-        (label, part): PartCell(int(images), float(share), int(groups))
-        for label, part, images, share, groups in zip(
-            *(parts[name] for name in ("label", "part", "images", "share", "groups")), strict=True
-        )
-    }
-    files, unread, unused = (table["label"].value_counts() for table in (split, bad, left_out))
-    names = in_order(chain(split["label"], parts["label"]), chosen)
+    numbers = parts.astype({"images": int, "share": float, "groups": int})
+    cells = {label: own.to_dict("records") for label, own in numbers.groupby("label")}
+    tables = {"files": split, "quarantined": bad, "left_out": left_out}
+    counts = {key: table["label"].value_counts() for key, table in tables.items()}
+    names = in_order(chain(split["label"], cells), chosen)
     return [
-        ClassRow(
-            name=name,
-            cells=tuple(cells[name, part] for part in PARTS if (name, part) in cells),
-            left_out=int(unused.get(name, 0)),
-            quarantined=int(unread.get(name, 0)),
-            files=int(files.get(name, 0)),
-        )
+        {
+            "name": name,
+            "cells": cells.get(name, []),
+            "used": sum(cell["images"] for cell in cells.get(name, [])),
+            **{key: int(count.get(name, 0)) for key, count in counts.items()},
+        }
         for name in sorted(names, key=lambda name: name == "")
     ]
 
 
-def add_up(rows: Sequence[ClassRow], groups: int) -> ClassRow:
+def add_up(rows: Sequence[Mapping[str, Any]], groups: int) -> dict[str, Any]:
     """The row below all others.
 
     Args:
-        rows: one for each class.
-        groups: how many there are. A group with images of two classes stands in the rows of both;
-            then how many lie in a part is not the sum over its classes, and left open.
+        rows: from `count_classes`.
+        groups: how many there are. A group with images of two classes is counted in the rows of
+            both. Then the groups of a part are not the sum over its classes, and are None here.
     """
-    divided = [row.cells for row in rows if row.cells]
-    used = sum(row.used for row in rows)
-    once = sum(cell.groups for cells in divided for cell in cells) == groups
-    return ClassRow(
-        name="",
-        cells=tuple(
-            PartCell(
-                images=(images := sum(cell.images for cell in column)),
-                share=images / used if used else np.nan,
-                groups=sum(cell.groups for cell in column) if once else None,
-            )
-            for column in zip(*divided, strict=True)
-        ),
-        left_out=sum(row.left_out for row in rows),
-        quarantined=sum(row.quarantined for row in rows),
-        files=sum(row.files for row in rows),
-    )
+    total = {key: sum(row[key] for row in rows) for key in ("files", "quarantined", "left_out")}
+    used = sum(row["used"] for row in rows)
+    columns = list(zip(*(row["cells"] for row in rows if row["cells"]), strict=True))
+    once = sum(cell["groups"] for column in columns for cell in column) == groups
+    cells = [
+        {
+            "images": (images := sum(cell["images"] for cell in column)),
+            "share": images / max(used, 1),
+            "groups": sum(cell["groups"] for cell in column) if once else None,
+        }
+        for column in columns
+    ]
+    return {"cells": cells, "used": used, **total}
 
 
-def find_extremes(rows: Iterable[ClassRow]) -> tuple[ClassRow, ClassRow] | None:
+def find_extremes(
+    rows: Iterable[Mapping[str, Any]],
+) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
     """The classes with most and with fewest images in use, the first of equals; None without any.
 
     A class without an image in use is none of them: it is absent, not small.
     """
-    used = [row for row in rows if row.used]
-    return (max(used, key=attrgetter("used")), min(used, key=attrgetter("used"))) if used else None
+    used, images = [row for row in rows if row["used"]], itemgetter("used")
+    return (max(used, key=images), min(used, key=images)) if used else None
 
 
-def find_absent(rows: Iterable[ClassRow]) -> list[tuple[str, list[str]]]:
+def find_absent(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """The parts that lack a class, each with the names of the classes that it lacks."""
-    rows = [row for row in rows if row.cells]
-    lacking = [
-        (part, [row.name for row in rows if not row.cells[number].images])
-        for number, part in enumerate(PARTS)
+    empty = [
+        (cell["part"], row["name"]) for row in rows for cell in row["cells"] if not cell["images"]
     ]
+    lacking = [(part, [name for own, name in empty if own == part]) for part in PARTS]
     return [(part, names) for part, names in lacking if names]
 
 
@@ -224,26 +165,20 @@ def most_frequent(texts: pd.Series) -> list[tuple[str, int]]:
     return sorted(counts, key=lambda item: (-item[1], item[0]))
 
 
-def describe_pairs(table: pd.DataFrame, pictures: np.ndarray) -> list[PicturePair]:
+def describe_pairs(table: pd.DataFrame, pictures: np.ndarray) -> list[dict[str, Any]]:
     """The pairs in their order, with pictures that a page can hold.
 
     Args:
         table: str columns kind, first, first_label, second, second_label and difference.
         pictures: uint8 (len(table), 2, side, side, 3), RGB.
+
+    Returns:
+        The rows of the table, difference as a number, with the .png of both pictures in base64,
+        their side in pixels as shown, and whether each pixel is enlarged to several.
     """
     side = pictures.shape[2]
     shown = shown_side(side)
     kept = min(side, shown)  # the browser enlarges
-    return [
-        PicturePair(
-            kind=row.kind,
-            difference=float(row.difference),
-            pictures=(
-                (row.first, row.first_label, encode_png(resize_picture(first, kept))),
-                (row.second, row.second_label, encode_png(resize_picture(second, kept))),
-            ),
-            side=shown,
-            enlarged=shown > side,
-        )
-        for row, (first, second) in zip(table.itertuples(index=False), pictures, strict=True)
-    ]
+    encoded = [[encode_png(resize_picture(picture, kept)) for picture in pair] for pair in pictures]
+    rows = table.astype({"difference": float}).assign(side=shown, enlarged=shown > side)
+    return rows.assign(pictures=encoded).to_dict("records")

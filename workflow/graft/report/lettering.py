@@ -1,4 +1,4 @@
-"""How class names are written in pictures, whatever they hold.
+"""How class names are written in pictures, in any script and of any length.
 
 Names are short enough, on one line, and of letters that can be drawn: with DejaVu Sans, which comes
 with matplotlib, and for letters that it lacks with what the machine has installed.
@@ -18,10 +18,10 @@ _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 def drawable_labels(names: Sequence[str], limit: int) -> list[str]:
-    """The names as the fonts of `font_families` can draw them, each at most about `limit` columns wide.
+    """The names as `font_families` can draw them, each at most about `limit` columns wide.
 
-    A run of letters that no font has becomes one replacement character. Since several names may
-    then look alike, such a name follows its number, counted from 1, and so does an empty one.
+    A run of letters that no font has becomes one replacement character. Several names may
+    then look alike, so such a name gets its number in front, counted from 1, as does an empty one.
     """
     short = [shorten(name, limit) for name in names]
     _, drawable = _chosen(frozenset("".join(short)))

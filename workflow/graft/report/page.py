@@ -17,9 +17,6 @@ from graft.report.wording import NO_BREAK, counted, number, percent
 
 PICTURES = ("curves", "curves_smoothed", "confusion")
 _TEMPLATES = Path(__file__).parent / "templates"
-_MOST_CONFUSED = 10  # pairs of classes on the page
-_IMBALANCED = 3  # times the images of the smallest class, above which the page names a remedy
-_WEIGHTS = ("head.class_weight", "finetune.class_weight")
 # The metrics that the template names itself; all others follow below them.
 _SHOWN_METRICS = {
     *("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy"),
@@ -81,23 +78,15 @@ def render_page(
         classes=classes,
         models=models,
         drawn=drawn,
-        alternatives={
-            (model.key, picture): _alternative(model, picture, len(classes))
-            for model in models
-            for picture in PICTURES
-        },
-        training={model.key: _describe(model) for model in models},
+        measured={model.key: describe_accuracy(model.metrics) for model in models},
+        trained={model.key: describe_training(model.training, model.monitor) for model in models},
         extra_metrics=sorted(set().union(*(model.metrics for model in models)) - _SHOWN_METRICS),
-        confused={model.key: _confused(model, classes) for model in models},
-        pairs={model.key: len(most_confused(model.counts)) for model in models},
+        confused={model.key: most_confused(model.counts) for model in models},
         images=images,
         learnt=transfer,
         chosen=next((m.training["chosen"] for m in models if "chosen" in m.training), None),
-        imbalanced=_IMBALANCED,
-        weighted=all(parameters[key] == "balanced" for key in _WEIGHTS),
         part_names=PARTS,
-        parameters=[(key, _write_value(parameters[key])) for key in sorted(parameters)],
-        dataset=parameters["dataset.path"],
+        parameters={key: _write_value(parameters[key]) for key in sorted(parameters)},
     )
 
 
@@ -106,27 +95,6 @@ def describe_accuracy(metrics: Mapping[str, Any]) -> str:
     low, high = percent(metrics["accuracy_low"]), percent(metrics["accuracy_high"])
     interval = f"95{NO_BREAK}% interval {low} to {high}"
     return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {metrics['n']:,}"
-
-
-def _confused(model: ReportedModel, classes: Sequence[str]) -> list[tuple[str, str, int, float]]:
-    """The most confused pairs: true class, predicted class, images, share of the true class."""
-    return [
-        (classes[i], classes[j], count, count / model.counts[i].sum())
-        for i, j, count in most_confused(model.counts)[:_MOST_CONFUSED]
-    ]
-
-
-def _describe(model: ReportedModel) -> str:
-    return describe_training(model.history, model.training, model.monitor)
-
-
-def _alternative(model: ReportedModel, picture: str, classes: int) -> str:
-    """The text for a reader who does not see the picture."""
-    if picture == "confusion":
-        title = f"Confusion matrix of {classes} classes"
-        return f"{title}. {model.name}: {describe_accuracy(model.metrics)}."
-    kind = "Smoothed accuracy" if picture == "curves_smoothed" else "Accuracy"
-    return f"{kind} and loss by epoch. {model.name}: {_describe(model)}"
 
 
 def _write_value(value: Any) -> str:

@@ -8,6 +8,7 @@ with matplotlib, are drawn with what the machine has installed.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +24,8 @@ from graft.report import lettering
 # Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart.
 _TRAINING = _RIGHT = "#0072B2"
 _VALIDATION = _WRONG = "#D55E00"
+# Name, colour and width of both curves in a panel. Where they are equal, both are seen.
+_CURVES = (("training", _TRAINING, 2.4), ("validation", _VALIDATION, 1.7))
 _INK, _FAINT, _EMPTY = "#20262e", "#6b7480", "#f4f5f7"
 _RESOLUTION = 150  # dots an inch
 _LABEL_COLUMNS = 26  # of a class name; a longer one is shortened
@@ -59,8 +62,8 @@ def smooth(values: Sequence[float], weight: float) -> np.ndarray:
     """
     smoothed = np.array(values, dtype=np.float64)
     first = int(np.isfinite(smoothed).argmax()) if len(smoothed) else 0
-    for i in range(first + 1, len(smoothed)):
-        smoothed[i] = weight * smoothed[i - 1] + (1 - weight) * smoothed[i]
+    rest = accumulate(smoothed[first:], lambda past, x: weight * past + (1 - weight) * x)
+    smoothed[first:] = list(rest)
     return smoothed
 
 
@@ -80,7 +83,7 @@ def draw_curves(
             which has no training loss. Values that are not finite leave a gap.
         heading: what the model is called.
         best: the epoch that was kept; none is marked where it has no row.
-        weight: of `smooth`; the curves themselves then stand faintly behind. None: not smoothed.
+        weight: of `smooth`; the measured curves are then drawn faintly behind. None: not smoothed.
     """
     epochs = history["epoch"].to_numpy()
     with _style([heading]):
@@ -126,15 +129,9 @@ def _draw_panel(
     shown = curves
     if weight is not None:
         shown = [smooth(values, weight) for values in curves]
-        for values, color in zip(curves, (_TRAINING, _VALIDATION), strict=True):
+        for values, (_, color, _) in zip(curves, _CURVES, strict=True):
             axes.plot(epochs, values, color=color, **_WHOLE, linewidth=1, alpha=0.35)
-    for values, color, name, width in zip(
-        shown,
-        (_TRAINING, _VALIDATION),
-        ("training", "validation"),
-        (2.4, 1.7),  # where both are equal, both are seen
-        strict=True,
-    ):
+    for values, (name, color, width) in zip(shown, _CURVES, strict=True):
         # Of one epoch there is no line to see, and of few the points are worth seeing.
         points = {"marker": "o", "markersize": 2.2 * width} if len(epochs) <= 15 else {}
         axes.plot(epochs, values, color=color, label=name, **_WHOLE, linewidth=width, **points)
@@ -169,7 +166,7 @@ def draw_confusion(
         counts: int (n, n); rows are true classes, columns predicted ones.
         classes: n names, in the order of `counts`.
         heading: what the model is called.
-        subtitle: what stands below the heading.
+        subtitle: the line below the heading.
     """
     n = len(classes)
     digits = len(str(counts.max(initial=0)))
@@ -187,37 +184,20 @@ def draw_confusion(
         if cell >= 7:
             _grid(axes, n, 1.2 if n <= 40 else 0.5)
             _write_counts(axes, counts, colors, min(13, 0.42 * cell, 0.9 * cell / (0.64 * digits)))
-        size = min(10, max(5.5, 0.68 * cell))
-        labelled = range(0, n, math.ceil(1.25 * size / cell))
-        names = [labels[i] for i in labelled]
-        widest = max((lettering.text_columns(name) for name in names), default=0)
-        turn = 0 if 0.64 * size * (widest + 1) <= cell else 45 if n <= 16 else 90
-        turned = {"rotation": turn, "rotation_mode": "anchor"} if turn else {}
-        aligned = {0: {}, 45: {"ha": "right", "va": "top"}, 90: {"ha": "right", "va": "center"}}[
-            turn
-        ]
-        axes.set_xticks(labelled, names, fontsize=size, **turned, **aligned)
-        axes.set_yticks(labelled, names, fontsize=size)
-        axes.tick_params(length=0 if n <= 40 else 2, pad=5 if n <= 40 else 3)
-        axes.set_xlabel("predicted class", labelpad=8, fontsize=11)
-        axes.set_ylabel("true class", labelpad=8, fontsize=11)
-        _title(
-            axes,
-            heading,
-            f"{subtitle}\nblue: right, orange: wrong; darker: a larger share of the row",
-            8,
-        )
+        _label(axes, labels, cell)
+        legend = "blue: right, orange: wrong; darker: a larger share of the row"
+        _title(axes, heading, f"{subtitle}\n{legend}", 8)
         _save(figure, path, bbox_inches="tight", pad_inches=0.2)
 
 
 def _limits(curves: list[np.ndarray], top: float) -> tuple[float, float]:
-    """The y range: what the curves take and a little more, within 0 and `top`."""
+    """The y range: that of the curves and a little more, within 0 and `top`."""
     values = np.concatenate(curves).astype(np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         return 0, 1
     low, high = values.min(), values.max()
-    # Constant curves get a range to lie in, and noise of a thousandth does not fill the panel.
+    # Constant curves need a range, too, and noise of a thousandth must not fill the panel.
     room = max(0.06 * (high - low), 0.02 * high) or 0.5
     return max(min(0, low), low - room), max(min(top, high + room), high)
 
@@ -246,6 +226,22 @@ def _write_counts(axes: Axes, counts: np.ndarray, colors: np.ndarray, size: floa
         color = "white" if luminance[row, column] < 0.28 else _INK
         count = str(counts[row, column])
         axes.text(column, row, count, ha="center", va="center_baseline", size=size, color=color)
+
+
+def _label(axes: Axes, labels: Sequence[str], cell: float) -> None:
+    """Writes as many names of classes at the axes as there is room for; a cell in points."""
+    n, size = len(labels), min(10, max(5.5, 0.68 * cell))
+    labelled = range(0, n, math.ceil(1.25 * size / cell))
+    names = [labels[i] for i in labelled]
+    turned = {}
+    if 0.64 * size * (max(map(lettering.text_columns, names)) + 1) > cell:
+        angle, va = (45, "top") if n <= 16 else (90, "center")
+        turned = {"rotation": angle, "rotation_mode": "anchor", "ha": "right", "va": va}
+    axes.set_xticks(labelled, names, fontsize=size, **turned)
+    axes.set_yticks(labelled, names, fontsize=size)
+    axes.tick_params(length=0 if n <= 40 else 2, pad=5 if n <= 40 else 3)
+    axes.set_xlabel("predicted class", labelpad=8, fontsize=11)
+    axes.set_ylabel("true class", labelpad=8, fontsize=11)
 
 
 def _title(axes: Axes, heading: str, subtitle: str, height: float) -> None:

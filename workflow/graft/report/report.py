@@ -32,12 +32,11 @@ def main(stage: Stage) -> None:
     predicted = (table[["label", "predicted"]].stack() for table in predictions.values())
     classes = in_order(chain(used, *predicted), stage["dataset.classes"])
     models = [_read_model(stage, key, predictions[key], classes) for key in _MODELS]
-    drawn = {}
-    for model in models:
-        for picture in PICTURES:
-            path = stage.output(f"reports/{model.key}/{picture}.png")
-            _draw(path, picture, model, classes, stage["report.smoothing"])
-            drawn[model.key, picture] = base64.b64encode(path.read_bytes()).decode("ascii")
+    drawn = {
+        (model.key, picture): _draw(stage, model, picture, classes)
+        for model in models
+        for picture in PICTURES
+    }
     images, transfer = _summarise_images(stage, split), _summarise_transfer(stage)
     text = render_page(models, classes, images, transfer, dict(stage), drawn)
     stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
@@ -59,7 +58,8 @@ def _read_model(
 
 
 def _read_history(path: Path, training: Mapping[str, Any]) -> pd.DataFrame:
-    history = read_table(path).astype(np.float64)
+    # An empty cell is a loss that was not a number. A training that diverged has a report, too.
+    history = read_table(path).replace("", "nan").astype(np.float64)
     if "start_val_loss" not in training:
         return history
     start = {name: training[f"start_{name}"] for name in ("val_loss", "val_accuracy")}
@@ -92,12 +92,13 @@ def _summarise_transfer(stage: Stage) -> dict[str, Any]:
     )
 
 
-def _draw(
-    path: Path, picture: str, model: ReportedModel, classes: Sequence[str], smoothing: float
-) -> None:
+def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[str]) -> str:
+    """Writes one picture of a model; returns it in base64."""
+    path = stage.output(f"reports/{model.key}/{picture}.png")
     if picture == "confusion":
         subtitle = describe_accuracy(model.metrics)
         draw_confusion(path, model.counts, classes, model.name, subtitle)
     else:
-        weight = smoothing if picture == "curves_smoothed" else None
+        weight = stage["report.smoothing"] if picture == "curves_smoothed" else None
         draw_curves(path, model.history, model.name, model.training["best_epoch"], weight)
+    return base64.b64encode(path.read_bytes()).decode("ascii")

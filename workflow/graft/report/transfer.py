@@ -4,7 +4,6 @@ Every function goes from what the stages wrote to what `templates/transfer.html.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,73 +11,12 @@ import pandas as pd
 
 from graft.report.statistics import mean, repeatability, spread
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
-from graft.report.wording import number, percent
+from graft.report.wording import NO_BREAK, number, percent
 
 _POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
 _MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
 _BETTER = {"val_loss": "a lower validation loss", "val_accuracy": "a higher validation accuracy"}
 _GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
-
-
-@dataclass(frozen=True)
-class TriedDepth:
-    """A layer whose output was tried as the feature.
-
-    Attributes:
-        layer: its name.
-        layers: how many layers of the network there are up to it.
-        width: of the feature.
-        accuracy: of a linear model, cross-validated, 0–1.
-        error: the standard error of that.
-        role: what the layer was chosen for; empty for most.
-        place: where the accuracy lies on the axis of all depths, %.
-        bar: the left end and the width of one standard error to either side there, %.
-    """
-
-    layer: str
-    layers: int
-    width: int
-    accuracy: float
-    error: float
-    role: str
-    place: float
-    bar: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class SeedResults:
-    """What came of one training with several seeds.
-
-    Attributes:
-        name: of the model.
-        accuracies: on the test part, 0–1, by seed; the first is the model that is kept.
-        mean: of the accuracies.
-        spread: their standard deviation.
-        limit: what two single trainings differ by at most, in 19 of 20 cases.
-        places: where each accuracy lies on the axis of both models, %.
-    """
-
-    name: str
-    accuracies: tuple[tuple[str, float], ...]
-    mean: float
-    spread: float
-    limit: float
-    places: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Training images, each with changed views of it.
-
-    Attributes:
-        png: a grid in base64, an image a row, unchanged in the first column.
-        width: pixels, as shown.
-        height: the same.
-    """
-
-    png: str
-    width: int
-    height: int
 
 
 def summarise_transfer(
@@ -99,68 +37,62 @@ def summarise_transfer(
         repeats: str columns that include seed and accuracy, a row a seed, by the model's name.
         parameters: what the build was made with, by dotted key.
     """
-    depths = describe_depths(scores)
-    seeds = describe_seeds(repeats)
-    ends = [
-        end
-        for depth in depths
-        for end in (depth.accuracy - depth.error, depth.accuracy + depth.error)
-    ]
-    reached = [accuracy for own in seeds for _, accuracy in own.accuracies]
     return {
-        "depths": depths,
-        "depth_ends": (min(ends), max(ends)) if ends else None,
+        "depths": describe_depths(scores),
         "layer": {**layer, "pooling": _POOLING.get(layer["pooling"], layer["pooling"])},
         "unfreeze": unfreeze,
         "samples": tile_samples(samples),
         "changes": describe_changes(parameters),
         "copies": parameters["augment.copies"],
-        "seeds": seeds,
-        "seed_ends": (min(reached), max(reached)) if reached else None,
+        "seeds": describe_seeds(repeats),
     }
 
 
-def describe_depths(scores: pd.DataFrame) -> list[TriedDepth]:
-    """The depths in their order, with their places on an axis from the worst to the best."""
-    accuracies = scores["accuracy"].astype(float).to_numpy()
-    errors = scores["standard_error"].astype(float).to_numpy()
-    places = _places(np.concatenate([accuracies - errors, accuracies, accuracies + errors]))
-    lows, middles, highs = places.reshape(3, -1)
-    return [
-        TriedDepth(
-            layer=row.layer,
-            layers=int(row.layers),
-            width=int(row.width),
-            accuracy=float(row.accuracy),
-            error=float(row.standard_error),
-            role=row.role,
-            place=float(middle),
-            bar=(float(low), float(high - low)),
-        )
-        for row, low, middle, high in zip(
-            scores.itertuples(index=False), lows, middles, highs, strict=True
-        )
-    ]
+def describe_depths(scores: pd.DataFrame) -> dict[str, Any]:
+    """The depths that were tried as the feature, on one axis from the worst to the best.
+
+    Args:
+        scores: as in `summarise_transfer`.
+
+    Returns:
+        The ends of the axis, accuracies 0–1, and the rows of `scores` in their order with numbers.
+        Each has besides, in % of the axis, the place of its accuracy, the start of the bar of one
+        standard error to either side, and its length.
+    """
+    kinds = {"layers": int, "width": int, "accuracy": float, "standard_error": float}
+    table = scores.astype(kinds)
+    lows = table["accuracy"] - table["standard_error"]
+    highs = table["accuracy"] + table["standard_error"]
+    ends = lows.min(), highs.max()
+    start = _places(lows, ends)
+    length = _places(highs, ends) - start
+    table = table.assign(place=_places(table["accuracy"], ends), start=start, length=length)
+    return {"ends": ends, "rows": table.to_dict("records")}
 
 
-def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> list[SeedResults]:
-    """The models that were trained with more than one seed."""
-    values = {name: list(map(float, table["accuracy"])) for name, table in repeats.items()}
-    values = {name: own for name, own in values.items() if len(own) > 1}
-    if not values:
-        return []
-    places = iter(_places(np.concatenate(list(values.values()))).tolist())
-    return [
-        SeedResults(
-            name=name,
-            accuracies=tuple(zip(repeats[name]["seed"], own, strict=True)),
-            mean=mean(own),
-            spread=spread(own),
-            limit=repeatability(own),
-            places=tuple(next(places) for _ in own),
-        )
-        for name, own in values.items()
-    ]
+def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """The models that were trained with more than one seed, on one axis of accuracies.
+
+    Args:
+        repeats: as in `summarise_transfer`.
+
+    Returns:
+        The ends of the axis, accuracies on the test part, 0–1, and a row a model: its name; its
+        seeds, each with its accuracy and the place of it on the axis, %; the mean and spread of
+        the accuracies; and the limit by which two single trainings differ in 19 of 20 cases.
+    """
+    several = {
+        name: table.astype({"accuracy": float}) for name, table in repeats.items() if len(table) > 1
+    }
+    every = [accuracy for table in several.values() for accuracy in table["accuracy"]]
+    ends = min(every, default=np.nan), max(every, default=np.nan)
+    rows = []
+    for name, table in several.items():
+        own = table["accuracy"].tolist()
+        seeds = list(zip(table["seed"], own, _places(table["accuracy"], ends), strict=True))
+        measured = {"mean": mean(own), "spread": spread(own), "limit": repeatability(own)}
+        rows.append({"name": name, "seeds": seeds, **measured})
+    return {"ends": ends, "rows": rows}
 
 
 def describe_changes(parameters: Mapping[str, Any]) -> list[str]:
@@ -177,58 +109,55 @@ def describe_changes(parameters: Mapping[str, Any]) -> list[str]:
     return [strengths[name](v) for name, v in values.items() if v not in (0, "none")]
 
 
-def describe_training(history: pd.DataFrame, training: Mapping[str, Any], monitor: str) -> str:
+def describe_training(training: Mapping[str, Any], monitor: str) -> str:
     """How a model was trained and which epoch was kept.
 
     Args:
-        history: float columns that include epoch; a row an epoch, and one for epoch 0, if there is
-            one, for the model before its training.
         training: as in `training.json`.
         monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
     """
-    result = {
-        "val_loss": number(training["val_loss"]),
-        "val_accuracy": f"{percent(training['val_accuracy'])} of the validation images right",
-    }
-    kept = f"validation loss {result['val_loss']}, {result['val_accuracy']}"
-    if "regularisation" in training:
-        return f"Fitted at once, without epochs: {kept}."
-    n = int((history["epoch"] > 0).sum())
+    loss, accuracy = number(training["val_loss"]), percent(training["val_accuracy"])
+    result = f"validation loss {loss}, {accuracy} of the validation images right."
+    n, best = training["epochs"], training["best_epoch"]
     epochs = f"{n} epoch{'' if n == 1 else 's'}"
-    best = training["best_epoch"]
+    if "regularisation" in training:
+        return f"Fitted at once, without epochs: {result}"
     if best == 0:
-        return f"{epochs}, none with {_BETTER[monitor]} than the start, which is kept: {kept}."
+        return f"{epochs}, none with {_BETTER[monitor]} than the start, which is kept: {result}"
     if n == 1:
-        return f"{epochs}: {kept}."
-    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}: {kept}."
+        return f"{epochs}: {result}"
+    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}: {result}"
 
 
-def tile_samples(samples: np.ndarray) -> Samples | None:
-    """One picture of all samples, on white; None where there are none.
+def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
+    """One picture of training images and their changed views; None where there are none.
 
     Args:
         samples: uint8 (m, 1 + v, side, side, 3), RGB.
+
+    Returns:
+        The .png in base64, a grid on white with a row an image, unchanged in the first column; its
+        width and height, in pixels as shown.
     """
     m, columns, side = samples.shape[:3]
     if not m:
         return None
     shown = shown_side(side)
-    left = [column * (shown + _GAP) + (2 * _GAP if column else 0) for column in range(columns)]
-    grid = np.full((m * (shown + _GAP) - _GAP, left[-1] + shown, 3), 255, np.uint8)
-    for row, images in enumerate(samples):
-        for column, image in enumerate(images):
-            top = row * (shown + _GAP)
-            grid[top : top + shown, left[column] : left[column] + shown] = resize_picture(
-                image, shown
-            )
-    return Samples(png=encode_png(grid), width=grid.shape[1], height=grid.shape[0])
+    step = shown + _GAP
+    left = [0, *(column * step + 2 * _GAP for column in range(1, columns))]
+    grid = np.full((m * step - _GAP, left[-1] + shown, 3), 255, np.uint8)
+    for row, column in np.ndindex(m, columns):
+        top, start = row * step, left[column]
+        picture = resize_picture(samples[row, column], shown)
+        grid[top : top + shown, start : start + shown] = picture
+    return {"png": encode_png(grid), "width": grid.shape[1], "height": grid.shape[0]}
 
 
-def _places(values: np.ndarray) -> np.ndarray:
-    """Where values lie between the smallest and the largest, %; in the middle if all are equal."""
-    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
-    return 100 * (values - low) / (high - low) if high > low else np.full(len(values), 50.0)
+def _places(values: pd.Series, ends: tuple[float, float]) -> pd.Series:
+    """Where values are between two ends, %; in the middle if these are equal or missing."""
+    low, high = ends
+    return 100 * (values - low) / (high - low) if high > low else 0 * values + 50.0
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:g}\N{NO-BREAK SPACE}%"
+    return f"{100 * value:g}{NO_BREAK}%"

@@ -18,8 +18,10 @@ from graft.tools.imagenet import CLASSES, SIDES, ImageNetClass
 _BATCH = 4
 
 
-class Classifier:
-    """A pretrained network.
+def classify_photos(
+    name: str, weights: Path | None, photos: Iterable[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The answers of a pretrained network.
 
     It is made for a handful of photos: Keras gives the first answer a second after the network is
     built, where an OpenVINO graph would take five to be made.
@@ -28,43 +30,31 @@ class Classifier:
         name: a class of `keras.applications`.
         weights: a Keras weights file of the network with its classifier; None for those that Keras
             fetches.
+        photos: uint8 (side, side, 3) each, of the network's own side; taken as they are needed.
+
+    Yields:
+        float32 (CLASSES,) for each photo.
 
     Raises:
-        UserError: the weights do not fit, are no weights, or cannot be fetched.
+        UserError: the weights do not fit, are no weights, or cannot be fetched, or an answer is not
+            finite.
     """
-
-    def __init__(self, name: str, weights: Path | None) -> None:
-        build = getattr(keras.applications, name)
-        shape = (SIDES[name], SIDES[name], 3)
-        if weights is None:
-            with fetching(f"the ImageNet weights of {name}", "name a file with --weights"):
-                self._network = build(weights="imagenet", input_shape=shape)
-        else:
-            self._network = build(weights=None, input_shape=shape)
-            _load(self._network, name, weights)
-        self._scaling = find_scaling(build, self._network)
-
-    def confidences(self, photos: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The network's answers.
-
-        Args:
-            photos: uint8 (side, side, 3) each, of the network's own side; taken as they are needed.
-
-        Yields:
-            float32 (CLASSES,) for each photo.
-
-        Raises:
-            UserError: an answer is not finite.
-        """
-        waiting = iter(photos)
-        while batch := list(islice(waiting, _BATCH)):
-            pixels = np.stack(batch + [batch[0]] * (_BATCH - len(batch)))
-            answers = self._network.predict_on_batch(scale_pixels(pixels, *self._scaling))[
-                : len(batch)
-            ]
-            if not np.isfinite(answers).all():
-                raise UserError("some answers are not finite numbers: the weights are damaged")
-            yield from answers
+    build = getattr(keras.applications, name)
+    shape = (SIDES[name], SIDES[name], 3)
+    if weights is None:
+        with fetching(f"the ImageNet weights of {name}", "name a file with --weights"):
+            network = build(weights="imagenet", input_shape=shape)
+    else:
+        network = build(weights=None, input_shape=shape)
+        _load(network, name, weights)
+    scaling = find_scaling(build, network)
+    waiting = iter(photos)
+    while batch := list(islice(waiting, _BATCH)):
+        pixels = np.stack(batch + [batch[0]] * (_BATCH - len(batch)))
+        answers = network.predict_on_batch(scale_pixels(pixels, *scaling))[: len(batch)]
+        if not np.isfinite(answers).all():
+            raise UserError("some answers are not finite numbers: the weights are damaged")
+        yield from answers
 
 
 def scale_pixels(

@@ -31,10 +31,10 @@ def main(arguments: list[str]) -> None:
     if weights is not None:
         _check_weights(weights, options.backbone)
     pixels = photos.decode_photos(paths, SIDES[options.backbone], options.fit)
-    from graft.tools.classifier import Classifier, fetch_classes
+    from graft.tools.classifier import classify_photos, fetch_classes
 
     classes = classes or fetch_classes()
-    answers = Classifier(options.backbone, weights).confidences(pixels)
+    answers = classify_photos(options.backbone, weights, pixels)
     for number, (path, confidences) in enumerate(zip(paths, answers, strict=True)):
         photo, found = files.printable(str(path)), best_labels(confidences, classes, options.top)
         if options.json:
@@ -44,46 +44,19 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="graft classify",
-        description=f"{__doc__} It is not trained, and needs no project.",
-    )
+    text = f"{__doc__} It is not trained, and needs no project."
+    parser = argparse.ArgumentParser(prog="graft classify", description=text)
     add = parser.add_argument
     add("photos", nargs="+", metavar="PHOTO", help="an image file, or a folder of them")
-    add(
-        "--backbone",
-        default="MobileNetV2",
-        metavar="NAME",
-        help="a class of keras.applications (default: %(default)s)",
-    )
-    add(
-        "--weights",
-        default=_WEIGHTS,
-        metavar="FILE",
-        help="a Keras weights file (.h5) of the network with its classifier, for machines without a"
-        " network (default: imagenet, which Keras fetches once)",
-    )
-    add(
-        "--classes",
-        type=Path,
-        metavar="FILE",
-        help="the names of the classes, as imagenet_class_index.json has them (default: that file,"
-        " which Keras fetches once)",
-    )
-    add(
-        "--top",
-        type=int,
-        default=5,
-        metavar="N",
-        help="how many labels to show (default: %(default)s)",
-    )
-    add(
-        "--fit",
-        choices=["stretch", "crop", "pad"],
-        default="crop",
-        help="how a photo becomes a square: stretched, cut to its middle, or padded with white"
-        " (default: %(default)s)",
-    )
+    backbone = "a class of keras.applications (default: %(default)s)"
+    add("--backbone", default="MobileNetV2", metavar="NAME", help=backbone)
+    weights = "a weights file (.h5) of it with its classifier (default: Keras fetches %(default)s)"
+    add("--weights", default=_WEIGHTS, metavar="FILE", help=weights)
+    classes = "names of the classes, as in imagenet_class_index.json (default: Keras fetches that)"
+    add("--classes", type=Path, metavar="FILE", help=classes)
+    add("--top", type=int, default=5, metavar="N", help="labels to show (default: %(default)s)")
+    fit = "make a photo square: stretch it, cut out its middle, or pad it (default: %(default)s)"
+    add("--fit", choices=["stretch", "crop", "pad"], default="crop", help=fit)
     add("--json", action="store_true", help="print one JSON object a photo and line")
     options = parser.parse_args(arguments)
     if options.backbone not in IMAGENET_NAMES:
@@ -94,15 +67,14 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def _check_weights(path: Path, name: str) -> None:
-    allowed = f"{_WEIGHTS}, or a Keras weights file (.h5) of {name} with its classifier"
     try:
-        reason = "" if path.is_file() else "no such file"
-        if not reason and not (path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path)):
-            reason = "not an .h5 file"
+        usable = path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path)
+        problem = "" if usable else "not an .h5 file" if path.is_file() else "no such file"
     except OSError as error:
-        reason = files.unreadable(error)
-    if reason:
-        raise refuse("--weights", allowed, f"{path} ({reason})")
+        problem = files.unreadable(error)
+    if problem:
+        allowed = f"{_WEIGHTS}, or a Keras weights file (.h5) of {name} with its classifier"
+        raise refuse("--weights", allowed, f"{path} ({problem})")
 
 
 def best_labels(

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graft.common.errors import refuse
 from graft.images import files
@@ -12,26 +12,22 @@ from graft.project.catalogue import NETWORKS, OWN
 IMAGENET_NAMES = tuple(name for name in NETWORKS if name not in OWN)
 # How many classes they tell apart.
 CLASSES = 1000
-# The side of the photos that a network was trained on, in pixels; a test asks Keras for them.
-SIDES = dict.fromkeys(IMAGENET_NAMES, 224) | {
-    "EfficientNetB1": 240,
-    "EfficientNetB2": 260,
-    "EfficientNetB3": 300,
-    "EfficientNetB4": 380,
-    "EfficientNetB5": 456,
-    "EfficientNetB6": 528,
-    "EfficientNetB7": 600,
-    "EfficientNetV2B1": 240,
-    "EfficientNetV2B2": 260,
-    "EfficientNetV2B3": 300,
-    "EfficientNetV2L": 480,
-    "EfficientNetV2M": 480,
-    "EfficientNetV2S": 384,
-    "InceptionResNetV2": 299,
-    "InceptionV3": 299,
-    "NASNetLarge": 331,
-    "Xception": 299,
+_LARGER_SIDES = {
+    240: ("EfficientNetB1", "EfficientNetV2B1"),
+    260: ("EfficientNetB2", "EfficientNetV2B2"),
+    299: ("InceptionResNetV2", "InceptionV3", "Xception"),
+    300: ("EfficientNetB3", "EfficientNetV2B3"),
+    331: ("NASNetLarge",),
+    380: ("EfficientNetB4",),
+    384: ("EfficientNetV2S",),
+    456: ("EfficientNetB5",),
+    480: ("EfficientNetV2L", "EfficientNetV2M"),
+    528: ("EfficientNetB6",),
+    600: ("EfficientNetB7",),
 }
+# The side of the photos that a network was trained on, in pixels; a test asks Keras for them.
+SIDES = dict.fromkeys(IMAGENET_NAMES, 224)
+SIDES |= {name: side for side, names in _LARGER_SIDES.items() for name in names}
 
 
 class ImageNetClass(NamedTuple):
@@ -58,29 +54,29 @@ def read_classes(path: Path) -> tuple[ImageNetClass, ...]:
     Raises:
         UserError: it cannot be read or is no such index.
     """
-    allowed = (
-        f'a class index as Keras has it, {{"0": ["n01440764", "tench"], … "{CLASSES - 1}": …}}'
-    )
-
-    def wrong(reason: str) -> Exception:
-        return refuse("--classes", allowed, f"{path} ({reason})")
-
+    example = f'{{"0": ["n01440764", "tench"], … "{CLASSES - 1}": …}}'
     try:
         index = json.loads(path.read_bytes())
+        problem = _problem_of_index(index)
     except OSError as error:
-        raise wrong(files.unreadable(error)) from None
+        problem = files.unreadable(error)
     except (ValueError, RecursionError) as error:
-        raise wrong(f"not JSON: {error}") from None
-    if not isinstance(index, dict) or index.keys() != {str(i) for i in range(len(index))}:
-        raise wrong("its keys do not count from 0")
-    if len(index) != CLASSES:
-        raise wrong(f"{len(index)} classes instead of {CLASSES}")
-    for number in range(CLASSES):
-        entry = index[str(number)]
-        if not (
-            isinstance(entry, list)
-            and len(entry) == 2
-            and all(isinstance(text, str) and text.isprintable() and text for text in entry)
-        ):
-            raise wrong(f"entry {number} is no id and label")
+        problem = f"not JSON: {error}"
+    if problem:
+        allowed = f"a class index as Keras has it, {example}"
+        raise refuse("--classes", allowed, f"{path} ({problem})")
     return tuple(ImageNetClass(*index[str(number)]) for number in range(CLASSES))
+
+
+def _problem_of_index(index: Any) -> str:
+    """Why a value is no class index; empty if it is one."""
+    if not isinstance(index, dict) or index.keys() != {str(i) for i in range(len(index))}:
+        return "its keys do not count from 0"
+    if len(index) != CLASSES:
+        return f"{len(index)} classes instead of {CLASSES}"
+    for number, entry in index.items():
+        texts = entry if isinstance(entry, list) else []
+        good = [isinstance(text, str) and text.isprintable() and text != "" for text in texts]
+        if good != [True, True]:
+            return f"entry {number} is no id and label"
+    return ""

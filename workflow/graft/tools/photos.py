@@ -35,18 +35,19 @@ def find_photos(given: list[str]) -> list[Path]:
     """
     found = []
     for path in map(Path, given):
-        inside = _below(path) if _is_folder(path) else [path]
+        inside = [path] if _problem_of_folder(path) else _below(path)
         if not inside:
             raise refuse("a photo", _ALLOWED, f"{files.printable(str(path))} (an empty folder)")
         found += inside
     return found
 
 
-def _is_folder(path: Path) -> bool:
+def _problem_of_folder(path: Path) -> str:
+    """Why this is no folder; empty if it is one."""
     try:
-        return path.is_dir()
-    except OSError:  # reading it will say why
-        return False
+        return "" if path.is_dir() else files.MISSING
+    except OSError as error:
+        return files.unreadable(error)
 
 
 def _below(top: Path) -> list[Path]:
@@ -54,12 +55,11 @@ def _below(top: Path) -> list[Path]:
         place = files.printable(str(error.filename))
         raise refuse("a photo", _ALLOWED, f"{place} ({files.unreadable(error)})")
 
-    names = []
-    for folder, folders, inside in os.walk(top, onerror=stop):
+    found = []
+    for folder, folders, names in os.walk(top, onerror=stop):
         folders[:] = [name for name in folders if not files.is_hidden(name)]
-        here = Path(folder).relative_to(top)
-        names += [(here / name).as_posix() for name in inside if not files.is_hidden(name)]
-    return [top / name for name in sorted(names, key=natural)]
+        found += [Path(folder, name) for name in names if not files.is_hidden(name)]
+    return sorted(found, key=lambda path: natural(path.as_posix()))
 
 
 def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray]:
@@ -76,10 +76,11 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
     """
     bad = []
     waiting = tempfile.TemporaryFile()  # noqa: SIM115
-    work, weight = partial(_pixels, side=side, fit=fit), partial(_weigh, side=side)
-    progress = Progress("photos", len(paths), "photos") if len(paths) >= _MANY else None
-    with progress or nullcontext():
-        for path, result in zip(paths, in_parallel(work, _read(paths), weight), strict=True):
+    work = partial(_pixels, side=side, fit=fit)
+    results = in_parallel(work, _read(paths), lambda file: len(file.data or b"") + 3 * side * side)
+    shown = Progress("photos", len(paths), "photos") if len(paths) >= _MANY else nullcontext()
+    with shown as progress:
+        for path, result in zip(paths, results, strict=True):
             if isinstance(result, str):
                 bad.append(f"{files.printable(str(path))} ({result})")
             else:
@@ -88,9 +89,8 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
                 progress.advance()
     if bad:
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        raise UserError(
-            f"every photo must be {_ALLOWED}. Received: {', '.join(bad[:_NAMED])}{more}"
-        )
+        received = ", ".join(bad[:_NAMED]) + more
+        raise UserError(f"every photo must be {_ALLOWED}. Received: {received}")
     waiting.seek(0)
     return _one_by_one(waiting, side)
 
@@ -103,15 +103,11 @@ def _one_by_one(waiting: BinaryIO, side: int) -> Iterator[np.ndarray]:
 
 def _read(paths: list[Path]) -> Iterator[File]:
     for path in paths:
-        try:
-            if not path.parent.is_dir():
-                yield File(str(path), None, files.MISSING)
-                continue
-        except OSError as error:
-            yield File(str(path), None, files.unreadable(error))
-            continue
-        with open_source(str(path.parent)) as folder:
-            yield from folder.files([path.name])
+        if problem := _problem_of_folder(path.parent):
+            yield File(str(path), None, problem)
+        else:
+            with open_source(str(path.parent)) as folder:
+                yield from folder.files([path.name])
 
 
 def _pixels(file: File, side: int, fit: str) -> np.ndarray | str:
@@ -122,7 +118,3 @@ def _pixels(file: File, side: int, fit: str) -> np.ndarray | str:
         return decode(file.data, side, fit).pixels
     except Undecodable as error:
         return str(error)
-
-
-def _weigh(file: File, side: int) -> int:
-    return len(file.data or b"") + 3 * side * side

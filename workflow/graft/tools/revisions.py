@@ -5,9 +5,8 @@ import json
 import math
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -16,15 +15,14 @@ from graft.common.tables import read_table
 from graft.project.parameters import flatten
 from graft.project.yaml12 import read_yaml
 
-_MODELS = ("head", "finetuned")
-_WORK_TREE = "the work tree"
-_PARAMETERS, _LOCK = "params.yaml", "dvc.lock"
+_PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"
+# What reading and parsing a file may raise.
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 ABSENT = object()  # a parameter that is not there
 
 
-@dataclass(frozen=True)
-class ModelResults:
+class ModelResults(NamedTuple):
     """How one model did on the test part.
 
     Attributes:
@@ -38,15 +36,14 @@ class ModelResults:
     seeds: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One side of a comparison.
 
     Attributes:
-        name: the revision as it was asked for, or `the work tree`.
+        name: the revision as the command names it, or `the work tree`.
         title: what it is: a commit's short name and subject; empty for the work tree.
         parameters: by dotted key.
-        outdated: the parameters that are no longer those by which the results were made.
+        outdated: the parameters that have another value now than when the results were made.
         models: the results by model, `head` and `finetuned`.
     """
 
@@ -57,8 +54,7 @@ class Setting:
     models: dict[str, ModelResults]
 
 
-@dataclass(frozen=True)
-class _Files:
+class _Files(NamedTuple):
     """The files of one side.
 
     Attributes:
@@ -69,41 +65,39 @@ class _Files:
     name: str
     commit: str | None
 
-    def parse(self, path: str, allowed: str, parse: Callable[[bytes], Any]) -> Any:
-        """What `parse` makes of a file; a user error where the file is missing or is not
-        what `allowed` says."""
-        data = self._read(path)
-        if data is None:
+    def parse(
+        self, path: str, allowed: str, parse: Callable[[bytes], Any], missing: Any = None
+    ) -> Any:
+        """What `parse` makes of a file; `missing` where there is none.
+
+        Raises:
+            UserError: the file is missing and `missing` is None, or it cannot be read or is not
+                what `allowed` says.
+        """
+        try:
+            data = self._read(path)
+            if data is not None:
+                return parse(data)
+        except _BROKEN as error:
+            received = " ".join(f"{type(error).__name__}: {error}".split())
+            where = f"{path} of {self.name}"
+            raise UserError(f"{where} must be {allowed}. Received: {received}") from None
+        if missing is None:
             remedy = "run graft in the project's folder" if path == _PARAMETERS else _BUILD
             raise UserError(f"there is no {path} in {self.name}: {remedy}")
-        try:
-            return parse(data)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            received = " ".join(f"{type(error).__name__}: {error}".split())
-        except RecursionError:
-            received = "too many levels"
-        raise UserError(f"{path} of {self.name} must be {allowed}. Received: {received}")
-
-    def has(self, path: str) -> bool:
-        """Whether there is such a file."""
-        if self.commit is None:
-            return Path(path).exists()
-        # Like any path on git's command line, it starts from the present folder.
-        return bool(_git("ls-tree", "-z", self.commit, "--", path).stdout)
+        return missing
 
     def _read(self, path: str) -> bytes | None:
-        if not self.has(path):
-            return None
+        """The bytes of a file; None where there is none."""
         if self.commit is None:
-            try:
-                return Path(path).read_bytes()
-            except OSError as error:
-                raise UserError(f"cannot read {path}: {error.strerror}") from None
-        # The dot says that this one starts from the present folder, too.
+            return Path(path).read_bytes() if Path(path).exists() else None
+        # Like any path on git's command line, this one starts from the present folder.
+        if not _git("ls-tree", "-z", self.commit, "--", path).stdout:
+            return None
+        # The dot says that this one does, too.
         shown = _git("show", f"{self.commit}:./{path}")
         if shown.returncode:
-            received = shown.stderr.decode(errors="replace").strip()
-            raise UserError(f"git cannot read {path} of {self.name}. Received: {received}")
+            raise OSError(shown.stderr.decode(errors="replace"))
         return shown.stdout
 
 
@@ -117,21 +111,17 @@ def read_setting(revision: str | None) -> Setting:
         UserError: there is no such revision, or a file of it is missing or broken.
     """
     commit, title = (None, "") if revision is None else _resolve(revision)
-    files = _Files(_WORK_TREE if revision is None else revision, commit)
+    files = _Files("the work tree" if revision is None else revision, commit)
     parameters = files.parse(_PARAMETERS, "YAML", lambda data: flatten(_yaml(data)))
-    return Setting(
-        name=files.name,
-        title=title,
-        parameters=parameters,
-        outdated=files.parse(_LOCK, "YAML", lambda data: find_outdated(_yaml(data), parameters))
-        if files.has(_LOCK)
-        else [],
-        models={model: _results(files, f"reports/{model}") for model in _MODELS},
+    outdated = files.parse(
+        "dvc.lock", "YAML", lambda data: find_outdated(_yaml(data), parameters), missing=[]
     )
+    models = {model: _results(files, f"reports/{model}") for model in ("head", "finetuned")}
+    return Setting(files.name, title, parameters, outdated, models)
 
 
 def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
-    """The parameters by which DVC last ran some stage and which have another value now.
+    """The parameters with which DVC last ran some stage and which have another value now.
 
     After a change of parameters without a run, the results would be old ones.
 
@@ -150,10 +140,10 @@ def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> lis
 
 
 def check_repository() -> None:
-    """Checks that here is a git repository.
+    """Checks that the present folder is in a git repository.
 
     Raises:
-        UserError: it is none, or there is no git.
+        UserError: it is not, or there is no git.
     """
     ended = _git("rev-parse", "--is-inside-work-tree")
     if ended.stdout.strip() != b"true":
@@ -164,7 +154,7 @@ def check_repository() -> None:
 
 def _resolve(revision: str) -> tuple[str, str]:
     """The full and the readable name of a commit."""
-    # What begins with a dash git would take for an option.
+    # Git would take a name that begins with a dash for an option.
     found = "" if revision.startswith("-") else _line("rev-parse", "--verify", "-q", revision)
     # A tag has a name of its own.
     commit = found and _line("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
@@ -201,12 +191,13 @@ def _results(files: _Files, folder: str) -> ModelResults:
         where = f"the accuracy in {folder}/metrics.json of {files.name}"
         allowed = f"{right.mean():.6f}, as predictions.csv beside it has it"
         raise refuse(where, allowed, accuracy)
-    repeats = f"{folder}/repeats.csv"
-    seeds = (accuracy,)  # what was built before there were repeats has one seed
-    if files.has(repeats):
-        allowed = "a CSV with a column accuracy from 0 to 1, and a row or more"
-        seeds = files.parse(repeats, allowed, _seeds)
-    return ModelResults(accuracy=accuracy, right=right, seeds=seeds)
+    seeds = files.parse(
+        f"{folder}/repeats.csv",
+        "a CSV with a column accuracy from 0 to 1, and a row or more",
+        _seeds,
+        missing=(accuracy,),  # what was built before there were repeats has one seed
+    )
+    return ModelResults(accuracy, right, seeds)
 
 
 def _yaml(data: bytes) -> dict[str, Any]:
@@ -216,19 +207,21 @@ def _yaml(data: bytes) -> dict[str, Any]:
     return values
 
 
-def _right(data: bytes) -> pd.Series:
+def _table(data: bytes) -> pd.DataFrame:
     table = read_table(io.BytesIO(data))
-    right = (table["label"] == table["predicted"]).to_numpy()
-    if not len(right):
+    if table.empty:
         raise ValueError("no row")
-    return pd.Series(right, pd.MultiIndex.from_frame(table[["path", "label"]]))
+    return table
+
+
+def _right(data: bytes) -> pd.Series:
+    table = _table(data)
+    index = pd.MultiIndex.from_frame(table[["path", "label"]])
+    return (table["label"] == table["predicted"]).set_axis(index)
 
 
 def _seeds(data: bytes) -> tuple[float, ...]:
-    seeds = tuple(_share(float(text)) for text in read_table(io.BytesIO(data))["accuracy"])
-    if not seeds:
-        raise ValueError("no row")
-    return seeds
+    return tuple(_share(float(text)) for text in _table(data)["accuracy"])
 
 
 def _share(value: Any) -> float:

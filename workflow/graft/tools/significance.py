@@ -6,6 +6,7 @@ Intervals are of 95 %.
 
 import math
 from collections.abc import Sequence
+from warnings import catch_warnings
 
 from scipy.stats import binomtest, ttest_ind
 
@@ -37,7 +38,7 @@ def paired_interval(lost: int, won: int, n: int) -> tuple[float, float]:
     """The interval of the difference of two accuracies on the same images.
 
     It is the adjusted Wald interval of Bonett and Price (2012, Journal of Educational and
-    Behavioral Statistics 37:479), with one more image lost and one more won, by which it has a
+    Behavioral Statistics 37:479), with one more image lost and one more won, so that it has a
     width even where the models agree on every image.
 
     Args:
@@ -51,22 +52,17 @@ def paired_interval(lost: int, won: int, n: int) -> tuple[float, float]:
     return max(-1.0, centre - half), min(1.0, centre + half)
 
 
-def independent_interval(
-    old_right: int, old_n: int, new_right: int, new_n: int
-) -> tuple[float, float]:
+def independent_interval(right: tuple[int, int], n: tuple[int, int]) -> tuple[float, float]:
     """The interval of the difference of two accuracies on different images.
 
     It is made of both Wilson intervals (Newcombe 1998, Statistics in Medicine 17:873, method 10).
 
     Args:
-        old_right: images that the old model classifies right, of `old_n`, 1 or more.
-        new_right: images that the new one classifies right, of `new_n`, 1 or more.
+        right: how many images the old and the new model classify right.
+        n: of how many each, 1 or more.
     """
-    old, new = old_right / old_n, new_right / new_n
-    (old_low, old_high), (new_low, new_high) = (
-        wilson_interval(old_right, old_n),
-        wilson_interval(new_right, new_n),
-    )
+    old, new = right[0] / n[0], right[1] / n[1]
+    (old_low, old_high), (new_low, new_high) = map(wilson_interval, right, n)
     below = math.hypot(new - new_low, old_high - old)
     above = math.hypot(new_high - new, old - old_low)
     return new - old - below, new - old + above
@@ -87,5 +83,6 @@ def welch_interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, f
     if not spread(old) and not spread(new):
         difference = mean(new) - mean(old)
         return difference, difference
-    low, high = ttest_ind(new, old, equal_var=False).confidence_interval()
+    with catch_warnings(action="ignore"):  # SciPy wonders about a side without any spread
+        low, high = ttest_ind(new, old, equal_var=False).confidence_interval()
     return float(low), float(high)
