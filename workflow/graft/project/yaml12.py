@@ -19,7 +19,8 @@ _FLOAT = re.compile(
 )
 _INT = re.compile(r"^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-fA-F_]+)$")
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
-_OTHER = ("merge", "null", "timestamp")  # the same in both versions
+_OTHER = ("merge", "null", "timestamp", "value")  # the same in both versions
+_SHORT, _DEEPEST = 4000, 100  # characters, levels
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
@@ -69,13 +70,26 @@ def read_yaml(data: bytes) -> Any:
         NoYaml: it is none.
     """
     try:
-        return yaml.load(data.decode("utf-8-sig"), _Loader)
+        text = data.decode("utf-8-sig")
+        _check_depth(text)
+        return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         # The parser's own text goes over several lines, with advice for programmers.
         text = " ".join((getattr(error, "problem", None) or str(error)).split())
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise NoYaml(text + place) from None
+
+
+def _check_depth(text: str) -> None:
+    # The C loader calls itself at each level and would end the process where the stack does. A
+    # short text cannot be as deep as that.
+    depth = 0
+    for event in yaml.parse(text, yaml.CSafeLoader) if len(text) > _SHORT else ():
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"more than {_DEEPEST} levels")
 
 
 def read_yaml_file(path: Path) -> Any:
