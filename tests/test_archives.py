@@ -121,7 +121,7 @@ class TestDamaged:
         (here / f"photos{kind}").write_bytes(whole[: int(end * share)])
         with pytest.raises(UserError, match=r"is damaged at|dataset\.path must be"):
             listing(f"photos{kind}")
-        assert not Path("data").exists()
+        assert not list(Path("data").glob("*"))
 
     def test_a_tar_that_ends_between_two_files_is_an_error(self, here: Path) -> None:
         pack(here / "photos.tar", GOOD)

@@ -16,7 +16,7 @@ from unreadable import UNREADABLE
 
 REASONS = ("truncated", "not an image", "decompression bomb", "too small", "damaged header")
 FITS = ("stretch", "crop", "pad")
-sides = st.integers(decoding.SHORTEST, 300)
+sides = st.integers(decoding._SHORTEST, 300)
 
 
 def reason(data: bytes) -> str:
@@ -73,7 +73,7 @@ def test_a_side_that_shows_nothing_is_too_small(
 ) -> None:
     shape = (long, short) if upright else (short, long)
     data = encoded(np.full((*shape, 3), 7, np.uint8))
-    if min(shape) < decoding.SHORTEST:
+    if min(shape) < decoding._SHORTEST:
         assert reason(data) == "too small"
     else:
         assert (decode(data, 16, fit).width, decode(data, 16, fit).height) == shape[::-1]

@@ -161,7 +161,7 @@ class TestHostileMembers:
     def test_files_that_are_too_large(
         self, here: Path, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(files, "LARGEST", 5000)
+        monkeypatch.setattr(files, "LARGEST_FILE", 5000)
         pack(here / f"photos{kind}", GOOD | {"cat/large.png": bytes(5001), "cat/5000": bytes(5000)})
         rows = {row["path"]: row["reason"] for row in listing(f"photos{kind}")}
         assert {path for path, reason in rows.items() if reason} == {"cat/large.png"}
@@ -174,7 +174,7 @@ class TestBombs:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Limits that a test can reach."""
-        monkeypatch.setattr(archives, "ROOM", 2**20)
+        monkeypatch.setattr(archives, "_ROOM", 2**20)
 
     @pytest.mark.parametrize("kind", [".zip", ".tar.gz", ".tar.xz", ".tar.bz2"])
     @pytest.mark.parametrize("where", ["cat/bomb.png", ".hidden"])
@@ -182,7 +182,7 @@ class TestBombs:
         pack(here / f"photos{kind}", GOOD | {where: bytes(2**24)})
         with pytest.raises(UserError, match=r"must be an archive of images, .* Received"):
             listing(f"photos{kind}")
-        assert not Path("data").exists()
+        assert not list(Path("data").glob("*"))
 
     def test_one_in_the_command(self, here: Path) -> None:
         with lzma.open(here / "photos.tar.xz", "w", preset=0) as file:
@@ -195,7 +195,7 @@ class TestBombs:
         status, out, errors = graft(here, "manifest", "--shards", "4")
         assert (status, out) == (2, "")
         assert "Received: one that unfolds to more" in errors
-        assert "Traceback" not in errors and not Path("data").exists()
+        assert "Traceback" not in errors and not list(Path("data").glob("*"))
 
     @pytest.mark.parametrize("fold", ["deflated", "bzip2", "lzma"])
     def test_a_member_that_unfolds_to_more_than_it_says(self, here: Path, fold: str) -> None:
@@ -239,7 +239,13 @@ class TestBombs:
 
     @pytest.mark.parametrize(
         "kind",
-        archives.SAYING_MORE,
+        [
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+        ],
     )
     @pytest.mark.parametrize("size", [2**17, 2**33, -512])
     def test_a_header_without_end(self, here: Path, kind: bytes, size: int) -> None:
