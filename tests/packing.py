@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from graft.images import archives
+from graft.images.archives import Archive
 from graft.images.files import File
 from images import classes, listing
 
@@ -95,8 +95,7 @@ def mark(path: Path, name: bytes, offset: int, value: bytes) -> None:
 
 def read(path: Path) -> list[File]:
     """Everything in an archive."""
-    with archives.open_archive(path) as archive:
-        return list(archive.files())
+    return list(Archive(path).files())
 
 
 def problems(path: str) -> dict[str, str]:

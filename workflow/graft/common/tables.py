@@ -23,7 +23,6 @@ def read_table(path: Path | IO[bytes], columns: Collection[str] | None = None) -
     return pd.read_csv(
         path,
         dtype=str,
-        keep_default_na=False,
         na_filter=False,
         usecols=columns,
         lineterminator="\n",  # only this ends a row: a file may be called "Icon\r"

@@ -2,11 +2,12 @@
 
 import io
 import warnings
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from graft.images import files
 
@@ -31,21 +32,17 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _QUARTER_TURNS = (5, 6, 7, 8)
-_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The formats in which Pillow's mode I, 32 bits, stands for grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
-
-
-TRUNCATED = "truncated"
+_TRUNCATED = "truncated"
 
 
 class Undecodable(Exception):
     """The bytes are no image to learn from; the text is the reason for the quarantine."""
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One image.
 
     Attributes:
@@ -94,7 +91,7 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
             # Broken files make Pillow raise almost anything, struct.error and TypeError among it,
             # and one of them must not stop a run over thousands.
             cut = "truncated" in str(error).lower() or _is_cut(data)
-            raise Undecodable(TRUNCATED if cut else files.unreadable(error)) from None
+            raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:
@@ -111,7 +108,9 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
             paper = Image.new("RGB", image.size, _BACKGROUND)
             paper.paste(image.crop(covered), covered[:2])
             image = paper
-        orientation = _orientation(file)
+        orientation = None
+        with suppress(Exception):  # broken EXIF data says nothing, and the pixels are there
+            orientation = file.getexif().get(ExifTags.Base.Orientation)
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     if orientation in _QUARTER_TURNS:
@@ -120,15 +119,8 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
     return Decoded(pixels, width, height, str(imagehash.phash(image)))
 
 
-def _orientation(file: ImageFile.ImageFile) -> object:
-    try:
-        return file.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # EXIF data that is broken says nothing, and the pixels are there
-        return None
-
-
 def _rgb(image: Image.Image, form: str | None) -> Image.Image:
-    if image.mode in _SIXTEEN_BITS or (image.mode == "I" and form in _GREY_AS_I):
+    if image.mode.startswith("I;16") or (image.mode == "I" and form in _GREY_AS_I):
         # Pillow leaves it to others that a TIFF may have 12 bits, or call the highest value black.
         tags = getattr(image, "tag_v2", {})
         white = 2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1
@@ -164,13 +156,11 @@ def _unknown(data: bytes) -> str:
     try:
         # It knows no other way to say that it has no mode for the pixels of a TIFF.
         TiffImagePlugin.TiffImageFile(io.BytesIO(data))
-    except SyntaxError as error:
+    except Exception as error:
         if "pixel mode" in str(error):
             return "unsupported mode"
-    except Exception:
-        pass
     if _is_cut(data):
-        return TRUNCATED
+        return _TRUNCATED
     return "damaged header" if data.startswith(_STARTS) else "not an image"
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import stat
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 # The values of `dataset.path`.
 SOURCE = (
@@ -36,8 +36,7 @@ OUTSIDE = (ABSOLUTE, LEADS_OUT, TOO_LONG)
 SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """One file.
 
     Attributes:
@@ -79,16 +78,11 @@ def problem_of_path(path: str) -> str:
     """Why a path that stands in an archive or a CSV is not to be followed; empty if it is."""
     if len(path) > LONGEST_PATH:
         return TOO_LONG
-    pure = PurePosixPath(path)
-    if pure.is_absolute():
+    if path.startswith("/"):
         return ABSOLUTE
-    if ".." in pure.parts:
+    if ".." in path.split("/"):
         return LEADS_OUT
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return NOT_UTF8
-    return ""
+    return "" if printable(path) == path else NOT_UTF8
 
 
 def problem_of_kind(mode: int) -> str:
