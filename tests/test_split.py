@@ -552,31 +552,33 @@ class TestStage:
         table = pd.DataFrame(
             {
                 "label": draw.choice(list("ab"), n),
-                "given": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
+                "part": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
                 "id": [f"i{number}" for number in draw.integers(0, 2 * n, n)],
                 "cluster": [f"c{number}" for number in draw.integers(0, 3 * n, n)],
                 "group": draw.choice([*[""] * 6, *"stuvwxyz"], n),
             }
         )
-        unit = number_units(table["id"], table["cluster"], table["group"])
-        place = unit_positions(1, unit, table["id"], table["group"])
-        free = pd.Series("", table.index, dtype=str)
+        table["unit"] = number_units(table)
+        table["place"] = unit_positions(1, table)
+        given = table["part"]
         try:
-            part = assign_parts(free, table["given"], place, table["label"], SHARES)
+            part = assign_parts(table, pd.Series("", table.index, dtype=str), SHARES)
         except UserError:
             assume(False)  # everything hangs together
-        keys = table[["id", "cluster", "group"]]
-        assert set(count_leaks(part, keys).values()) == {0}
-        stays = part.isin(PARTS)
-        kept = table["given"].isin(["valid", "test"]) & stays
-        assert (part[kept] == table["given"][kept]).all()
+        assert set(count_leaks(table.assign(part=part)).values()) == {0}
+        kept = given.isin(["valid", "test"]) & part.isin(PARTS)
+        assert (part[kept] == given[kept]).all()
 
     def test_leaks_are_counted(self) -> None:
-        part = pd.Series(["train", "test", "train", "valid", "test", LEFT_OUT + "bad"])
-        keys = pd.DataFrame(
-            {"ids": list("aabbcc"), "clusters": list("xxyzxq"), "groups": ["", "", "g", "", "", ""]}
+        files = pd.DataFrame(
+            {
+                "part": ["train", "test", "train", "valid", "test", LEFT_OUT + "bad"],
+                "id": list("aabbcc"),
+                "cluster": list("xxyzxq"),
+                "group": ["", "", "g", "", "", ""],
+            }
         )
-        assert count_leaks(part, keys) == {
+        assert count_leaks(files) == {
             "ids_in_two_parts": 2,
             "clusters_in_two_parts": 1,
             "groups_in_two_parts": 0,
@@ -590,19 +592,20 @@ def test_ten_more_images_leave_every_other_where_it_was(seed: int, n: int) -> No
     more = more.reset_index(drop=True)
     found = []
     for own in (ids, more):
-        none = pd.Series("", own.index, dtype=str)
-        unit = number_units(own, own, none)
-        place = unit_positions(seed, unit, own, none)
-        found.append(assign_parts(none, none, place, pd.Series("a", own.index), SHARES))
+        files = pd.DataFrame({"id": own, "cluster": own, "group": "", "label": "a", "part": ""})
+        files["unit"] = number_units(files)
+        files["place"] = unit_positions(seed, files)
+        found.append(assign_parts(files, files["part"], SHARES))
     assert list(found[1][10:]) == list(found[0])
 
 
 def test_large_units_are_drawn_like_small_ones() -> None:
     ids = pd.Series([str(number) for number in range(8000)])
-    none = pd.Series("", ids.index, dtype=str)
     for together in (1, 8):
-        unit = number_units(ids, (ids.astype(int) // together).astype(str), none)
-        place = unit_positions(1, unit, ids, none).drop_duplicates()
+        clusters = (ids.astype(int) // together).astype(str)
+        files = pd.DataFrame({"id": ids, "cluster": clusters, "group": ""})
+        files["unit"] = number_units(files)
+        place = unit_positions(1, files).drop_duplicates()
         assert len(place) == 8000 / together
         share = (place < 0.15).mean()
         assert abs(share - 0.15) < 5 * math.sqrt(0.15 * 0.85 / len(place))
