@@ -194,7 +194,7 @@ class TestBombs:
         change(here, {"dataset.path": "photos.tar.xz"})
         status, out, errors = graft(here, "manifest", "--shards", "4")
         assert (status, out) == (2, "")
-        assert "Received: one that unfolds to more" in errors
+        assert "Received: 'one that unfolds to more'" in errors
         assert "Traceback" not in errors and not list(Path("data").glob("*"))
 
     @pytest.mark.parametrize("fold", ["deflated", "bzip2", "lzma"])

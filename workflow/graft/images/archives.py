@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeAlias
 
-from graft.common.errors import UserError
+from graft.common.errors import UserError, refuse
 from graft.images import files
 from graft.images.files import File
 
@@ -26,14 +26,9 @@ _EXPANSION, _ROOM = 200, 256 * 2**20
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Bytes of the longest header in a .tar that says more of the next member, such as a long name.
 _LONGEST = 2**16
-_SAYING_MORE = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
+_SAYING_MORE = (b"x", b"g", b"X", b"L", b"K")  # of pax, Solaris and GNU
 _Unpack: TypeAlias = Callable[[BinaryIO], BinaryIO]
+_Member: TypeAlias = tuple[tarfile.TarFile, tarfile.TarInfo]
 # The first bytes of a packed .tar.
 _PACKED: dict[bytes, _Unpack] = {
     b"\x1f\x8b": gzip.open,
@@ -133,9 +128,7 @@ def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None
         raise UserError(f"{str(path)!r} is damaged at {shown!r}: {_what(error)}") from None
 
 
-def _members(
-    path: Path, unpack: _Unpack | None
-) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _members(path: Path, unpack: _Unpack | None) -> Iterator[_Member]:
     with path.open("rb") as raw:
         # Where nothing is packed, `r:` skips what is not wanted without reading it.
         stream, mode = (_Bounded(unpack(raw), _Limit(path)), "r|") if unpack else (raw, "r:")
@@ -173,18 +166,6 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-class _Bounded:
-    """The content of a packed archive, as long as that is no more than pictures can be."""
-
-    def __init__(self, stream: BinaryIO, limit: "_Limit") -> None:
-        self._stream, self._limit = stream, limit
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._limit.take(len(data))
-        return data
-
-
 class _Limit:
     """The bytes to which an archive may unfold."""
 
@@ -194,11 +175,22 @@ class _Limit:
     def take(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            allowed = "an archive of images, which unfolds to less than"
-            raise UserError(
-                f"{str(self._path)!r} must be {allowed} {_EXPANSION} times its size."
-                " Received: one that unfolds to more"
+            allowed = (
+                f"an archive of images, which unfolds to less than {_EXPANSION} times its size"
             )
+            raise refuse(repr(str(self._path)), allowed, "one that unfolds to more")
+
+
+class _Bounded:
+    """The content of a packed archive, as long as that is no more than pictures can be."""
+
+    def __init__(self, stream: BinaryIO, limit: _Limit) -> None:
+        self._stream, self._limit = stream, limit
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._limit.take(len(data))
+        return data
 
 
 def _is_tar(start: bytes) -> bool:

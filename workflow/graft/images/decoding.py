@@ -14,14 +14,13 @@ from graft.images import files
 # What Pillow may take a file for. It reads more, some of it with programs of their own: none for
 # files from anywhere.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
-Image.init()
 # How files of these formats begin, where the beginning is long enough to tell.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 # What transparent pixels show through to, and what `pad` adds; paper is white.
 _BACKGROUND = (255, 255, 255)
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
 _SHORTEST = 8
-# What undoes each EXIF orientation, and those that exchange width and height.
+# What undoes each EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +30,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_QUARTER_TURNS = (5, 6, 7, 8)
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The formats in which Pillow's mode I, 32 bits, stands for grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
@@ -113,7 +111,7 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
             orientation = file.getexif().get(ExifTags.Base.Orientation)
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
-    if orientation in _QUARTER_TURNS:
+    if orientation in (5, 6, 7, 8):  # the quarter turns
         width, height = height, width
     pixels = np.asarray(_square(image, side, fit), np.uint8)
     return Decoded(pixels, width, height, str(imagehash.phash(image)))

@@ -55,17 +55,6 @@ def identity(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def unread_identity(path: str, problem: str, number: int) -> str:
-    """The id of a file whose bytes cannot be had, in the form of the others.
-
-    Args:
-        path: where it lies.
-        problem: why it cannot be read.
-        number: tells files apart that share a path, as they may in an archive.
-    """
-    return identity(f"{problem}\0{path}\0{number}".encode())
-
-
 def is_hidden(path: str) -> bool:
     """Whether a file is one of a system's or program's own and no part of a data set."""
     return any(

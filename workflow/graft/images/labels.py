@@ -145,11 +145,10 @@ def _rows(data: bytes, where: str) -> Iterator[tuple[str, dict[str, str]]]:
         if not {"path", "label"} <= set(header) or len(set(header)) < len(header):
             allowed = "a CSV whose first line names the columns, path and label among them, once"
             raise refuse(where, allowed, ",".join(header))
-        for cells in reader:
+        for cells in filter(None, reader):  # an empty line has no cell
             line = f"{where}, line {reader.line_num}"
-            if cells and len(cells) != len(header):
+            if len(cells) != len(header):
                 raise refuse(line, f"{len(header)} cells, as the first line has", cells)
-            if cells:
-                yield line, dict(zip(header, cells, strict=True))
+            yield line, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise UserError(f"{where}, line {reader.line_num}: {error}") from None

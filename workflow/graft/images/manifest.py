@@ -1,6 +1,5 @@
 """List every file with its label and a hash of its bytes."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -35,10 +34,9 @@ def main(stage: Stage) -> None:
     """
     path = stage["dataset.path"]
     with open_source(path) as source, Progress("manifest", None, "files") as progress:
-        known = labels.by_csv(_csv_bytes(source, path), path) if is_csv(path) else None
-        listed, table = _list(source.files(known), progress)
-    if known is None:
-        known = _label(path, listed, table)
+        known = _by_csv(source, Path(path).name, path) if is_csv(path) else None
+        listed = _list(source.files(known), progress)
+        known = known or _label(path, listed, source)
     for name in set(known).difference(file.path for file in listed):
         listed.append(_unread(name, files.problem_of_path(name) or files.MISSING))
     listed.sort(key=lambda file: natural(file.path))
@@ -61,29 +59,25 @@ class _Listed(NamedTuple):
 
 def _unread(path: str, problem: str, number: int = 0) -> _Listed:
     """A file whose bytes cannot be had; the number tells apart those that share a path."""
-    return _Listed(path, files.unread_identity(path, problem, number), problem)
+    return _Listed(path, files.identity(f"{problem}\0{path}\0{number}".encode()), problem)
 
 
-def _csv_bytes(source: Source, path: str) -> bytes:
-    (file,) = source.files([Path(path).name])
+def _by_csv(source: Source, name: str, where: str, base: str = "") -> dict[str, Label]:
+    """The label of each path by a CSV of the source; `where` is what it is called in errors."""
+    file = next(source.files([name]))
     if file.data is None:
-        raise UserError(f"{path!r} cannot be read: {file.problem}")
-    return file.data
+        raise UserError(f"{where!r} cannot be read: {file.problem}")
+    return labels.by_csv(file.data, where, base)
 
 
-def _list(found: Iterable[File], progress: Progress) -> tuple[list[_Listed], bytes]:
-    """Every file with its id, and the bytes of the CSV that may say what the others are."""
+def _list(found: Iterable[File], progress: Progress) -> list[_Listed]:
+    """Every file with its id."""
     listed: list[_Listed] = []
-    table, depth = b"", math.inf
     for file in found:
         if file.data is None:
             listed.append(_unread(file.path, file.problem))
         else:
             listed.append(_Listed(file.path, files.identity(file.data), ""))
-            parts = file.path.split("/")
-            # Only one that is above all others counts; a data set may hold any number.
-            if parts[-1] == labels.LABELS_CSV and len(parts) < depth:
-                table, depth = file.data, len(parts)
         progress.advance()
     times = Counter(file.path for file in listed)
     seen: Counter[str] = Counter()
@@ -91,10 +85,10 @@ def _list(found: Iterable[File], progress: Progress) -> tuple[list[_Listed], byt
         if times[path] > 1:
             listed[place] = _unread(path, files.NAME_TWICE, seen[path])
             seen[path] += 1
-    return listed, table
+    return listed
 
 
-def _label(path: str, listed: Iterable[_Listed], table: bytes) -> dict[str, Label]:
+def _label(path: str, listed: Iterable[_Listed], source: Source) -> dict[str, Label]:
     """The label of each path, by the CSV at the top of the data set or else by the folders."""
     inside = {file.path: file.problem for file in listed if file.problem not in files.OUTSIDE}
     top = labels.find_csv(inside)
@@ -102,7 +96,7 @@ def _label(path: str, listed: Iterable[_Listed], table: bytes) -> dict[str, Labe
         return labels.by_folders(inside)
     if inside[top]:
         raise UserError(f"{path!r}: {top!r} cannot be read: {inside[top]}")
-    return labels.by_csv(table, f"{path}: {top}", str(PurePosixPath(top).parent))
+    return _by_csv(source, top, f"{path}: {top}", str(PurePosixPath(top).parent))
 
 
 def _rows(

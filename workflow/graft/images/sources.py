@@ -35,8 +35,7 @@ class Folder:
         Raises:
             UserError: a folder cannot be listed, or is a link.
         """
-        for path in self._walk() if wanted is None else wanted:
-            yield self._read(path)
+        return map(self._read, self._walk() if wanted is None else wanted)
 
     def _walk(self) -> Iterator[str]:
         for folder, folders, names in os.walk(self._root, onerror=_stop):

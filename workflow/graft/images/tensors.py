@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,11 @@ from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_table, write_table
 from graft.images import files
-from graft.images.decoding import Undecodable, decode
+from graft.images.decoding import Decoded, Undecodable, decode
 from graft.images.sources import Source, open_source
 
 _ROWS = 64  # that are put in order at once
 _COLUMNS = ["status", "reason", "width", "height", "phash"]
-_Row: TypeAlias = tuple[str, str, int, int, str]
-_Result: TypeAlias = tuple[int, _Row, np.ndarray | None]
 
 
 def main(stage: Stage) -> None:
@@ -36,26 +33,28 @@ def main(stage: Stage) -> None:
     """
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "shard", "reason"])
     shard = manifest[manifest["shard"] == stage.key].drop_duplicates("id", ignore_index=True)
-    found = [_quarantined(reason) for reason in shard["reason"]]
+    found = [("quarantined", reason, 0, 0, "") for reason in shard["reason"]]
     pixels = stage.output(f"data/tensors/{stage.key}.npy")
     # The images come in the order of the source, and go to a file as they come: memory stays flat
     # however many there are.
     spool, side = pixels.with_suffix(".spool"), stage["image.side"]
     numbers = []  # of the images in the spool
     with Growing(spool, np.uint8, (side, side, 3)) as out:
-        for number, row, image in _decoded(stage, shard):
-            found[number] = row
-            if image is not None:
+        for number, result in _decoded(stage, shard):
+            if isinstance(result, str):
+                found[number] = ("quarantined", result, 0, 0, "")
+            else:
+                found[number] = ("ok", "", result.width, result.height, result.phash)
                 numbers.append(number)
-                out.add(image[None])
+                out.add(result.pixels[None])
     _put_in_order(spool, np.argsort(numbers), pixels)
     table = pd.DataFrame(found, columns=_COLUMNS)
     table.insert(0, "id", shard["id"])
     write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
 
 
-def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[_Result]:
-    """The result of each readable file of the shard."""
+def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded | str]]:
+    """The number of each readable file of the shard, and its image or why it has none."""
     read = shard[shard["reason"] == ""]
     numbers = dict(zip(read["path"], read.index, strict=True))
     side = stage["image.side"]
@@ -99,28 +98,13 @@ def _outdated(path: str, what: str) -> UserError:
     return UserError(f"{path!r} {what}. Run the manifest again")
 
 
-def _quarantined(reason: str) -> _Row:
-    return ("quarantined", reason, 0, 0, "")
-
-
-def decode_numbered(item: tuple[int, bytes], side: int, fit: str) -> _Result:
-    """Decodes a file in this or another process.
-
-    Args:
-        item: its number and its bytes.
-        side: of the image, in pixels.
-        fit: as in `decode`.
-
-    Returns:
-        The number, the row of the table without the id, and the pixels, uint8 (side, side, 3);
-        None where the file is quarantined.
-    """
+def decode_numbered(item: tuple[int, bytes], side: int, fit: str) -> tuple[int, Decoded | str]:
+    """A file's number, and its image or why it has none; other processes run this."""
     number, data = item
     try:
-        image = decode(data, side, fit)
+        return number, decode(data, side, fit)
     except Undecodable as error:
-        return number, _quarantined(str(error)), None
-    return number, ("ok", "", image.width, image.height, image.phash), image.pixels
+        return number, str(error)
 
 
 def weigh_file(item: tuple[int, bytes], side: int) -> int:
