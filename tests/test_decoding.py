@@ -57,7 +57,7 @@ def test_a_bad_file_has_a_reason(name: str) -> None:
     st.integers(1, 8),
     st.sampled_from(FITS),
 )
-def test_any_size_becomes_a_square_and_is_told_as_shown(
+def test_any_size_becomes_a_square_and_is_given_as_shown(
     width: int, height: int, side: int, form: str, way: int, fit: str
 ) -> None:
     stored = turned(picture(4, height, width), way)

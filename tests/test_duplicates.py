@@ -252,8 +252,8 @@ class TestStage:
         assert (pixels.shape, pixels.dtype) == ((3, 2, 32, 32, 3), np.uint8)
         assert (pixels[2, 0] == pixels[2, 1]).all()
         assert (pixels[0, 0] == decode(files["a/0.png"], 32).pixels).all()
-        told = LEFT_OUT + "the same picture has two labels"
-        assert [path for path in files if part[path] == told] == [
+        reason = LEFT_OUT + "the same picture has two labels"
+        assert [path for path in files if part[path] == reason] == [
             "a/0.png",
             "b/of another class.jpg",
         ]

@@ -168,7 +168,7 @@ class TestNames:
 
 
 class TestFilesThatAreNone:
-    """What lies among files and cannot be read."""
+    """What is among files and cannot be read."""
 
     def test_they_are_set_aside_with_a_reason(
         self, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -277,7 +277,7 @@ class TestFolder:
             place.touch()
         else:
             place.symlink_to("nowhere")
-        told = {"pipe": "not a regular file", "name": "name is not UTF-8"}
-        told = told.get(kind, "a link to nothing")
-        with pytest.raises(UserError, match=rf"odd.* must be a file, .* Received: '{told}'"):
+        problems = {"pipe": "not a regular file", "name": "name is not UTF-8"}
+        problem = problems.get(kind, "a link to nothing")
+        with pytest.raises(UserError, match=rf"odd.* must be a file, .* Received: '{problem}'"):
             check_folder("photos")

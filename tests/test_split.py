@@ -389,8 +389,8 @@ class TestStage:
     ) -> None:
         self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "b0", "b1"]])
         part = self.result().set_index("id")["part"]
-        told = LEFT_OUT + "the same picture has two labels"
-        assert list(part[part == told].index) == ["a0", "b0", "b1"]
+        reason = LEFT_OUT + "the same picture has two labels"
+        assert list(part[part == reason].index) == ["a0", "b0", "b1"]
         change(here, {"dataset.two_labels": "keep"})
         part = self.result().set_index("id")["part"]
         assert set(part) == set(PARTS)
@@ -478,8 +478,8 @@ class TestStage:
         table = self.result()
         assert table["part"].iloc[-1] == f"{LEFT_OUT}the same picture or group is in valid"
         part = table.iloc[:-1].set_index("id")["part"]
-        told = f"{LEFT_OUT}the same picture or group is in test"
-        assert list(part[part == told].index) == ["a1train", "a2valid"]
+        reason = f"{LEFT_OUT}the same picture or group is in test"
+        assert list(part[part == reason].index) == ["a1train", "a2valid"]
         others = part.drop(["a1train", "a2valid"])
         assert [id_.endswith(own) for id_, own in others.items()] == [True] * len(others)
 

@@ -174,8 +174,8 @@ class TestReplaced:
             changed = {"changed": encoded(picture(77)), "cut": data[:-1], "emptied": b""}
             inside["dog/1.png"] = changed[how]
         self.lay(here, kind, inside)
-        told = "cannot be read any more: missing" if how == "removed" else "has changed since"
-        with pytest.raises(UserError, match=rf"'dog/1\.png' {told}.* Run the manifest again"):
+        problem = "cannot be read any more: missing" if how == "removed" else "has changed since"
+        with pytest.raises(UserError, match=rf"'dog/1\.png' {problem}.* Run the manifest again"):
             run("tensors", shard)
         assert not outputs()
 

@@ -1,4 +1,4 @@
-"""Tables and JSON between stages: UTF-8, the same bytes for the same content, text left as it is."""
+"""Tables and JSON between stages: UTF-8, the same bytes for the same content, text unchanged."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -7,7 +7,8 @@ from typing import IO, Any
 
 import pandas as pd
 
-# The columns of a user's CSV keep their names behind this one, so that none of ours is hidden.
+# The columns of the CSV of a data set keep their names behind this prefix, so that they hide none
+# of the manifest's own.
 CSV_PREFIX = "csv_"
 
 

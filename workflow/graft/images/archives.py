@@ -196,10 +196,9 @@ class _Bounded:
 def _is_tar(start: bytes) -> bool:
     try:
         _Header.frombuf(start, "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return True  # with nothing in it
-    except tarfile.TarError:
-        return start[257:262] == b"ustar"
+    except tarfile.TarError as error:
+        # The first is of one with nothing in it.
+        return isinstance(error, tarfile.EOFHeaderError) or start[257:262] == b"ustar"
     return True  # also one of the time before the mark, known by its sum
 
 

@@ -31,7 +31,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-# The formats in which Pillow's mode I, 32 bits, stands for grey of 16 bits.
+# The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
 _TRUNCATED = "truncated"
 
@@ -59,7 +59,7 @@ class Decoded(NamedTuple):
 def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
     """Decodes the whole image and makes it a square.
 
-    The first frame of an animation stands for it; grey becomes RGB, 16-bit grey is scaled to 8, and
+    Of an animation the first frame is taken; grey becomes RGB, 16-bit grey is scaled to 8, and
     transparent pixels show white. A large JPEG is decoded at a half, a quarter or an eighth of its
     sides where that leaves twice the target.
 
@@ -168,12 +168,12 @@ def _is_cut(data: bytes) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     if data[:4] in (b"II*\0", b"MM\0*"):
         order = "little" if data[:2] == b"II" else "big"
-        start = int.from_bytes(data[4:8], order)  # of the table of what lies where
+        start = int.from_bytes(data[4:8], order)  # of the table of places
         count = int.from_bytes(data[start : start + 2], order)
         return start + 2 + 12 * count > len(data)
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         end, length = 0, 8
-        while end < len(data) and length >= 8:  # less stands for a last box without a length
+        while end < len(data) and length >= 8:  # less means a last box without a length
             length = int.from_bytes(data[end : end + 4], "big")
             end += length
         return end > len(data)

@@ -1,4 +1,4 @@
-"""Which file is an image of which class: by a CSV, or by the folders that the files lie in.
+"""Which file is an image of which class: by a CSV, or by the folders of the files.
 
     photos/                       photos/
       cat/ 1.jpg 2.jpg …            labels.csv      path,label,group,part
@@ -85,7 +85,7 @@ def _names(folders: Iterable[list[str]], level: int) -> set[str]:
 def find_csv(paths: Collection[str]) -> str | None:
     """The path of the CSV at the top of a data set, if there is one.
 
-    It may lie in a folder that wraps everything; files beside that folder do not matter.
+    It may be in a folder that wraps everything; files beside that folder do not matter.
 
     Args:
         paths: of all files.

@@ -99,9 +99,7 @@ def _label(path: str, listed: Iterable[_Listed], source: Source) -> dict[str, La
     return _by_csv(source, top, f"{path}: {top}", str(PurePosixPath(top).parent))
 
 
-def _rows(
-    listed: Iterable[_Listed], known: dict[str, Label], shards: int
-) -> Iterator[tuple[str | int, ...]]:
+def _rows(listed: list[_Listed], known: dict[str, Label], shards: int) -> Iterator[tuple]:
     """The rows of the manifest: of files with a label, and of those with a hostile path."""
     for file in listed:
         label = known.get(file.path, Label("") if file.problem in files.OUTSIDE else None)

@@ -48,8 +48,7 @@ def main(stage: Stage) -> None:
                 numbers.append(number)
                 out.add(result.pixels[None])
     _put_in_order(spool, np.argsort(numbers), pixels)
-    table = pd.DataFrame(found, columns=_COLUMNS)
-    table.insert(0, "id", shard["id"])
+    table = shard[["id"]].join(pd.DataFrame(found, columns=_COLUMNS))
     write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
 
 

@@ -90,7 +90,7 @@ def draw_parts(positions: pd.Series, labels: pd.Series, shares: dict[str, float]
 
 
 def _divide_off(classes: dict[str, _Places], edge: float, others: int) -> _Places:
-    """The positions below `edge`, changed as little as lets every class lie on both sides.
+    """The positions below `edge`, changed as little as needed for every class to be on both sides.
 
     Args:
         classes: the positions of each class.
