@@ -166,12 +166,12 @@ def test_decoding_at_reduced_scale_changes_no_prediction() -> None:
         pixels = 128 + 50 * wave[..., None] + draw.normal(0, 30, (600, 800, 3))
         return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
-    labels = np.arange(36) % 3
+    labels = np.arange(24) % 3
     photos = [photo(label, seed) for seed, label in enumerate(labels.tolist())]
     # PPM has no reduced scale; a JPEG of this side is decoded at an eighth.
     whole = np.stack([decode(encoded(image, "PPM"), 32).pixels.ravel() for image in photos]) / 255
     jpegs = [decode(encoded(image, "JPEG", quality=90), 32).pixels.ravel() for image in photos]
-    model = LogisticRegression(max_iter=1000).fit(whole[:18], labels[:18])
-    predicted = model.predict(whole[18:])
-    assert (predicted == labels[18:]).mean() > 0.9
-    assert (model.predict(np.stack(jpegs[18:]) / 255) == predicted).all()
+    model = LogisticRegression(max_iter=1000).fit(whole[:12], labels[:12])
+    predicted = model.predict(whole[12:])
+    assert (predicted == labels[12:]).mean() > 0.9
+    assert (model.predict(np.stack(jpegs[12:]) / 255) == predicted).all()

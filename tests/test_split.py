@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from graft.common.classes import LEFT_OUT, PARTS
@@ -585,6 +585,7 @@ class TestStage:
         }
 
 
+@settings(max_examples=40)
 @given(seeds, st.integers(60, 120))
 def test_ten_more_images_leave_every_other_where_it_was(seed: int, n: int) -> None:
     ids = pd.Series([f"{number:x}" for number in range(n)])
