@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from graft.project import pipeline as declared
+from graft.project.pipeline import stage_keys
 
 ROOT = Path(__file__).parent.parent
 COUNTS = (1000, 10_000, 60_000)
@@ -25,7 +25,7 @@ def peak(folder: Path, address: str) -> float:
     stage, _, key = address.partition("@")
     command = [sys.executable, "-m", "graft", stage, *([key] if key else [])]
     if stage == "manifest":
-        command += ["--shards", str(len(declared.keys("tensors")))]
+        command += ["--shards", str(len(stage_keys("tensors")))]
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     here = Path.cwd()
     os.chdir(folder)
@@ -66,7 +66,7 @@ def main() -> None:
             shutil.copytree(ROOT / "data/pretrained", folder / "data/pretrained")
             gather(source, folder / "photos", count)
             for stage in STAGES:
-                keys = declared.keys(stage)
+                keys = stage_keys(stage)
                 addresses = [f"{stage}@{key}" for key in keys] or [stage]
                 results[stage].append(max(peak(folder, address) for address in addresses))
     print(f"{'MiB at images:':14}" + "".join(f"{count:>10,}" for count in COUNTS))

@@ -78,5 +78,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         print(peak() - before)
     """
     command = [sys.executable, "-c", code]
-    told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert int(told) < 32 * 1024, "kiB"
+    grown = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 32 * 1024, "kiB"

@@ -1,1 +1,1 @@
-"""Below all rooms: errors, outputs that appear whole, tables, arrays, class order, parallel work."""
+"""Below all rooms: errors, outputs that appear whole, tables, arrays, classes, parallel work."""

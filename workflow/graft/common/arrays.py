@@ -1,8 +1,8 @@
 """Arrays in .npy files that are written and read in pieces, in memory that does not grow."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib import format as npy
@@ -18,7 +18,7 @@ class RowSource(Protocol):
         ...
 
 
-class Growing:
+class Growing(AbstractContextManager["Growing"]):
     """A new .npy file to which rows are added; none of them stays in memory.
 
     It must be closed, best by `with`; then it has the bytes that `np.save` writes for all rows
@@ -35,15 +35,7 @@ class Growing:
         self._dtype, self._row, self._count = np.dtype(dtype), row, 0
         self._file = path.open("wb")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __len__(self) -> int:

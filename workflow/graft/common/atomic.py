@@ -10,8 +10,8 @@ from pathlib import Path
 def whole(*paths: Path) -> Iterator[tuple[Path, ...]]:
     """Gives each path a temporary one beside it, and renames all once the block has ended well.
 
-    The temporary files lie in a folder of their own inside the folder of the path and keep their
-    names, since Keras and OpenVINO go by suffixes and by what lies beside a file. When the block
+    The temporary files are in a folder of their own inside the folder of the path and keep their
+    names, since Keras and OpenVINO look at suffixes and at the files beside. When the block
     raises, or the process is killed, no path is touched; a folder left by a killed process is
     ignored by git and DVC.
 

@@ -1,4 +1,4 @@
-"""Classes and parts: their names, and the one order in which models, tables and pictures have them."""
+"""Classes and parts: their names, and their one order in models, tables and pictures."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""The one kind of error that the user can mend."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def refuse(where: str, allowed: str, received: Any) -> UserError:
 
     Args:
         where: what holds the value, such as `params.yaml: image.side`.
-        allowed: what may stand there, as a phrase that follows "must be".
-        received: the value that stands there.
+        allowed: the values that may be there, as a phrase that follows "must be".
+        received: the value that is there.
     """
     return UserError(f"{where} must be {allowed}. Received: {received!r}")

@@ -5,7 +5,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -50,18 +50,14 @@ def in_parallel(
         if count > 1 and time.monotonic() - start > _PATIENCE:
             break
     # Nothing is left unless the work is long; what the pool does is then worth its start.
-    waiting: deque[Future[list[_Result]]] = deque()
+    waiting: deque[Iterator[_Result]] = deque()
     with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
         for chunk in _chunks(items, weigh):
-            waiting.append(pool.submit(_each, work, chunk))
+            waiting.append(pool.map(work, chunk, chunksize=_ITEMS))
             if len(waiting) > 2 * count:
-                yield from waiting.popleft().result()
+                yield from waiting.popleft()
         while waiting:
-            yield from waiting.popleft().result()
-
-
-def _each(work: Callable[[_Item], _Result], items: list[_Item]) -> list[_Result]:
-    return [work(item) for item in items]
+            yield from waiting.popleft()
 
 
 def _chunks(items: Iterable[_Item], weigh: Callable[[_Item], int]) -> Iterator[list[_Item]]:

@@ -2,8 +2,7 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager
 
 from tqdm import tqdm
 
@@ -11,7 +10,7 @@ from tqdm import tqdm
 _INTERVAL = 10.0
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """Counts units of work on standard error.
 
     Args:
@@ -24,23 +23,13 @@ class Progress:
         self._title, self._total, self._unit = title, total, unit
         self._done, self._note = 0, ""
         self._start = self._said = time.monotonic()
-        self._bar = (
-            tqdm(total=total, desc=title, unit=f" {unit}", leave=False, file=sys.stderr)
-            if sys.stderr.isatty()
-            else None
+        # Where no terminal is, `disable=None` makes a bar that shows nothing.
+        self._bar = tqdm(
+            total=total, desc=title, unit=f" {unit}", leave=False, file=sys.stderr, disable=None
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._bar.close()
         if kind is None:
             self._say()
 
@@ -48,10 +37,9 @@ class Progress:
         """Adds `count` finished units; `note` is shown behind the rate, such as the last loss."""
         self._done += count
         self._note = note or self._note
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._note, refresh=False)
-            self._bar.update(count)
-        elif time.monotonic() - self._said >= _INTERVAL:
+        self._bar.set_postfix_str(self._note, refresh=False)
+        self._bar.update(count)
+        if self._bar.disable and time.monotonic() - self._said >= _INTERVAL:
             self._say()
 
     def _say(self) -> None:
@@ -61,8 +49,4 @@ class Progress:
         rate = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
         note = f", {self._note}" if self._note else ""
         done = self._done if self._total is None else f"{self._done}/{self._total}"
-        print(
-            f"{self._title}: {done} {self._unit}, {rate} {self._unit}/s{note}",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"{self._title}: {done} {self._unit}, {rate} {self._unit}/s{note}", file=sys.stderr)

@@ -22,7 +22,7 @@ class Stage(Mapping[str, Any]):
         options: what its command in `dvc.yaml` says besides, such as `shards` of `--shards 4`.
         parameters: plain values by dotted key, as in params.yaml.
         read: the files that it may read. A folder that other stages write into is declared as a
-            whole, but stands here file by file, so that what an earlier build left is not read.
+            whole, but is here file by file, so that files of an earlier build are not read.
         written: the files that it must write, each with the temporary path to write it to.
     """
 

@@ -1,4 +1,4 @@
-"""Tables and JSON between stages: UTF-8, the same bytes for the same content, text left as it is."""
+"""Tables and JSON between stages: UTF-8, the same bytes for the same content, text unchanged."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -7,7 +7,8 @@ from typing import IO, Any
 
 import pandas as pd
 
-# The columns of a user's CSV keep their names behind this one, so that none of ours is hidden.
+# The columns of the CSV of a data set keep their names behind this prefix, so that they hide none
+# of the manifest's own.
 CSV_PREFIX = "csv_"
 
 
@@ -23,7 +24,6 @@ def read_table(path: Path | IO[bytes], columns: Collection[str] | None = None) -
     return pd.read_csv(
         path,
         dtype=str,
-        keep_default_na=False,
         na_filter=False,
         usecols=columns,
         lineterminator="\n",  # only this ends a row: a file may be called "Icon\r"

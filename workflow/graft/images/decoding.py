@@ -2,25 +2,25 @@
 
 import io
 import warnings
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from graft.images import files
 
 # What Pillow may take a file for. It reads more, some of it with programs of their own: none for
 # files from anywhere.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
-Image.init()
 # How files of these formats begin, where the beginning is long enough to tell.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 # What transparent pixels show through to, and what `pad` adds; paper is white.
 _BACKGROUND = (255, 255, 255)
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
 _SHORTEST = 8
-# What undoes each EXIF orientation, and those that exchange width and height.
+# What undoes each EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,22 +30,17 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_QUARTER_TURNS = (5, 6, 7, 8)
-_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-# The formats in which Pillow's mode I, 32 bits, stands for grey of 16 bits.
+# The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
-
-
-TRUNCATED = "truncated"
+_TRUNCATED = "truncated"
 
 
 class Undecodable(Exception):
     """The bytes are no image to learn from; the text is the reason for the quarantine."""
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One image.
 
     Attributes:
@@ -64,7 +59,7 @@ class Decoded:
 def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
     """Decodes the whole image and makes it a square.
 
-    The first frame of an animation stands for it; grey becomes RGB, 16-bit grey is scaled to 8, and
+    Of an animation the first frame is taken; grey becomes RGB, 16-bit grey is scaled to 8, and
     transparent pixels show white. A large JPEG is decoded at a half, a quarter or an eighth of its
     sides where that leaves twice the target.
 
@@ -94,7 +89,7 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
             # Broken files make Pillow raise almost anything, struct.error and TypeError among it,
             # and one of them must not stop a run over thousands.
             cut = "truncated" in str(error).lower() or _is_cut(data)
-            raise Undecodable(TRUNCATED if cut else files.unreadable(error)) from None
+            raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:
@@ -111,24 +106,19 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
             paper = Image.new("RGB", image.size, _BACKGROUND)
             paper.paste(image.crop(covered), covered[:2])
             image = paper
-        orientation = _orientation(file)
+        orientation = None
+        with suppress(Exception):  # broken EXIF data says nothing, and the pixels are there
+            orientation = file.getexif().get(ExifTags.Base.Orientation)
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
-    if orientation in _QUARTER_TURNS:
+    if orientation in (5, 6, 7, 8):  # the quarter turns
         width, height = height, width
     pixels = np.asarray(_square(image, side, fit), np.uint8)
     return Decoded(pixels, width, height, str(imagehash.phash(image)))
 
 
-def _orientation(file: ImageFile.ImageFile) -> object:
-    try:
-        return file.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # EXIF data that is broken says nothing, and the pixels are there
-        return None
-
-
 def _rgb(image: Image.Image, form: str | None) -> Image.Image:
-    if image.mode in _SIXTEEN_BITS or (image.mode == "I" and form in _GREY_AS_I):
+    if image.mode.startswith("I;16") or (image.mode == "I" and form in _GREY_AS_I):
         # Pillow leaves it to others that a TIFF may have 12 bits, or call the highest value black.
         tags = getattr(image, "tag_v2", {})
         white = 2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1
@@ -164,13 +154,11 @@ def _unknown(data: bytes) -> str:
     try:
         # It knows no other way to say that it has no mode for the pixels of a TIFF.
         TiffImagePlugin.TiffImageFile(io.BytesIO(data))
-    except SyntaxError as error:
+    except Exception as error:
         if "pixel mode" in str(error):
             return "unsupported mode"
-    except Exception:
-        pass
     if _is_cut(data):
-        return TRUNCATED
+        return _TRUNCATED
     return "damaged header" if data.startswith(_STARTS) else "not an image"
 
 
@@ -180,12 +168,12 @@ def _is_cut(data: bytes) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     if data[:4] in (b"II*\0", b"MM\0*"):
         order = "little" if data[:2] == b"II" else "big"
-        start = int.from_bytes(data[4:8], order)  # of the table of what lies where
+        start = int.from_bytes(data[4:8], order)  # of the table of places
         count = int.from_bytes(data[start : start + 2], order)
         return start + 2 + 12 * count > len(data)
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         end, length = 0, 8
-        while end < len(data) and length >= 8:  # less stands for a last box without a length
+        while end < len(data) and length >= 8:  # less means a last box without a length
             length = int.from_bytes(data[end : end + 4], "big")
             end += length
         return end > len(data)

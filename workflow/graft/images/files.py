@@ -2,8 +2,8 @@
 
 import hashlib
 import stat
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 # The values of `dataset.path`.
 SOURCE = (
@@ -29,15 +29,14 @@ PACKED_ODDLY = "unsupported compression"
 TOO_LARGE = f"larger than {LARGEST_FILE >> 20} MiB"
 UNREADABLE = "unreadable: "
 TOO_LONG = "name is too long"
-# A path with one of these lies in no folder of the data set, so in no class by its folders.
+# A path with one of these is in no folder of the data set, so in no class by its folders.
 OUTSIDE = (ABSOLUTE, LEADS_OUT, TOO_LONG)
 
 # What systems leave beside pictures, besides what begins with a dot.
 SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """One file.
 
     Attributes:
@@ -56,43 +55,25 @@ def identity(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def unread_identity(path: str, problem: str, number: int) -> str:
-    """The id of a file whose bytes cannot be had, in the form of the others.
-
-    Args:
-        path: where it lies.
-        problem: why it cannot be read.
-        number: tells files apart that share a path, as they may in an archive.
-    """
-    return identity(f"{problem}\0{path}\0{number}".encode())
-
-
 def is_hidden(path: str) -> bool:
     """Whether a file is one of a system's or program's own and no part of a data set."""
-    return any(
-        part in SYSTEM_FILES or (part.startswith(".") and part not in (".", ".."))
-        for part in PurePosixPath(path).parts
-    )
+    parts = [part for part in PurePosixPath(path).parts if part not in (".", "..")]
+    return any(part.startswith(".") or part in SYSTEM_FILES for part in parts)
 
 
 def problem_of_path(path: str) -> str:
-    """Why a path that stands in an archive or a CSV is not to be followed; empty if it is."""
+    """Why a path of an archive or a CSV must not be followed; empty if it may be."""
     if len(path) > LONGEST_PATH:
         return TOO_LONG
-    pure = PurePosixPath(path)
-    if pure.is_absolute():
+    if path.startswith("/"):
         return ABSOLUTE
-    if ".." in pure.parts:
+    if ".." in path.split("/"):
         return LEADS_OUT
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return NOT_UTF8
-    return ""
+    return "" if printable(path) == path else NOT_UTF8
 
 
 def problem_of_kind(mode: int) -> str:
-    """Why what lies there is no file to read, by the mode that `stat` or an archive gives it."""
+    """Why this is no file to read, by the mode that `stat` or an archive gives it; else empty."""
     if stat.S_ISLNK(mode):
         return LINK
     # Archives that were made on other systems leave the kind empty.

@@ -1,4 +1,4 @@
-"""Which file is an image of which class: by a CSV, or by the folders that the files lie in.
+"""Which file is an image of which class: by a CSV, or by the folders of the files.
 
     photos/                       photos/
       cat/ 1.jpg 2.jpg …            labels.csv      path,label,group,part
@@ -21,15 +21,11 @@ from graft.common.tables import CSV_PREFIX
 
 # A file of this name at the top of a folder or an archive says what the images are.
 LABELS_CSV = "labels.csv"
-_PART_NAMES = {
-    name: part
-    for part, names in {
-        "train": ("train", "training", "train_set", "training_set"),
-        "valid": ("valid", "validation", "val", "valid_set", "validation_set", "val_set"),
-        "test": ("test", "testing", "test_set", "testing_set"),
-    }.items()
-    for name in names
-}
+# How people call the parts.
+_PART_NAMES = dict.fromkeys(("train", "training", "train_set", "training_set"), "train")
+_PART_NAMES |= dict.fromkeys(("valid", "validation", "val"), "valid")
+_PART_NAMES |= dict.fromkeys(("valid_set", "validation_set", "val_set"), "valid")
+_PART_NAMES |= dict.fromkeys(("test", "testing", "test_set", "testing_set"), "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,46 +45,47 @@ class Label:
     more: dict[str, str] = field(default_factory=dict)
 
 
-def by_folders(paths: Iterable[str]) -> dict[str, Label]:
+def by_folders(paths: Collection[str]) -> dict[str, Label]:
     """The class of each file by its folders; files that belong to none are left out.
 
     Args:
         paths: of all files, with `/` between the parts.
     """
-    deep = [(path, path.count("/")) for path in paths]
+    # Files of a folder share all that is said of them.
+    folders = {parent: parent.split("/") for parent in {_parent(path) for path in paths} - {""}}
     level = 0
     # A level with one folder and no class beside it wraps the classes, unless it is a class itself.
-    while len({_folder(path, level) for path, depth in deep if depth > level}) == 1 and any(
-        depth > level + 1 for _, depth in deep
-    ):
+    while len(_names(folders.values(), level)) == 1 and max(map(len, folders.values())) > level + 1:
         level += 1
-    tops = {_folder(path, level) for path, depth in deep if depth > level}
+    tops = _names(folders.values(), level)
     given = {top: _PART_NAMES[top.lower()] for top in tops if top.lower() in _PART_NAMES}
-    # One class of several may be called `train`, and beside the folders of two parts or more may
-    # lie others, such as one of photos to try the model on.
-    holding = {_folder(path, level) for path, depth in deep if depth > level + 1}
+    # One class of several may be called `train`, and beside the folders of two parts or more there
+    # may be others, such as one of photos to try the model on.
+    holding = {names[level] for names in folders.values() if len(names) > level + 1}
     divided = len({given[top] for top in given if top in holding}) > 1 or (
         len(set(given.values())) > 1 and len(given) == len(tops)
     )
-    found, made = {}, {}
-    for path, depth in deep:
-        top = _folder(path, level)
-        if depth > level + divided and (top in given or not divided):
-            # Files of a class share what is said of them.
-            label = Label(_folder(path, level + divided), given[top] if divided else "")
-            found[path] = made.setdefault((label.label, label.part), label)
-    return found
+    labels = {
+        parent: Label(names[level + divided], given[names[level]] if divided else "")
+        for parent, names in folders.items()
+        if len(names) > level + divided and (names[level] in given or not divided)
+    }
+    return {path: labels[_parent(path)] for path in paths if _parent(path) in labels}
 
 
-def _folder(path: str, level: int) -> str:
-    """The name of the folder at that level of a path, or of the file."""
-    return path.split("/", level + 1)[level] if path.count("/") >= level else ""
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _names(folders: Iterable[list[str]], level: int) -> set[str]:
+    """The names of folders at that level."""
+    return {names[level] for names in folders if len(names) > level}
 
 
 def find_csv(paths: Collection[str]) -> str | None:
     """The path of the CSV at the top of a data set, if there is one.
 
-    It may lie in a folder that wraps everything; files beside that folder do not matter.
+    It may be in a folder that wraps everything; files beside that folder do not matter.
 
     Args:
         paths: of all files.
@@ -128,12 +125,9 @@ def by_csv(data: bytes, where: str, base: str = "") -> dict[str, Label]:
         path = str(PurePosixPath(base, row.pop("path")))
         if path in found:
             raise refuse(f"{line}: path", "a file that no line before names", path)
-        found[path] = Label(
-            label=row.pop("label"),
-            part=_PART_NAMES.get(part.lower(), ""),
-            group=row.pop("group", ""),
-            more={CSV_PREFIX + name: cell for name, cell in row.items()},
-        )
+        label, group = row.pop("label"), row.pop("group", "")
+        more = {CSV_PREFIX + name: cell for name, cell in row.items()}
+        found[path] = Label(label, _PART_NAMES.get(part.lower(), ""), group, more)
     if not found:
         raise refuse(where, "a CSV with a line for each file", "none")
     return found
@@ -151,11 +145,10 @@ def _rows(data: bytes, where: str) -> Iterator[tuple[str, dict[str, str]]]:
         if not {"path", "label"} <= set(header) or len(set(header)) < len(header):
             allowed = "a CSV whose first line names the columns, path and label among them, once"
             raise refuse(where, allowed, ",".join(header))
-        for cells in reader:
+        for cells in filter(None, reader):  # an empty line has no cell
             line = f"{where}, line {reader.line_num}"
-            if cells and len(cells) != len(header):
+            if len(cells) != len(header):
                 raise refuse(line, f"{len(header)} cells, as the first line has", cells)
-            if cells:
-                yield line, dict(zip(header, cells, strict=True))
+            yield line, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise UserError(f"{where}, line {reader.line_num}: {error}") from None

@@ -1,6 +1,5 @@
 """List every file with its label and a hash of its bytes."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -35,16 +34,13 @@ def main(stage: Stage) -> None:
     """
     path = stage["dataset.path"]
     with open_source(path) as source, Progress("manifest", None, "files") as progress:
-        known = labels.by_csv(_csv_bytes(source, path), path) if is_csv(path) else None
-        listed, table = _list(source.files(known), progress)
-    by_csv = known is not None
-    if known is None:
-        known, by_csv = _label(path, listed, table)
-    if by_csv:
-        listed += _missing(known, listed)
-    rows = sorted(
-        _rows(listed, known, int(stage.options["shards"])), key=lambda row: natural(row[1])
-    )
+        known = _by_csv(source, Path(path).name, path) if is_csv(path) else None
+        listed = _list(source.files(known), progress)
+        known = known or _label(path, listed, source)
+    for name in set(known).difference(file.path for file in listed):
+        listed.append(_unread(name, files.problem_of_path(name) or files.MISSING))
+    listed.sort(key=lambda file: natural(file.path))
+    rows = list(_rows(listed, known, int(stage.options["shards"])))
     names = {row[2] for row in rows} - {""}
     if not names:
         raise refuse(WHERE_SOURCE, SOURCE, path)
@@ -61,69 +57,53 @@ class _Listed(NamedTuple):
     problem: str
 
 
-def _rows(
-    listed: Iterable[_Listed], known: dict[str, Label], shards: int
-) -> Iterator[tuple[str | int, ...]]:
+def _unread(path: str, problem: str, number: int = 0) -> _Listed:
+    """A file whose bytes cannot be had; the number tells apart those that share a path."""
+    return _Listed(path, files.identity(f"{problem}\0{path}\0{number}".encode()), problem)
+
+
+def _by_csv(source: Source, name: str, where: str, base: str = "") -> dict[str, Label]:
+    """The label of each path by a CSV of the source; `where` is what it is called in errors."""
+    file = next(source.files([name]))
+    if file.data is None:
+        raise UserError(f"{where!r} cannot be read: {file.problem}")
+    return labels.by_csv(file.data, where, base)
+
+
+def _list(found: Iterable[File], progress: Progress) -> list[_Listed]:
+    """Every file with its id."""
+    listed: list[_Listed] = []
+    for file in found:
+        if file.data is None:
+            listed.append(_unread(file.path, file.problem))
+        else:
+            listed.append(_Listed(file.path, files.identity(file.data), ""))
+        progress.advance()
+    times = Counter(file.path for file in listed)
+    seen: Counter[str] = Counter()
+    for place, (path, _, _) in enumerate(listed):
+        if times[path] > 1:
+            listed[place] = _unread(path, files.NAME_TWICE, seen[path])
+            seen[path] += 1
+    return listed
+
+
+def _label(path: str, listed: Iterable[_Listed], source: Source) -> dict[str, Label]:
+    """The label of each path, by the CSV at the top of the data set or else by the folders."""
+    inside = {file.path: file.problem for file in listed if file.problem not in files.OUTSIDE}
+    top = labels.find_csv(inside)
+    if top is None:
+        return labels.by_folders(inside)
+    if inside[top]:
+        raise UserError(f"{path!r}: {top!r} cannot be read: {inside[top]}")
+    return _by_csv(source, top, f"{path}: {top}", str(PurePosixPath(top).parent))
+
+
+def _rows(listed: list[_Listed], known: dict[str, Label], shards: int) -> Iterator[tuple]:
     """The rows of the manifest: of files with a label, and of those with a hostile path."""
     for file in listed:
-        label = known.get(file.path)
-        if label is None and file.problem in files.OUTSIDE:
-            label = Label("")
+        label = known.get(file.path, Label("") if file.problem in files.OUTSIDE else None)
         if label is not None:
             said = (label.label, label.group, label.part)
             shard = int(file.id, 16) % shards
             yield (file.id, file.path, *said, shard, file.problem, *label.more.values())
-
-
-def _csv_bytes(source: Source, path: str) -> bytes:
-    (file,) = source.files([Path(path).name])
-    if file.data is None:
-        raise UserError(f"{path!r} cannot be read: {file.problem}")
-    return file.data
-
-
-def _list(found: Iterable[File], progress: Progress) -> tuple[list[_Listed], bytes]:
-    """Every file with its id, and the bytes of the CSV that may say what the others are."""
-    listed: list[_Listed] = []
-    times: Counter[str] = Counter()
-    table, depth = b"", math.inf
-    for file in found:
-        if file.data is None:
-            id_ = files.unread_identity(file.path, file.problem, times[file.path])
-        else:
-            id_ = files.identity(file.data)
-            parts = PurePosixPath(file.path).parts
-            # Only one that lies above all others counts; a data set may hold any number.
-            if parts[-1:] == (labels.LABELS_CSV,) and len(parts) < depth:
-                table, depth = file.data, len(parts)
-        listed.append(_Listed(file.path, id_, file.problem))
-        times[file.path] += 1
-        progress.advance()
-    twice = {path: 0 for path, count in times.items() if count > 1}
-    for place, file in enumerate(listed):
-        if file.path in twice:
-            id_ = files.unread_identity(file.path, files.NAME_TWICE, twice[file.path])
-            listed[place] = _Listed(file.path, id_, files.NAME_TWICE)
-            twice[file.path] += 1
-    return listed, table
-
-
-def _label(path: str, listed: list[_Listed], table: bytes) -> tuple[dict[str, Label], bool]:
-    """The label of each path, and whether a CSV in the data set gives it."""
-    inside = {file.path: file for file in listed if file.problem not in files.OUTSIDE}
-    top = labels.find_csv(inside)
-    if top is None:
-        return labels.by_folders(inside), False
-    if inside[top].problem:
-        raise UserError(f"{path!r}: {top!r} cannot be read: {inside[top].problem}")
-    return labels.by_csv(table, f"{path}: {top}", str(PurePosixPath(top).parent)), True
-
-
-def _missing(known: Iterable[str], listed: Iterable[_Listed]) -> list[_Listed]:
-    """What a CSV names and the data set does not hold."""
-    names = sorted(set(known).difference(file.path for file in listed))
-    problems = [files.problem_of_path(name) or files.MISSING for name in names]
-    return [
-        _Listed(name, files.unread_identity(name, problem, 0), problem)
-        for name, problem in zip(names, problems, strict=True)
-    ]

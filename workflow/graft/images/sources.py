@@ -1,21 +1,30 @@
 """Where the raw images are: a folder, an archive, or the folder of a CSV, read in place."""
 
 import os
-import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from graft.common.errors import UserError, refuse
-from graft.images import archives, files
+from graft.images import files
+from graft.images.archives import Archive, NoArchive
 from graft.images.files import SOURCE, File
 
 WHERE_SOURCE = "params.yaml: dataset.path"
+# Unlike methods of Path, these answer no for a name that is too long or has a zero byte in it.
+_is_folder, _is_file = os.path.isdir, os.path.isfile
 
 
-class Source(Protocol):
-    """A set of files."""
+class Folder:
+    """A folder of files.
+
+    Args:
+        root: where it is.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
         """Reads files one by one, in any order.
@@ -24,18 +33,9 @@ class Source(Protocol):
             wanted: the paths of those to read; without it all but hidden ones.
 
         Raises:
-            UserError: the source as a whole cannot be read.
+            UserError: a folder cannot be listed, or is a link.
         """
-        ...
-
-
-class _Folder:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
-        for path in self._walk() if wanted is None else wanted:
-            yield self._read(path)
+        return map(self._read, self._walk() if wanted is None else wanted)
 
     def _walk(self) -> Iterator[str]:
         for folder, folders, names in os.walk(self._root, onerror=_stop):
@@ -43,7 +43,7 @@ class _Folder:
             folders[:] = sorted(name for name in folders if not files.is_hidden(name))
             for name in folders:
                 if (place / name).is_symlink():
-                    allowed = "a folder: DVC does not watch what lies behind a link"
+                    allowed = "a folder: DVC does not watch what is behind a link"
                     received = f"a link to {(place / name).readlink()}"
                     raise refuse(files.printable(str(place / name)), allowed, received)
             for name in sorted(names):
@@ -51,21 +51,24 @@ class _Folder:
                     yield (place / name).relative_to(self._root).as_posix()
 
     def _read(self, path: str) -> File:
-        shown = files.printable(path)
-        if problem := files.problem_of_path(path):
-            return File(shown, None, problem)
-        place = self._root / path
+        place, data = self._root / path, None
+        problem = files.problem_of_path(path)
         try:
-            status = place.stat()
-            if problem := files.problem_of_kind(status.st_mode):
-                return File(shown, None, problem)
-            if status.st_size > files.LARGEST_FILE:
-                return File(shown, None, files.TOO_LARGE)
-            return File(shown, place.read_bytes())
+            if not problem:
+                status = place.stat()
+                problem = files.problem_of_kind(status.st_mode) or (
+                    files.TOO_LARGE if status.st_size > files.LARGEST_FILE else ""
+                )
+            if not problem:
+                data = place.read_bytes()
         except FileNotFoundError:
-            return File(shown, None, files.MISSING)
+            problem = files.MISSING
         except (OSError, ValueError) as error:
-            return File(shown, None, files.unreadable(error))
+            problem = files.unreadable(error)
+        return File(files.printable(path), data, problem)
+
+
+Source: TypeAlias = Folder | Archive
 
 
 def check_folder(path: str) -> None:
@@ -77,36 +80,19 @@ def check_folder(path: str) -> None:
         UserError: something in the folder is a link to nothing, no file, or has a name that is not
             UTF-8.
     """
-    waiting = [path] if _is(Path(path), stat.S_ISDIR) else []
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    problem = files.problem_of_path(entry.name)
-                    if not problem and not entry.is_dir() and not entry.is_file():
-                        problem = "a link to nothing" if entry.is_symlink() else files.IRREGULAR
-                    if problem:
-                        raise refuse(
-                            files.printable(entry.path),
-                            "a file, or a link to one, that DVC can read, or not lie there",
-                            problem,
-                        )
-        except OSError as error:
-            _stop(error)
+    for folder, folders, names in os.walk(path, onerror=_stop) if _is_folder(path) else ():
+        for place in (Path(folder, name) for name in (*folders, *names)):
+            problem = files.problem_of_path(place.name)
+            if not problem and not _is_folder(place) and not _is_file(place):
+                problem = "a link to nothing" if place.is_symlink() else files.IRREGULAR
+            if problem:
+                allowed = "a file, or a link to one, that DVC can read, or not be there"
+                raise refuse(files.printable(str(place)), allowed, problem)
 
 
 def is_csv(path: str) -> bool:
     """Whether `dataset.path` names a CSV, whose paths are those of files beside or below it."""
-    return Path(path).suffix.lower() == ".csv" and _is(Path(path), stat.S_ISREG)
-
-
-def _is(place: Path, kind: Callable[[int], bool]) -> bool:
-    try:
-        return kind(place.stat().st_mode)
-    except (OSError, ValueError):  # a name that is too long is no file's, nor one with a zero byte
-        return False
+    return Path(path).suffix.lower() == ".csv" and _is_file(path)
 
 
 @contextmanager
@@ -117,17 +103,13 @@ def open_source(path: str) -> Iterator[Source]:
         UserError: it is not there, or is nothing of what it may be.
     """
     place = Path(path)
-    if _is(place, stat.S_ISDIR):
-        yield _Folder(place)
-    elif is_csv(path):
-        yield _Folder(place.parent)
-    elif _is(place, stat.S_ISREG):
+    if _is_folder(path) or is_csv(path):
+        yield Folder(place if _is_folder(path) else place.parent)
+    elif _is_file(path):
         try:
-            archive = archives.open_archive(place)
-        except archives.NoArchive as error:
+            yield Archive(place)
+        except NoArchive as error:  # which is known once it is read
             raise refuse(WHERE_SOURCE, SOURCE, f"{path} ({error})") from None
-        with archive as opened:
-            yield opened
     else:
         raise refuse(WHERE_SOURCE, SOURCE, path)
 

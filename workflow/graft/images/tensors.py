@@ -31,26 +31,24 @@ def main(stage: Stage) -> None:
     Raises:
         UserError: a file is not the one that the manifest lists.
     """
-    columns = ["id", "path", "shard", "reason"]
-    manifest = read_table(stage.input("data/manifest.csv"), columns)
+    manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "shard", "reason"])
     shard = manifest[manifest["shard"] == stage.key].drop_duplicates("id", ignore_index=True)
     found = [("quarantined", reason, 0, 0, "") for reason in shard["reason"]]
     pixels = stage.output(f"data/tensors/{stage.key}.npy")
     # The images come in the order of the source, and go to a file as they come: memory stays flat
     # however many there are.
     spool, side = pixels.with_suffix(".spool"), stage["image.side"]
-    order = np.full(len(shard), -1, np.int64)  # of each row, its place in the spool
+    numbers = []  # of the images in the spool
     with Growing(spool, np.uint8, (side, side, 3)) as out:
         for number, result in _decoded(stage, shard):
             if isinstance(result, str):
                 found[number] = ("quarantined", result, 0, 0, "")
             else:
                 found[number] = ("ok", "", result.width, result.height, result.phash)
-                order[number] = len(out)
+                numbers.append(number)
                 out.add(result.pixels[None])
-    _put_in_order(spool, order[order >= 0], pixels)
-    table = pd.DataFrame(found, columns=_COLUMNS)
-    table.insert(0, "id", shard["id"])
+    _put_in_order(spool, np.argsort(numbers), pixels)
+    table = shard[["id"]].join(pd.DataFrame(found, columns=_COLUMNS))
     write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
 
 
@@ -83,23 +81,20 @@ def _checked(
     source: Source, numbers: dict[str, int], ids: pd.Series
 ) -> Iterator[tuple[int, bytes]]:
     """The number and the bytes of each file, found to be those that the manifest lists."""
-    left = set(numbers)
+    left = dict(numbers)
     for file in source.files(numbers):
-        number = numbers[file.path]
         if file.data is None:
-            raise _gone(file.path, file.problem)
-        if file.path not in left or files.identity(file.data) != ids[number]:
-            raise UserError(
-                f"{file.path!r} has changed since the manifest was made. Run the manifest again"
-            )
-        left.remove(file.path)
+            raise _outdated(file.path, f"cannot be read any more: {file.problem}")
+        number = left.pop(file.path, None)
+        if number is None or files.identity(file.data) != ids[number]:
+            raise _outdated(file.path, "has changed since the manifest was made")
         yield number, file.data
     if left:
-        raise _gone(min(left), files.MISSING)
+        raise _outdated(min(left), f"cannot be read any more: {files.MISSING}")
 
 
-def _gone(path: str, problem: str) -> UserError:
-    return UserError(f"{path!r} cannot be read any more: {problem}. Run the manifest again")
+def _outdated(path: str, what: str) -> UserError:
+    return UserError(f"{path!r} {what}. Run the manifest again")
 
 
 def decode_numbered(item: tuple[int, bytes], side: int, fit: str) -> tuple[int, Decoded | str]:

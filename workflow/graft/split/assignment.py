@@ -9,6 +9,7 @@ of test.
 """
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -18,15 +19,10 @@ from graft.common.errors import refuse
 WHERE_PATH = "params.yaml: dataset.path"
 # A part that comes earlier is drawn from all images, whatever the shares of the later ones.
 ORDER = ("test", "valid", "train")
+_Places: TypeAlias = set[float]
 
 
-def assign_parts(
-    part: pd.Series,
-    given: pd.Series,
-    place: pd.Series,
-    label: pd.Series,
-    shares: dict[str, float],
-) -> pd.Series:
+def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, float]) -> pd.Series:
     """The part of each file that is not left out already.
 
     Parts that the data set gives are kept. Those that it lacks are drawn from the images that it
@@ -35,33 +31,33 @@ def assign_parts(
     what they displace is left out.
 
     Args:
-        part: str (n,), empty, or why a file is left out.
-        given: str (n,), train, valid, test or empty.
-        place: float (n,), equal for files that must stay together.
-        label: str (n,).
+        files: a row for each, with str label, str part (the given one: train, valid, test or
+            empty), and float place, equal for files that must stay together.
+        left_out: str (n,), empty, or why a file is left out.
         shares: of each part, in any proportion.
+
+    Returns:
+        str (n,), train, valid, test or why a file is left out.
 
     Raises:
         UserError: a part would have no image at all.
     """
-    part, free = part.copy(), part == ""
+    given, place = files["part"], files["place"]
+    part, free = left_out.copy(), left_out == ""
     kept = set(given[free]) - {""}
     if not (given[free] == "").any():
         kept.discard("train")
     for name in ORDER:
         if name in kept:
-            mine = free & (given == name)
-            together = free & place.isin(place[mine])
-            part[mine | (together & (given == ""))] = name
-            part[together & (given != name) & (given != "")] = (
-                f"{LEFT_OUT}the same picture or group is in {name}"
-            )
-            free &= part == ""
+            together = free & place.isin(place[free & (given == name)])
+            stays = given.isin([name, ""])
+            part[together & stays] = name
+            part[together & ~stays] = f"{LEFT_OUT}the same picture or group is in {name}"
+            free &= ~together
     lacking = {name: shares[name] for name in ORDER if name not in kept or name == "train"}
     if free.any():
-        part[free] = draw_parts(place[free], label[free], lacking)
-    absent = [name for name in ORDER if not (part == name).any()]
-    if absent:
+        part[free] = draw_parts(place[free], files["label"][free], lacking)
+    if absent := [name for name in ORDER if not (part == name).any()]:
         allowed = "a data set with images for train, valid and test"
         raise refuse(WHERE_PATH, allowed, f"none for {absent[0]}")
     return part
@@ -93,8 +89,8 @@ def draw_parts(positions: pd.Series, labels: pd.Series, shares: dict[str, float]
     return positions.map(lambda place: found.get(place, names[-1]))
 
 
-def _divide_off(classes: dict[str, set[float]], edge: float, others: int) -> set[float]:
-    """The positions below `edge`, changed as little as lets every class lie on both sides.
+def _divide_off(classes: dict[str, _Places], edge: float, others: int) -> _Places:
+    """The positions below `edge`, changed as little as needed for every class to be on both sides.
 
     Args:
         classes: the positions of each class.
@@ -117,11 +113,7 @@ def _divide_off(classes: dict[str, set[float]], edge: float, others: int) -> set
 
 
 def _move_nearest(
-    own: set[float],
-    source: set[float],
-    target: set[float],
-    edge: float,
-    bound: Iterable[set[float]],
+    own: _Places, source: _Places, target: _Places, edge: float, bound: Iterable[_Places]
 ) -> None:
     """Moves the nearest position of a class over the edge; no class of `bound` loses its last."""
     free = [

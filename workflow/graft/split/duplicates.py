@@ -12,7 +12,6 @@ from graft.common.tables import read_table, write_table
 from graft.split.similarity import find_near
 
 _PAIR_COLUMNS = ["kind", "first", "first_label", "second", "second_label", "difference"]
-_MANIFEST_COLUMNS = ["id", "path", "label"]
 # What a pair can be, in the order of the report, and how many of each kind it shows.
 _KINDS = ("two labels", "near", "exact")
 _SHOWN = 8
@@ -27,27 +26,21 @@ def main(stage: Stage) -> None:
     `pairs.npy`, uint8 (pairs, 2, side, side, 3), shows them.
     """
     images = PixelStore(stage.inputs("data/checked"), stage.inputs("data/tensors"))
-    limit = stage["duplicates.difference"]
-    sets, near, differences = find_near(images.hashes, images.read, limit)
+    manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "label"])
+    sets, near, differences = find_near(images.hashes, images.read, stage["duplicates.difference"])
     several = np.flatnonzero(np.bincount(sets)[sets] > 1)
-    ids = pd.Series([images.ids[i] for i in several], dtype=str)
-    clusters = pd.DataFrame({"id": ids, "cluster": ids.groupby(sets[several]).transform("min")})
-    clusters = clusters.sort_values(["cluster", "id"])
-    pairs = _show(
-        read_table(stage.input("data/manifest.csv"), _MANIFEST_COLUMNS),
-        images.ids,
-        near,
-        differences,
-    )
+    clusters = pd.DataFrame({"id": images.ids[several], "set": sets[several]})
+    clusters["cluster"] = clusters.groupby("set")["id"].transform("min")
+    clusters = clusters.sort_values(["cluster", "id"])[["id", "cluster"]]
+    pairs = _show(manifest, images.ids, near, differences)
     write_table(stage.output("data/duplicates/clusters.csv"), clusters)
     write_table(stage.output("data/duplicates/pairs.csv"), pairs[_PAIR_COLUMNS])
-    shown = pairs[["i", "j"]].to_numpy(np.int64).reshape(-1)
+    shown = images.ids.get_indexer(pairs[["first_id", "second_id"]].to_numpy().ravel())
     pictures = images.read(shown).reshape(len(pairs), 2, *images.shape)
     np.save(stage.output("data/duplicates/pairs.npy"), pictures)
-    kinds = pairs["kind"].value_counts()
     print(
         f"duplicates: {len(clusters)} near copies in {clusters['cluster'].nunique()} sets"
-        f"; two labels: {'yes' if kinds.get(_KINDS[0]) else 'none'}"
+        f"; two labels: {'yes' if (pairs['kind'] == _KINDS[0]).any() else 'none'}"
     )
 
 
@@ -59,22 +52,19 @@ class PixelStore:
         arrays: the pixels of each shard, in the same order.
 
     Attributes:
-        ids: str, n of them, all different.
+        ids: str (n,), all different.
         hashes: uint64 (n,), perceptual.
         shape: of one image: side, side, 3.
     """
 
     def __init__(self, checked: Iterable[Path], arrays: Sequence[Path]) -> None:
         self._arrays = [Stored(path) for path in arrays]
-        self.ids: list[str] = []
-        hashes, self._starts = [], [0]
-        for path in checked:
-            table = read_table(path, ["id", "status", "phash"])
-            table = table[table["status"] == "ok"]
-            self.ids.extend(table["id"])
-            hashes.append(np.array([int(text, 16) for text in table["phash"]], np.uint64))
-            self._starts.append(len(self.ids))
-        self.hashes = np.concatenate(hashes)
+        tables = [read_table(path, ["id", "status", "phash"]) for path in checked]
+        tables = [table[table["status"] == "ok"] for table in tables]
+        self._starts = np.cumsum([0, *map(len, tables)])
+        table = pd.concat(tables)
+        self.ids = pd.Index(table["id"])
+        self.hashes = np.array([int(text, 16) for text in table["phash"]], np.uint64)
         self.shape = self._arrays[0][:0].shape[1:]
 
     def read(self, indices: np.ndarray) -> np.ndarray:
@@ -88,32 +78,20 @@ class PixelStore:
 
 
 def _show(
-    manifest: pd.DataFrame, ids: Sequence[str], near: np.ndarray, differences: np.ndarray
+    manifest: pd.DataFrame, ids: pd.Index, near: np.ndarray, differences: np.ndarray
 ) -> pd.DataFrame:
     """The pairs to look at: those of two labels first, then the most doubtful."""
-    ids_ = manifest["id"]
-    needed = {ids[i] for i in near.ravel()}.union(ids_[ids_.duplicated()])
-    number = {id_: i for i, id_ in enumerate(ids) if id_ in needed}
-    listed = manifest[ids_.isin(number)]
-    listed = listed.assign(i=[number[id_] for id_ in listed["id"]])
-    first = listed.drop_duplicates("i").set_index("i")
-    one, other = first.loc[near[:, 0]], first.loc[near[:, 1]]
-    copies = listed[listed["i"].duplicated()]
-    original = first.loc[copies["i"]]
-    table = pd.DataFrame(
-        {
-            "kind": ["near"] * len(near) + ["exact"] * len(copies),
-            "first": [*one["path"], *original["path"]],
-            "first_label": [*one["label"], *original["label"]],
-            "second": [*other["path"], *copies["path"]],
-            "second_label": [*other["label"], *copies["label"]],
-            "difference": [*differences.astype(float).round(4), *[0.0] * len(copies)],
-            "i": [*near[:, 0], *copies["i"]],
-            "j": [*near[:, 1], *copies["i"]],
-        }
-    )
-    table["kind"] = table["kind"].where(table["first_label"] == table["second_label"], _KINDS[0])
-    table["rank"] = table["kind"].map(_KINDS.index)
-    order = ["rank", "difference", "first", "second"]
-    table = table.sort_values(order, ascending=[True, False, True, True])
-    return table.groupby("rank", sort=False).head(_SHOWN)
+    good = manifest[manifest["id"].isin(ids)]
+    original = good.drop_duplicates("id").set_index("id", drop=False)
+    copies = good[good["id"].duplicated()]
+    first = original.loc[[*ids[near[:, 0]], *copies["id"]]].reset_index(drop=True)
+    second = pd.concat([original.loc[ids[near[:, 1]]], copies], ignore_index=True)
+    pairs = first.add_prefix("first_").join(second.add_prefix("second_"))
+    pairs = pairs.rename(columns={"first_path": "first", "second_path": "second"})
+    pairs["difference"] = [*differences.astype(float).round(4), *[0.0] * len(copies)]
+    kinds = ["near"] * len(near) + ["exact"] * len(copies)
+    pairs["kind"] = pd.Categorical(kinds, _KINDS, ordered=True)
+    pairs.loc[pairs["first_label"] != pairs["second_label"], "kind"] = _KINDS[0]
+    order = ["kind", "difference", "first", "second"]
+    pairs = pairs.sort_values(order, ascending=[True, False, True, True])
+    return pairs.groupby("kind", observed=True).head(_SHOWN)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -17,25 +16,6 @@ from graft.split.units import find_groups, hash_position, number_units, unit_pos
 _SHOWN = 20  # class names in an error
 
 
-@dataclass(frozen=True)
-class _Files:
-    """All files of the manifest, in its order.
-
-    Attributes:
-        manifest: str columns, those of `manifest.csv`.
-        reason: str (n,), why a file could not be read; empty for good ones.
-        cluster: str (n,), equal for near copies.
-        group: str (n,), empty where a file has none.
-        unit: int (n,), equal for files that must stay together.
-    """
-
-    manifest: pd.DataFrame
-    reason: pd.Series
-    cluster: pd.Series
-    group: pd.Series
-    unit: pd.Series
-
-
 def main(stage: Stage) -> None:
     """Writes `split.csv`: id, path, label, part; a row for each row of the manifest, in its order.
 
@@ -48,20 +28,16 @@ def main(stage: Stage) -> None:
             small, or a data set that comes divided has nothing to train on.
     """
     files = _read(stage)
-    ids, label = files.manifest["id"], files.manifest["label"]
-    classes = _find_classes(label, stage["dataset.classes"])
-    part, bad = _leave_out(stage, files, classes)
-    place = unit_positions(stage["split.seed"], files.unit, ids, files.group)
+    classes = _find_classes(files["label"], stage["dataset.classes"])
+    left_out = _leave_out(stage, files, classes)
     shares = {name: stage[f"split.{name}"] for name in ORDER}
-    part = assign_parts(part, files.manifest["part"], place, label, shares)
-    counts = count_parts(part, label, files.unit, classes)
-    summary = _summarise(files, part, bad, counts)
-    write_table(
-        stage.output("data/split.csv"), files.manifest[["id", "path", "label"]].assign(part=part)
-    )
+    files["part"] = assign_parts(files, left_out, shares)
+    counts = count_parts(files, classes)
+    summary = _summarise(files, counts)
+    write_table(stage.output("data/split.csv"), files[["id", "path", "label", "part"]])
     # A later division of a part must keep together what belongs together.
-    units = pd.DataFrame({"id": ids, "unit": files.unit})[part.isin(PARTS)].drop_duplicates("id")
-    write_table(stage.output("data/units.csv"), units)
+    units = files[files["part"].isin(PARTS)].drop_duplicates("id")
+    write_table(stage.output("data/units.csv"), units[["id", "unit"]])
     write_table(stage.output("data/parts.csv"), counts)
     write_json(stage.output("reports/split.json"), summary)
     for row in counts[counts["images"] == 0].itertuples():
@@ -69,58 +45,66 @@ def main(stage: Stage) -> None:
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 
 
-def _read(stage: Stage) -> _Files:
-    manifest = read_table(stage.input("data/manifest.csv"))
+def _read(stage: Stage) -> pd.DataFrame:
+    """The manifest with more columns, and others in place of its own.
+
+    Returns:
+        n rows with the columns of `manifest.csv`, str; of these, reason is also given for files
+        that cannot be decoded, and group is the one that `dataset.group` asks for. More columns
+        are cluster, str, equal for near copies; and unit, int64, and place, float64, equal for
+        files that must stay together.
+    """
+    files = read_table(stage.input("data/manifest.csv"))
     checked = read_tables(stage.inputs("data/checked"), ["id", "reason"]).set_index("id")
-    near = read_table(stage.input("data/duplicates/clusters.csv")).set_index("id")["cluster"]
-    ids = manifest["id"]
-    cluster = ids.map(near).fillna(ids)
-    group = find_groups(manifest, stage["dataset.group"])
-    unit = number_units(ids, cluster, group)
-    return _Files(manifest, ids.map(checked["reason"]), cluster, group, unit)
+    near = dict(read_table(stage.input("data/duplicates/clusters.csv")).to_numpy())
+    files["reason"] = files["id"].map(checked["reason"])
+    files["cluster"] = files["id"].map(lambda id_: near.get(id_, id_))
+    files["group"] = find_groups(files, stage["dataset.group"])
+    files["unit"] = number_units(files)
+    files["place"] = unit_positions(stage["split.seed"], files)
+    return files
 
 
-def _leave_out(stage: Stage, files: _Files, classes: Sequence[str]) -> tuple[pd.Series, pd.Series]:
-    """Why each file is in no part, empty where it may be in one; and which are quarantined."""
-    ids, label = files.manifest["id"], files.manifest["label"]
-    part = pd.Series("", ids.index, dtype=str)
+def _leave_out(stage: Stage, files: pd.DataFrame, classes: Sequence[str]) -> pd.Series:
+    """Why each file is in no part, str (n,); empty where it may be in one."""
+    ids, label = files["id"], files["label"]
+    part = pd.Series("", files.index, dtype=str)
     part[(label != "") & ~label.isin(classes)] = LEFT_OUT + "class not chosen"
-    _check_bad(files.manifest["path"], files.reason[part == ""], stage["dataset.max_bad"])
-    bad = (part == "") & (files.reason != "")
-    part[bad] = LEFT_OUT + files.reason[bad]
+    _check_bad(files[part == ""], stage["dataset.max_bad"])
+    bad = (part == "") & (files["reason"] != "")
+    part[bad] = LEFT_OUT + files["reason"][bad]
     if stage["dataset.two_labels"] == "leave_out":
-        good = part == ""
-        ambiguous = label[good].groupby(files.cluster[good]).transform("nunique") > 1
-        part[ambiguous[ambiguous].index] = LEFT_OUT + "the same picture has two labels"
-    _check_classes(classes, ids[part == ""].groupby(label[part == ""]).nunique())
+        labels = label[part == ""].groupby(files["cluster"]).transform("nunique")
+        part[labels.index[labels > 1]] = LEFT_OUT + "the same picture has two labels"
+    _check_classes(classes, ids[part == ""].groupby(label).nunique())
     if stage["dataset.per_class"] != "all":
-        surplus = _surplus(ids[part == ""], label, stage["dataset.per_class"])
-        part[surplus] = LEFT_OUT + "over dataset.per_class"
-    return part, bad
+        # The order does not depend on other images.
+        order = ids[part == ""].map(lambda id_: hash_position(0, f"per_class {id_}"))
+        rank = order.groupby(label).rank("first")
+        part[rank.index[rank > stage["dataset.per_class"]]] = LEFT_OUT + "over dataset.per_class"
+    return part
 
 
-def _summarise(
-    files: _Files, part: pd.Series, bad: pd.Series, counts: pd.DataFrame
-) -> dict[str, int]:
-    """What `split.json` says.
+def _summarise(files: pd.DataFrame, counts: pd.DataFrame) -> dict[str, int]:
+    """The content of `split.json`.
 
     Raises:
         RuntimeError: something is in two parts, which is a bug.
     """
-    keys = {"ids": files.manifest["id"], "clusters": files.cluster, "groups": files.group}
-    leaks = count_leaks(part, pd.DataFrame(keys))
+    part, used = files["part"], files["part"].isin(PARTS)
+    leaks = count_leaks(files)
     if any(leaks.values()):
         raise RuntimeError(f"the split has leaks: {leaks}")
-    used = part.isin(PARTS)
-    together = files.cluster[used].value_counts()
+    quarantined = int((part == LEFT_OUT + files["reason"]).sum())
+    together = files["cluster"][used].value_counts()
     return {
         "images": len(part),
-        "quarantined": int(bad.sum()),
-        "left_out": int((~used & ~bad).sum()),
+        "quarantined": quarantined,
+        "left_out": int((~used).sum()) - quarantined,
         **{name: int((part == name).sum()) for name in PARTS},
         "clusters": int((together > 1).sum()),
         "duplicates": int(together[together > 1].sum()),
-        "groups": int(files.unit[used].nunique()),
+        "groups": files["unit"][used].nunique(),
         **leaks,
         "absent": int((counts["images"] == 0).sum()),
     }
@@ -128,38 +112,31 @@ def _summarise(
 
 def _find_classes(label: pd.Series, chosen: str | Sequence[str]) -> tuple[str, ...]:
     found = in_order(label[label != ""])
-    unknown = [name for name in chosen if name not in found] if chosen != ALL_CLASSES else []
-    if unknown:
-        named = ", ".join(map(repr, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
-        raise refuse("params.yaml: dataset.classes", f"all, or some of {named}", unknown[0])
-    return found if chosen == ALL_CLASSES else tuple(chosen)
+    if chosen == ALL_CLASSES:
+        return found
+    for name in chosen:
+        if name not in found:
+            named = ", ".join(map(repr, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
+            raise refuse("params.yaml: dataset.classes", f"all, or some of {named}", name)
+    return tuple(chosen)
 
 
-def _check_bad(path: pd.Series, reason: pd.Series, limit: float) -> None:
-    bad = reason[reason != ""]
-    if len(bad) > limit * len(reason):
-        reasons = "; ".join(f"{count} {text}" for text, count in bad.value_counts().items())
+def _check_bad(files: pd.DataFrame, limit: float) -> None:
+    bad = files[files["reason"] != ""]
+    if len(bad) > limit * len(files):
+        counts = bad["reason"].value_counts()
+        reasons = "; ".join(f"{count} {text}" for text, count in counts.items())
         raise UserError(
-            f"{len(bad)} of {len(reason)} files cannot be read ({reasons}), more than the fraction"
-            f" dataset.max_bad: {limit}. The first: {path[bad.index[0]]!r}"
+            f"{len(bad)} of {len(files)} files cannot be read ({reasons}), more than the fraction"
+            f" dataset.max_bad: {limit}. The first: {bad['path'].iloc[0]!r}"
         )
 
 
 def _check_classes(classes: Sequence[str], counts: pd.Series) -> None:
-    counts = counts.reindex(classes, fill_value=0)
-    if len(counts) < 2:
-        raise refuse(WHERE_PATH, "images of two classes or more", list(counts.index))
-    small = counts[counts < len(ORDER)]
-    if not small.empty:
-        raise refuse(
-            f"the readable images of class {small.index[0]!r}",
-            f"{len(ORDER)} or more, all different: one for each part",
-            int(small.iloc[0]),
-        )
-
-
-def _surplus(ids: pd.Series, label: pd.Series, limit: int) -> pd.Index:
-    """The files of each class after its first `limit`, in an order that no other image changes."""
-    order = ids.map(lambda id_: hash_position(0, f"per_class {id_}")).sort_values(kind="stable")
-    rank = label[order.index].groupby(label[order.index]).cumcount()
-    return rank.index[rank >= limit]
+    if len(classes) < 2:
+        raise refuse(WHERE_PATH, "images of two classes or more", list(classes))
+    for name in classes:
+        count = int(counts.get(name, 0))
+        if count < len(ORDER):
+            allowed = f"{len(ORDER)} or more, all different: one for each part"
+            raise refuse(f"the readable images of class {name!r}", allowed, count)

@@ -10,9 +10,6 @@ from graft.common.errors import refuse
 from graft.common.tables import CSV_PREFIX
 from graft.split.similarity import join_pairs
 
-_WHERE = "params.yaml: dataset.group"
-_AUTO, _NONE = "auto", "none"
-
 
 def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
     """The group of each file; empty where it has none.
@@ -30,25 +27,22 @@ def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
     Raises:
         UserError: the expression matches no path, or the column is empty.
     """
-    if rule == _NONE:
+    if rule == "none":
         return pd.Series("", manifest.index, dtype=str)
-    if rule in (_AUTO, "group"):
+    if rule in ("auto", "group"):
         found = manifest["group"]
     elif CSV_PREFIX + rule in manifest:
         found = manifest[CSV_PREFIX + rule]
     else:
         pattern = re.compile(rule)
         found = manifest["path"].map(lambda path: _caught(pattern.search(path))).astype(str)
-    if rule != _AUTO and not (found != "").any():
-        columns = [
-            name.removeprefix(CSV_PREFIX) for name in manifest if name.startswith(CSV_PREFIX)
-        ]
-        named = f"a column of the CSV ({', '.join(columns)})" if columns else "a column of a CSV"
-        example = repr(manifest["path"].iloc[0])  # no manifest is empty
-        allowed = (
-            f"auto, none, {named}, or a regular expression that matches paths such as {example}"
-        )
-        raise refuse(_WHERE, allowed, rule)
+    if rule != "auto" and not (found != "").any():
+        columns = manifest.filter(regex=f"^{CSV_PREFIX}").columns.str.removeprefix(CSV_PREFIX)
+        named = f"the CSV ({', '.join(columns)})" if len(columns) else "a CSV"
+        # No manifest is empty.
+        regex = f"a regular expression that matches paths such as {manifest['path'].iloc[0]!r}"
+        allowed = f"auto, none, a column of {named}, or {regex}"
+        raise refuse("params.yaml: dataset.group", allowed, rule)
     return found
 
 
@@ -59,25 +53,24 @@ def _caught(match: re.Match[str] | None) -> str:
     return "/".join(text or "" for text in match.groups()) if match.groups() else match[0]
 
 
-def number_units(ids: pd.Series, clusters: pd.Series, groups: pd.Series) -> pd.Series:
+def number_units(files: pd.DataFrame) -> pd.Series:
     """Numbers the sets of files that must stay together, directly or through others.
 
     Args:
-        ids: str (n,); equal files have equal ids.
-        clusters: str (n,); equal for near copies.
-        groups: str (n,); empty where a file has no group.
+        files: a row for each, with str id, equal for equal files; str cluster, equal for near
+            copies; and str group, empty where a file has none.
 
     Returns:
-        int64 (n,), equal for files of one unit; the index is that of `ids`.
+        int64 (n,), equal for files of one unit; the index is that of `files`.
     """
-    n, width = len(ids), len(ids)
-    pairs = []
-    for names in (ids, clusters, groups.where(groups != "")):
-        codes, found = pd.factorize(names)  # -1 where there is none
-        known = np.flatnonzero(codes >= 0)
-        pairs.append(np.stack([known, width + codes[known]], 1))
-        width += len(found)
-    return pd.Series(join_pairs(np.concatenate(pairs), width)[:n], ids.index)
+    number = pd.Series(np.arange(len(files)), files.index)
+    # Each file belongs with the first of its id, its cluster, and its group if it has one.
+    firsts = [
+        number.groupby(names).transform("first").fillna(number).astype(np.int64)
+        for names in (files["id"], files["cluster"], files["group"].where(files["group"] != ""))
+    ]
+    pairs = np.concatenate([np.stack([number, first], 1) for first in firsts])
+    return pd.Series(join_pairs(pairs, len(files)), files.index)
 
 
 def hash_position(seed: int, key: str) -> float:
@@ -86,16 +79,20 @@ def hash_position(seed: int, key: str) -> float:
     return int.from_bytes(digest.digest(), "little") / 2**64
 
 
-def unit_positions(seed: int, units: pd.Series, ids: pd.Series, groups: pd.Series) -> pd.Series:
+def unit_positions(seed: int, files: pd.DataFrame) -> pd.Series:
     """The position of each file between 0 and 1: that of its group, or its own if it has none.
 
     A unit with several positions takes one of them: that of its first member by another hash, so
     that a large unit is as likely to be anywhere as a small one, and other images can come and go.
 
+    Args:
+        seed: of the split.
+        files: a row for each, with str id, str group, empty where a file has none, and int unit.
+
     Returns:
         float64 (n,), equal within a unit and different between units.
     """
-    keys = groups.where(groups != "", ids)
+    keys = files["group"].where(files["group"] != "", files["id"])
     own = keys.map({key: hash_position(seed, key) for key in keys.unique()}).astype(float)
     rank = keys.map({key: hash_position(0, f"speaks {key}") for key in keys.unique()}).astype(float)
-    return own.loc[rank.groupby(units).transform("idxmin")].set_axis(ids.index)
+    return own.loc[rank.groupby(files["unit"]).transform("idxmin")].set_axis(files.index)
