@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from graft.head import folds
+from graft.head.folds import divide_folds, judged_rows, sample_images
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
 _GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
@@ -36,20 +36,16 @@ class Scores(NamedTuple):
 
     Attributes:
         regularisation: C.
-        outputs: float64 (n, classes), for each image those of the fold that did not learn from it;
-            NaN where there is none.
-        scale: what they are multiplied by before a softmax makes them probabilities.
+        scale: what its outputs are multiplied by before a softmax makes them probabilities.
         loss: the mean log loss of these, nats, weighted as the training is.
-        right: bool (n,), whether the largest output is that of the image's class.
-        judged: bool (n,), whether there are outputs.
+        right: bool (k,), whether the largest output is that of the image's class, for the images
+            of `judged_rows`.
     """
 
     regularisation: float
-    outputs: np.ndarray
     scale: float
     loss: float
     right: np.ndarray
-    judged: np.ndarray
 
 
 class Linear(NamedTuple):
@@ -103,13 +99,13 @@ def fit_linear(
         The classifier, or None where the images cannot be divided into folds.
     """
     copies = len(features) // len(labels)
-    chosen = folds.sample_images(labels, max(_IMAGES, _ROWS // copies), seed)
-    divided = folds.divide_folds(labels[chosen], units[chosen], seed)
+    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), seed)
+    divided = divide_folds(labels[chosen], units[chosen], seed)
     if not divided:
         return None
     some = features[_with_copies(chosen, len(labels), copies)]
     scores = cross_validate(kind, some, labels[chosen], classes, divided, class_weight, seed)
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as told:
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = _estimator(kind, features.shape, class_weight, seed, _TOLERANCE[kind][1])
         fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
@@ -117,8 +113,8 @@ def fit_linear(
         *_weights(fitted, classes),
         scale=scores.scale,
         regularisation=scores.regularisation,
-        cv_accuracy=float(scores.right[scores.judged].mean()),
-        converged=not any(issubclass(one.category, ConvergenceWarning) for one in told),
+        cv_accuracy=float(scores.right.mean()),
+        converged=not any(issubclass(one.category, ConvergenceWarning) for one in caught),
     )
 
 
@@ -143,16 +139,15 @@ def cross_validate(
 
     Args:
         kind, features, labels, classes, class_weight, seed: as of `fit_linear`.
-        divided: of `folds.divide_folds`; one fold or more.
+        divided: of `divide_folds`; one fold or more.
         grid: the values of C, rising.
     """
     n = len(labels)
     copies = len(features) // n
     learned = [_with_copies(rows, n, copies) for rows, _ in divided]
-    judged = np.zeros(n, bool)
-    judged[np.concatenate([rows for _, rows in divided])] = True
+    judged = judged_rows(divided)
     own = labels[judged]
-    weights = compute_sample_weight("balanced" if class_weight == "balanced" else None, own)
+    weights = compute_sample_weight(None if class_weight == "none" else class_weight, own)
     estimators = [
         _estimator(kind, (len(rows), features.shape[1]), class_weight, seed, _TOLERANCE[kind][0])
         for rows in learned
@@ -161,16 +156,16 @@ def cross_validate(
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
         for c in grid:
-            outputs = np.full((n, classes), np.nan)
+            outputs = np.empty((n, classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
                 kernel, bias = _weights(estimator, classes)
                 outputs[others] = features[others] @ kernel + bias
-            scale = _scale(outputs[judged], own, weights) if kind == "svm" else 1.0
-            loss = -np.average(_logs(scale * outputs[judged], own), weights=weights)
+            found = outputs[judged]
+            scale = _scale(found, own, weights) if kind == "svm" else 1.0
+            loss = float(-np.average(_logs(scale * found, own), weights=weights))
             if best is None or loss < best.loss:
-                right = judged & (np.nan_to_num(outputs).argmax(1) == labels)
-                best, waited = Scores(float(c), outputs, scale, float(loss), right, judged), 0
+                best, waited = Scores(float(c), scale, loss, found.argmax(1) == own), 0
             else:
                 waited += 1
                 if waited == _PATIENCE:
@@ -184,8 +179,8 @@ def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
 
 
 def _estimator(kind: str, shape: tuple[int, int], class_weight: str, seed: int, tolerance: float):
-    made = {"tol": tolerance, "max_iter": LINEAR_STEPS}
-    made["class_weight"] = "balanced" if class_weight == "balanced" else None
+    weight = None if class_weight == "none" else class_weight
+    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": weight}
     if kind == "logistic":
         return LogisticRegression(warm_start=True, **made)
     # With few images for a feature the primal problem takes a thousand times as long.

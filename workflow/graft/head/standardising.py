@@ -1,17 +1,16 @@
 """Mean and deviation of features, by which they are standardised, a piece of the rows at a time."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from graft.common.arrays import RowSource
+from graft.models.batches import in_batches
 
 _FLOOR = 0.2  # times the median deviation of a feature: the least that one is divided by
 _PIECE = 1024  # rows at once
 
 
 def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
-    """What is subtracted from features, and the square of what they are divided by.
+    """The mean that is subtracted from features, and the variance by whose root they are divided.
 
     The features of different networks differ a thousandfold in scale. Within a network some hardly
     ever differ from 0: divided by their own deviation, the one image in which such a feature does
@@ -22,15 +21,15 @@ def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
             from these too.
 
     Returns:
-        Mean and variance, float32 (d,). No variance is 0, and none is below _FLOOR² times the square
-        of the median deviation of the features that differ at all.
+        Mean and variance, float32 (d,). No variance is 0, and none is below _FLOOR² times the
+        square of the median deviation of the features that differ at all.
     """
     n, width = len(features), features[:0].shape[1]
     total, squares = np.zeros(width), np.zeros(width)
-    for piece in _pieces(features):
+    for piece in in_batches(features, _PIECE):
         total += piece.sum(0, dtype=np.float64)
     mean = total / n
-    for piece in _pieces(features):
+    for piece in in_batches(features, _PIECE):
         squares += ((piece - mean) ** 2).sum(0)
     deviation = np.sqrt(squares / n)
     differ = deviation[deviation > 0]
@@ -43,12 +42,7 @@ def standardise(features: RowSource, mean: np.ndarray, variance: np.ndarray) -> 
     found = np.empty((len(features), len(mean)))
     deviation = np.sqrt(variance.astype(np.float64))
     start = 0
-    for piece in _pieces(features):
+    for piece in in_batches(features, _PIECE):
         found[start : start + len(piece)] = (piece - mean.astype(np.float64)) / deviation
         start += len(piece)
     return found
-
-
-def _pieces(features: RowSource) -> Iterator[np.ndarray]:
-    for start in range(0, len(features), _PIECE):
-        yield features[start : start + _PIECE]

@@ -5,16 +5,6 @@ from collections.abc import Sequence
 from graft.models.framework import keras
 
 
-def constant_rate(name: str, rate: float) -> keras.optimizers.Optimizer:
-    """An optimizer at a constant rate.
-
-    Args:
-        name: a class of `keras.optimizers`.
-        rate: its learning rate.
-    """
-    return getattr(keras.optimizers, name)(learning_rate=rate)
-
-
 def two_rates(
     name: str,
     peak: float,
@@ -35,10 +25,9 @@ def two_rates(
         steps: steps in all.
         weight_decay: decoupled, times the rate, a step; biases and normalisation have none.
     """
+    kind = getattr(keras.optimizers, name)
     body, top = (
-        getattr(keras.optimizers, name)(
-            learning_rate=_schedule(rate, warmup, steps), weight_decay=weight_decay
-        )
+        kind(_schedule(rate, warmup, steps), weight_decay=weight_decay)
         for rate in (peak, head_peak)
     )
     for made in (body, top):
