@@ -227,10 +227,11 @@ def test_without_auto_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.Mo
     store(tmp_path, {"top": features, "middle": features}, labels)
     monkeypatch.chdir(tmp_path)
     path = Path("data/backbone/depths.json")
-    layers = ["input", "stem", "block1_a", "block1_b", "block2_a", "block2_b", "top"]
+    layers = ["input_layer", "stem", "stem_norm", "halve_32"]
+    layers += ["residual_64_1", "residual_64_2", "residual_64_out"]
     rows = [row | {"layers": 7} for row in read_json(path)["depths"]]
     write_json(path, {"layers": layers, "depths": rows})
-    for setting, count in {"all": 7, 0.5: 4, 3: 3, "block2": 3, "none": 0}.items():
+    for setting, count in {"all": 7, 0.5: 4, 3: 3, "residual_64": 3, "none": 0}.items():
         change(tmp_path, {"finetune.unfreeze": setting})
         layer, unfreeze, scores, _ = answers()
         assert layer == rows[0] and len(scores) == 0
