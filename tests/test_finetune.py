@@ -279,36 +279,37 @@ def test_outputs_that_cannot_be_stored_are_reported(
         assert not Path(".graft/cut").exists()
         return printed.partition("trains on ")[2]
 
-    everything = cut_model(*assembled("cnn", SIDE, 34)[:3])
+    def halved(count: int):
+        model, network, head, _ = assembled("stack", SIDE, count, stack=texts)
+        return cut_model(model, network, head), network.get_layer("network").get_layer("norm_1")
+
+    texts = ["conv 4", "norm", "pool", "conv 4"]
+    everything, _ = halved(5)
     with pytest.raises(UserError, match=r"auto or never where finetune\.unfreeze leaves no layer"):
         trains_on(everything, "always")
     assert trains_on(everything, "auto") == "pixels: no layer that computes is frozen\n"
-    model, network, head, _ = assembled("cnn", SIDE, 9)
-    halves = cut_model(model, network, head)
-    assert trains_on(halves, "always") == "60 stored outputs of halve_120\n"
-    assert trains_on(halves, "auto", rotation=5, copies=1) == "60 stored outputs of halve_120\n"
+    halves, norm = halved(1)
     assert trains_on(halves, "never") == "pixels: finetune.cut is never\n"
     found = trains_on(halves, "auto", rotation=5)
     assert found == "pixels: augment.copies is 0, so that every epoch changes the images anew\n"
+    size = 60 * 16 * 16 * 4 * 2  # bytes of all outputs
     with monkeypatch.context() as patch:
-        patch.setattr(stored, "_LARGEST", 60 * 4 * 4 * 120 * 2 - 1)
-        assert trains_on(halves, "auto") == "pixels: the outputs of halve_120 would take 0 GB\n"
-        patch.setattr(stored, "_LARGEST", 60 * 4 * 4 * 120 * 2)
-        assert trains_on(halves, "auto") == "60 stored outputs of halve_120\n"
-        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-        with pytest.raises(
-            UserError, match=r"need 0\.0 GB of disk; 0\.0 GB are free\. Set finetune"
-        ):
+        patch.setattr(stored, "_LARGEST", size - 1)
+        assert trains_on(halves, "auto") == "pixels: the outputs of pool_1 would take 0 GB\n"
+        patch.setattr(stored, "_LARGEST", size)
+        found = trains_on(halves, "auto", rotation=5, copies=1)
+        assert found == "60 stored outputs of pool_1\n"
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=size - 1))
+        with pytest.raises(UserError, match=r"need 0\.0 GB of disk; 0\.0 GB are free\. Set fine"):
             trains_on(halves, "always")
 
-    norm = network.get_layer("network").get_layer("residual_64_2_norm")
     before = norm.get_weights()
     norm.set_weights([1e6 * weight for weight in before[:2]] + before[2:])
     overflow = r"pixels: one is \S+, too large for float16\n"
     assert re.fullmatch(overflow, trains_on(halves, "auto"))
-    with pytest.raises(UserError, match=r"auto or never: of the outputs of halve_120 one is"):
+    with pytest.raises(UserError, match=r"auto or never: of the outputs of pool_1 one is"):
         trains_on(halves, "always")
-    norm.set_weights([np.nan * weight for weight in before[:2]] + before[2:])
+    norm.set_weights([3e38 + 0 * weight for weight in before[:2]] + before[2:])
     with pytest.raises(UserError, match=r"some outputs of the frozen layers are not finite"):
         trains_on(halves, "auto")
 
