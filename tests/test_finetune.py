@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,11 +81,18 @@ class Images:
         return self._pixels[which]
 
 
+def rates(name: str, peak: float, head: float, epochs: int, warmup: int = 0) -> dict[str, Any]:
+    """The parameters of an optimizer."""
+    settings = {"optimizer": name, "learning_rate": peak, "head_learning_rate": head}
+    settings |= {"epochs": epochs, "warmup": warmup, "weight_decay": 0.0}
+    return {f"finetune.{key}": value for key, value in settings.items()}
+
+
 def losses(model, head, data) -> np.ndarray:
     """Two epochs from the weights that the model has: training and validation loss, (4,)."""
     before = model.get_weights()
     keras.utils.set_random_seed(1)
-    optimizer = two_rates("Adam", 1e-4, 1e-3, head.trainable_variables, 0, 10, 0.0)
+    optimizer = two_rates(rates("Adam", 1e-4, 1e-3, epochs=10), head.trainable_variables, 1)
     compile_model(model, optimizer)
     batches = Batches(data["train"], 8, 1), Batches(data["valid"], 8)
     history = fit("test", SETTINGS, model, *batches)
@@ -336,7 +344,7 @@ def test_a_fine_tuning_that_diverges_is_refused(project: Path) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_head_and_backbone_learn_at_their_own_rates(name: str) -> None:
     slow, fast = (keras.Variable(np.full((3, 4), 2, "float32")) for _ in range(2))
-    made = two_rates(name, 0.001, 0.01, [fast], warmup=0, steps=10, weight_decay=0.0)
+    made = two_rates(rates(name, 0.001, 0.01, epochs=10), [fast], 1)
     made.apply([keras.ops.full((3, 4), 0.5), keras.ops.full((3, 4), 0.5)], [slow, fast])
     steps = [2 - variable.numpy() for variable in (slow, fast)]
     assert all(np.isfinite(step).all() and step.any() for step in steps)
@@ -351,10 +359,10 @@ def test_head_and_backbone_learn_at_their_own_rates(name: str) -> None:
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
     weight = keras.Variable(np.zeros(1, "float32"))
-    made = two_rates("SGD", 0.1, 0.5, [weight], warmup=4, steps=20, weight_decay=0.0)
+    made = two_rates(rates("SGD", 0.1, 0.5, epochs=5, warmup=1), [weight], 4)
     made.build([weight])
     (own,) = made.optimizers
-    rates = [float(own._learning_rate(step)) for step in range(21)]
-    assert rates[0] == 0 and rates[20] == pytest.approx(0, abs=1e-6)
-    assert max(rates) == pytest.approx(0.5) and rates.index(max(rates)) == 4
-    assert rates[:5] == sorted(rates[:5]) and rates[4:] == sorted(rates[4:], reverse=True)
+    found = [float(own._learning_rate(step)) for step in range(21)]
+    assert found[0] == 0 and found[20] == pytest.approx(0, abs=1e-6)
+    assert max(found) == pytest.approx(0.5) and found.index(max(found)) == 4
+    assert found[:5] == sorted(found[:5]) and found[4:] == sorted(found[4:], reverse=True)

@@ -20,7 +20,7 @@ from graft.common.errors import UserError
 from graft.common.tables import read_json, write_json
 from graft.head import head, linear
 from graft.head.construction import dense_head
-from graft.head.linear import fit_linear
+from graft.head.linear import LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
 from graft.models.framework import keras
 from graft.models.inference import run_graph
@@ -164,9 +164,9 @@ def test_units_stay_together_when_the_regularisation_is_chosen(
     features = hands + 0.1 * generator.normal(size=(300, 150))
     features[:, 0] = 0.5 * (2 * labels - 1) + generator.normal(size=300)
     features = features.astype(np.float32)
-    chosen = {}
+    rule, chosen = LinearRule("logistic", 2, seed=1), {}
     for name, own in {"together": units, "apart": np.arange(300)}.items():
-        fitted = fit_linear("logistic", features.astype(float), labels, 2, own, seed=1)
+        fitted = fit_linear(rule, features.astype(float), labels, own)
         chosen[name] = fitted.regularisation, fitted.cv_accuracy
     assert chosen["together"][0] < chosen["apart"][0] / 30
     assert chosen["together"][1] < 0.75 and chosen["apart"][1] > 0.95
@@ -174,14 +174,8 @@ def test_units_stay_together_when_the_regularisation_is_chosen(
     monkeypatch.chdir(tmp_path)
     summary = made(features).summary
     train = parts(300) == "train"
-    fitted = fit_linear(
-        "logistic",
-        standardise(features[train], *find_moments(features[train])),
-        labels[train],
-        2,
-        units[train],
-        seed=1,
-    )
+    standardised = standardise(features[train], *find_moments(features[train]))
+    fitted = fit_linear(rule, standardised, labels[train], units[train])
     assert summary["regularisation"] == pytest.approx(fitted.regularisation, rel=1e-5)
     assert summary["cv_accuracy"] == pytest.approx(fitted.cv_accuracy, abs=1e-6)
     assert fitted.cv_accuracy < 0.75
@@ -201,7 +195,9 @@ def test_a_part_that_cannot_be_divided_is_refused(
 def test_a_class_without_an_image_to_learn_from_is_never_predicted() -> None:
     features, labels = digits(200, 3)
     for kind in ("logistic", "svm"):
-        fitted = fit_linear(kind, features.astype(float), 2 * labels, 6, np.arange(len(labels)))
+        fitted = fit_linear(
+            LinearRule(kind, 6), features.astype(float), 2 * labels, np.arange(len(labels))
+        )
         outputs = features @ fitted.kernel + fitted.bias
         assert set(outputs.argmax(1)) == {0, 2, 4}
         assert np.isfinite(outputs).all() and 0.5 < fitted.cv_accuracy <= 1
@@ -228,11 +224,11 @@ def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> 
         import os, sys
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
         import numpy as np
-        from graft.head.linear import fit_linear
+        from graft.head.linear import LinearRule, fit_linear
         features = np.random.default_rng(1).normal(size=(600, 300))
         labels = (features[:, :5].argmax(1)).astype(np.int64)
         for kind in ("logistic", "svm"):
-            fitted = fit_linear(kind, features, labels, 5, np.arange(600))
+            fitted = fit_linear(LinearRule(kind, 5), features, labels, np.arange(600))
             np.savez(f"{kind} {sys.argv[1]}.npz", *fitted)
     """
     for cores in ("1", "2"):

@@ -101,7 +101,7 @@ class TestKeras:
 
         return build_network("stack", side, read_stack(texts, IMAGE_KINDS), "he_normal")
 
-    @settings(max_examples=25)
+    @settings(max_examples=15)
     @given(
         st.lists(
             st.one_of(

@@ -101,15 +101,7 @@ def train_from(
     batch, class_weight = stage["finetune.batch"], stage["finetune.class_weight"]
     train = Batches(data["train"], batch, seed, class_weight)
     valid = Batches(data["valid"], batch, class_weight=class_weight)
-    optimizer = two_rates(
-        stage["finetune.optimizer"],
-        stage["finetune.learning_rate"],
-        stage["finetune.head_learning_rate"],
-        head=start.head.trainable_variables,
-        warmup=stage["finetune.warmup"] * len(train),
-        steps=stage["finetune.epochs"] * len(train),
-        weight_decay=stage["finetune.weight_decay"],
-    )
+    optimizer = two_rates(stage, start.head.trainable_variables, len(train))
     compile_model(model, optimizer, stage["finetune.label_smoothing"])
     before = model.get_weights()
     judged = model.evaluate(valid, verbose=0, return_dict=True)

@@ -83,16 +83,14 @@ def score_depths(
     divided = divide_folds(labels, units, _SEED)
     if not divided:
         raise refuse(WHERE_UNFREEZE, f"something else than auto: {INDIVISIBLE}", AUTO)
-    from graft.head.linear import cross_validate
+    from graft.head.linear import LinearRule, cross_validate
 
-    right = []
+    rule, right = LinearRule("logistic", len(train.classes)), []
     with Progress("depth", len(depths), "depths") as progress:
         for depth in depths:
             columns = slice(depth["start"], depth["start"] + depth["width"])
             features = train.of_columns(columns)[chosen]
             features = standardise(features, *find_moments(features))
-            classes = len(train.classes)
-            scores = cross_validate("logistic", features, labels, classes, divided, grid=_GRID)
-            right.append(scores.right)
+            right.append(cross_validate(rule, features, labels, divided, _GRID).right)
             progress.advance()
     return np.stack(right), units[judged_rows(divided)]

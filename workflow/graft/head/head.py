@@ -10,7 +10,7 @@ from graft.common.errors import refuse
 from graft.common.stage import Stage
 from graft.head.construction import dense_head, linear_head
 from graft.head.folds import INDIVISIBLE, read_units
-from graft.head.linear import LINEAR_STEPS, fit_linear
+from graft.head.linear import LINEAR_STEPS, LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
 from graft.models.framework import keras
 from graft.models.stacks import VECTOR_KINDS, read_stack
@@ -116,16 +116,12 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     Raises:
         UserError: the images cannot be divided into folds.
     """
-    kind, images = stage["head.kind"], data.images
-    fitted = fit_linear(
-        kind,
-        standardise(data.train, data.mean, data.variance),
-        data.train.labels[:images],
-        len(data.train.classes),
-        read_units(stage.input("data/units.csv"), data.train.ids[:images]),
-        stage["head.class_weight"],
-        seed,
-    )
+    kind, images, classes = stage["head.kind"], data.images, len(data.train.classes)
+    weight = None if stage["head.class_weight"] == "none" else stage["head.class_weight"]
+    units = read_units(stage.input("data/units.csv"), data.train.ids[:images])
+    features = standardise(data.train, data.mean, data.variance)
+    rule = LinearRule(kind, classes, weight, seed)
+    fitted = fit_linear(rule, features, data.train.labels[:images], units)
     if fitted is None:
         raise refuse("params.yaml: head.kind", f"dense: {INDIVISIBLE}", kind)
     c = f"C {fitted.regularisation:.3g}"

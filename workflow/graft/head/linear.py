@@ -31,6 +31,24 @@ _TOLERANCE = {"logistic": (1e-4, 1e-6), "svm": (1e-1, 1e-4)}
 _SCALES = (-2.0, 2.0)  # powers of ten
 
 
+class LinearRule(NamedTuple):
+    """What is fitted.
+
+    Attributes:
+        kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
+            with a squared hinge, a class against the rest.
+        classes: how many there are.
+        class_weight: None, or `balanced`: each class has the same weight, in the fit and in the
+            choice.
+        seed: draws the folds, and the images for the choice where there are too many.
+    """
+
+    kind: str
+    classes: int
+    class_weight: str | None = None
+    seed: int = 0
+
+
 class Scores(NamedTuple):
     """How a classifier did on images that it had not learned from.
 
@@ -70,13 +88,7 @@ class Linear(NamedTuple):
 
 
 def fit_linear(
-    kind: str,
-    features: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    units: np.ndarray,
-    class_weight: str = "none",
-    seed: int = 0,
+    rule: LinearRule, features: np.ndarray, labels: np.ndarray, units: np.ndarray
 ) -> Linear | None:
     """Chooses C on at most about _ROWS rows of the images, drawn by class, and fits all of them.
 
@@ -84,33 +96,28 @@ def fit_linear(
     needs memory for another copy of the features, twice as large.
 
     Args:
-        kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
-            with a squared hinge, a class against the rest.
+        rule: what is fitted.
         features: float64 (m · n, d), standardised: of n images, then of a first copy of all of
             them, then of the next. Only the images themselves are judged by.
         labels: int64 (n,), each a class.
-        classes: how many there are.
         units: int64 (n,), equal for images that must stay together. Copies go with their image.
-        class_weight: `none`, or `balanced`: each class has the same weight, in the fit and in the
-            choice.
-        seed: draws the folds, and the images for the choice where there are too many.
 
     Returns:
         The classifier, or None where the images cannot be divided into folds.
     """
     copies = len(features) // len(labels)
-    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), seed)
-    divided = divide_folds(labels[chosen], units[chosen], seed)
+    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), rule.seed)
+    divided = divide_folds(labels[chosen], units[chosen], rule.seed)
     if not divided:
         return None
     some = features[_with_copies(chosen, len(labels), copies)]
-    scores = cross_validate(kind, some, labels[chosen], classes, divided, class_weight, seed)
+    scores = cross_validate(rule, some, labels[chosen], divided)
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _estimator(kind, features.shape, class_weight, seed, _TOLERANCE[kind][1])
+        fitted = _estimator(rule, features.shape, _TOLERANCE[rule.kind][1])
         fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
     return Linear(
-        *_weights(fitted, classes),
+        *_weights(fitted, rule.classes),
         scale=scores.scale,
         regularisation=scores.regularisation,
         cv_accuracy=float(scores.right.mean()),
@@ -119,13 +126,10 @@ def fit_linear(
 
 
 def cross_validate(
-    kind: str,
+    rule: LinearRule,
     features: np.ndarray,
     labels: np.ndarray,
-    classes: int,
     divided: Sequence[tuple[np.ndarray, np.ndarray]],
-    class_weight: str = "none",
-    seed: int = 0,
     grid: Sequence[float] = _GRID,
 ) -> Scores:
     """How well a classifier does with the C that suits it best.
@@ -138,7 +142,7 @@ def cross_validate(
     beyond take the longest.
 
     Args:
-        kind, features, labels, classes, class_weight, seed: as of `fit_linear`.
+        rule, features, labels: as of `fit_linear`.
         divided: of `divide_folds`; one fold or more.
         grid: the values of C, rising.
     """
@@ -147,22 +151,22 @@ def cross_validate(
     learned = [_with_copies(rows, n, copies) for rows, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
-    weights = compute_sample_weight(None if class_weight == "none" else class_weight, own)
+    weights = compute_sample_weight(rule.class_weight, own)
     estimators = [
-        _estimator(kind, (len(rows), features.shape[1]), class_weight, seed, _TOLERANCE[kind][0])
+        _estimator(rule, (len(rows), features.shape[1]), _TOLERANCE[rule.kind][0])
         for rows in learned
     ]
     best, waited = None, 0
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
         for c in grid:
-            outputs = np.empty((n, classes))
+            outputs = np.empty((n, rule.classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
-                kernel, bias = _weights(estimator, classes)
+                kernel, bias = _weights(estimator, rule.classes)
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
-            scale = _scale(found, own, weights) if kind == "svm" else 1.0
+            scale = _scale(found, own, weights) if rule.kind == "svm" else 1.0
             loss = float(-np.average(_logs(scale * found, own), weights=weights))
             if best is None or loss < best.loss:
                 best, waited = Scores(float(c), scale, loss, found.argmax(1) == own), 0
@@ -178,13 +182,12 @@ def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
     return (chosen + n * np.arange(copies)[:, None]).ravel()
 
 
-def _estimator(kind: str, shape: tuple[int, int], class_weight: str, seed: int, tolerance: float):
-    weight = None if class_weight == "none" else class_weight
-    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": weight}
-    if kind == "logistic":
+def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
+    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": rule.class_weight}
+    if rule.kind == "logistic":
         return LogisticRegression(warm_start=True, **made)
     # With few images for a feature the primal problem takes a thousand times as long.
-    return LinearSVC(dual=shape[0] < 4 * shape[1], random_state=seed, **made)
+    return LinearSVC(dual=shape[0] < 4 * shape[1], random_state=rule.seed, **made)
 
 
 def _weights(estimator, classes: int) -> tuple[np.ndarray, np.ndarray]:

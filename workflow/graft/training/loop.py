@@ -114,26 +114,27 @@ class _Best(keras.callbacks.Callback):
             self.model.set_weights(self._weights)
 
 
-class _Finite(keras.callbacks.Callback):
-    """Refuses a training whose loss is infinite or not a number.
+class _Watch(keras.callbacks.Callback):
+    """Shows the progress, and refuses a training whose loss is infinite or not a number.
 
     Good epochs before that are no excuse: which one was the last is chance, and the report would
     show an unintended model as the result.
     """
 
-    def __init__(self, section: str, rates: Mapping[str, float]) -> None:
+    def __init__(self, section: str, rates: Mapping[str, float], progress: Progress) -> None:
         super().__init__()
-        self._section, self._rates, self._epoch = section, rates, 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch = epoch + 1
+        self._section, self._rates, self._progress, self._epoch = section, rates, progress, 1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self._check("loss", logs["loss"])
+        self._progress.advance()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         # The last step of an epoch can spoil the weights after its own loss was taken.
         self._check("validation loss", logs["val_loss"])
+        shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY)
+        self._progress.advance(0, f"epoch {self._epoch}: {shown}")
+        self._epoch += 1
 
     def _check(self, name: str, value: float) -> None:
         if not math.isfinite(value):
@@ -173,20 +174,14 @@ def fit(
     rates = {key: value for key, value in own.items() if key.endswith("learning_rate")}
     epochs = own[f"{section}.epochs"]
 
-    def report(epoch: int, logs: Mapping[str, float]) -> None:
-        shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY)
-        progress.advance(0, f"epoch {epoch + 1}: {shown}")
-
+    best = _Best(own[f"{section}.monitor"], own[f"{section}.patience"])
     with Progress(section, epochs * len(train), "steps") as progress:
-        callbacks = [
-            _Finite(section, rates),
-            _Best(own[f"{section}.monitor"], own[f"{section}.patience"]),
-            keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda batch, logs: progress.advance(), on_epoch_end=report
-            ),
-        ]
         history = model.fit(
-            train, validation_data=valid, epochs=epochs, verbose=0, callbacks=callbacks
+            train,
+            validation_data=valid,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[_Watch(section, rates, progress), best],
         ).history
     table = pd.DataFrame(history, columns=_HISTORY)
     table.insert(0, "epoch", range(1, len(table) + 1))
