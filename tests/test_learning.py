@@ -136,13 +136,13 @@ def test_balanced_training_finds_the_rare_class() -> None:
     for class_weight in ("none", "balanced", "balanced"):
         keras.utils.set_random_seed(1)
         model = new_head(train)
-        compile_model(model, keras.optimizers.Adam(0.01))
+        compile_model(model, keras.optimizers.Adam(0.02))
         history = fit(
             "test",
             SETTINGS,
             model,
-            Batches(train, 32, 1, class_weight),
-            Batches(valid, 32, class_weight=class_weight),
+            Batches(train, 64, 1, class_weight),
+            Batches(valid, 64, class_weight=class_weight),
         )
         assert list(history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
         outputs = model.predict(valid[:], verbose=0)
@@ -251,14 +251,18 @@ def test_features_are_computed_in_pieces(
     assert [path.name for path in Path("data/features").iterdir()] == ["1.npy"]
 
 
-@pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
-def test_graph_and_keras_agree(tmp_path: Path, pooling: str) -> None:
-    model = backbone("cnn", SIDE, "none", pooling, 1)
+@pytest.mark.parametrize(
+    ("pooling", "name", "width"),
+    [("avg", "cnn", 120), ("max", "stack", 5), ("flatten", "stack", 5 * 16 * 16)],
+)
+def test_graph_and_keras_agree(tmp_path: Path, pooling: str, name: str, width: int) -> None:
+    stack = ["conv 4", "norm", "pool", "conv 5"]
+    model = backbone(name, SIDE, pooling=pooling, stack=stack)
     save_graph(model, tmp_path / "graph.xml")
     pixels, _ = pictures(37)
     features = np.concatenate(list(run_graph(tmp_path / "graph.xml", pixels)))
     expected = model.predict(pixels, verbose=0)
-    assert features.shape == expected.shape == (37, 120 if pooling != "flatten" else 1920)
+    assert features.shape == expected.shape == (37, width)
     assert np.abs(features - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
