@@ -6,7 +6,7 @@ import pandas as pd
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
-from graft.models.inference import in_batches, run_graph
+from graft.models.inference import run_graph
 from graft.training.measures import measure
 from graft.training.rows import read_features, read_parts
 
@@ -17,7 +17,7 @@ def main(stage: Stage) -> None:
     parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
     test, outputs = parts["test"], []
     with Progress(f"evaluate {model}", len(test), "images") as progress:
-        for output in run_graph(stage.input(f"data/models/{model}.xml"), in_batches(test)):
+        for output in run_graph(stage.input(f"data/models/{model}.xml"), test):
             outputs.append(output)
             progress.advance(len(output))
     probabilities = np.concatenate(outputs)

@@ -9,6 +9,7 @@ from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json
+from graft.models.batches import in_batches
 
 
 def main(stage: Stage) -> None:
@@ -34,10 +35,10 @@ def main(stage: Stage) -> None:
 
 
 def _outputs(stage: Stage, pixels: RowSource) -> Iterator[np.ndarray]:
-    from graft.models.inference import in_batches, run_graph
-
     if stage["features.runtime"] == "openvino":
-        yield from run_graph(stage.input("data/backbone/graph.xml"), in_batches(pixels))
+        from graft.models.inference import run_graph
+
+        yield from run_graph(stage.input("data/backbone/graph.xml"), pixels)
         return
     from graft.models.pooling import Depth, together
     from graft.models.saving import load_model

@@ -1,8 +1,9 @@
 """What fine-tuning reads in every epoch: pixels, or outputs of the frozen part, computed once."""
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.finetune.cut import Halves
 from graft.models.framework import keras
-from graft.models.inference import in_batches, run_graph
+from graft.models.inference import run_graph
 from graft.models.saving import save_graph
 from graft.training.augmentation import switched_on
 from graft.training.rows import LabelledRows, Rows
@@ -31,7 +32,7 @@ class Overflow(ArithmeticError):
     """An output is too large for the numbers that it would be stored as."""
 
 
-class Outputs:
+class Outputs(Stored):
     """The stored outputs for one part of the images, as something to train on.
 
     Args:
@@ -40,13 +41,8 @@ class Outputs:
     """
 
     def __init__(self, path: Path, labels: np.ndarray) -> None:
-        self.labels, self._rows = labels, Stored(path)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, which: np.ndarray) -> np.ndarray:
-        return self._rows[which]
+        super().__init__(path)
+        self.labels = labels
 
 
 @contextmanager
@@ -66,28 +62,26 @@ def open_training_data(
     Raises:
         UserError: `finetune.cut` is `always` and cannot be; the disk is full.
     """
-    always = settings["finetune.cut"] == "always"
+    always, data = settings["finetune.cut"] == "always", pixels
     if always and halves.frozen is None:
         allowed = "auto or never where finetune.unfreeze leaves no layer frozen that computes"
         raise refuse(_WHERE, allowed, "always")
     reason = None if always else _reason(settings, halves, pixels)
-    with ExitStack() as stack:
-        found = pixels
+    shutil.rmtree(_FOLDER, ignore_errors=True)  # remains of a killed run
+    try:
         if reason is None:
-            where = stack.enter_context(_new_folder())
             try:
-                found = store_outputs(halves.frozen, pixels, where)
+                data = store_outputs(halves.frozen, pixels, _FOLDER)
             except Overflow as overflow:
                 reason = f"{overflow}, too large for {np.dtype(_STORED)}"
                 if always:
                     allowed = f"auto or never: of the outputs of {halves.cut} {reason}"
                     raise refuse(_WHERE, allowed, "always") from None
-        if reason is None:
-            count = sum(map(len, found.values()))
-            print(f"finetune: trains on {count:,} stored outputs of {halves.cut}")
-        else:
-            print(f"finetune: trains on pixels: {reason}")
-        yield found
+        outputs = f"{sum(map(len, data.values())):,} stored outputs of {halves.cut}"
+        print(f"finetune: trains on {outputs if reason is None else f'pixels: {reason}'}")
+        yield data
+    finally:
+        shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> str | None:
@@ -105,19 +99,8 @@ def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Ro
 
 
 def _bytes(frozen: keras.Model, pixels: Mapping[str, Rows]) -> int:
-    each = np.dtype(_STORED).itemsize * int(np.prod(frozen.output_shape[1:]))
+    each = np.dtype(_STORED).itemsize * math.prod(frozen.output_shape[1:])
     return each * sum(map(len, pixels.values()))
-
-
-@contextmanager
-def _new_folder() -> Iterator[Path]:
-    """A new folder for outputs, removed in the end; remains of a killed run are removed first."""
-    shutil.rmtree(_FOLDER, ignore_errors=True)
-    _FOLDER.mkdir(parents=True)
-    try:
-        yield _FOLDER
-    finally:
-        shutil.rmtree(_FOLDER)
 
 
 def store_outputs(
@@ -128,7 +111,7 @@ def store_outputs(
     Args:
         frozen: from pixels 0–255, float32 (batch, side, side, 3), to its outputs.
         parts: uint8 pixels of each part, by name.
-        where: the folder that the outputs go to, one file a part.
+        where: the folder that the outputs go to, one file a part; it is made if it is not there.
         dtype: what they are stored as.
 
     Returns:
@@ -138,6 +121,7 @@ def store_outputs(
         Overflow: one does not fit the dtype.
         UserError: there is no room for them, or one is no finite number in the first place.
     """
+    where.mkdir(parents=True, exist_ok=True)
     needed, free = _bytes(frozen, parts), shutil.disk_usage(where).free
     if needed > free:
         raise UserError(
@@ -150,7 +134,7 @@ def store_outputs(
         for name, pixels in parts.items():
             path = where / f"{name}.npy"
             with Growing(path, dtype, frozen.output_shape[1:]) as array:
-                for output in run_graph(where / "frozen.xml", in_batches(pixels)):
+                for output in run_graph(where / "frozen.xml", pixels):
                     array.add(_narrow(output, dtype))
                     progress.advance(len(output))
             found[name] = Outputs(path, pixels.labels)
@@ -160,11 +144,11 @@ def store_outputs(
 def _narrow(output: np.ndarray, dtype: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         narrow = output.astype(dtype)
-    if not np.isfinite(narrow).all():
-        if not np.isfinite(output).all():
-            raise UserError(
-                "some outputs of the frozen layers are not finite numbers: backbone.weights do not"
-                " fit the network"
-            )
+    if np.isfinite(narrow).all():
+        return narrow
+    if np.isfinite(output).all():
         raise Overflow(f"one is {np.abs(output).max():.3g}")
-    return narrow
+    raise UserError(
+        "some outputs of the frozen layers are not finite numbers: backbone.weights do not fit the"
+        " network"
+    )

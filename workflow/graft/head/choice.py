@@ -66,9 +66,9 @@ def tabulate_depths(
     feature: int,
     frozen: int,
 ) -> pd.DataFrame:
-    """What `scores.csv` says: a row a depth, from the input up."""
+    """The table `scores.csv`: a row a depth, from the input on."""
     roles = {feature: _FEATURE, frozen: _FROZEN}
-    table = pd.DataFrame({name: [depth[name] for depth in depths] for name in DEPTH_COLUMNS[:3]})
+    table = pd.DataFrame(depths, columns=DEPTH_COLUMNS[:3])
     table["accuracy"] = right.mean(1)
     table["standard_error"] = [standard_error(own, units) for own in right]
     table["role"] = [roles.get(number, "") for number in range(len(depths))]
@@ -77,17 +77,17 @@ def tabulate_depths(
 
 def explain_choice(table: pd.DataFrame, feature: int, frozen: int, images: int) -> str:
     """The choice in plain words, with its numbers: three sentences."""
-    told = [f"{row.layer} ({100 * row.accuracy:.1f} %)" for row in table.itertuples()]
+    shown = [f"{row.layer} ({100 * row.accuracy:.1f} %)" for row in table.itertuples()]
     best, last = int(table["accuracy"].argmax()), len(table) - 1
     if feature == last:
         near = (
-            f"No earlier layer beats the last one, {told[last]}, by more than chance: the images"
+            f"No earlier layer beats the last one, {shown[last]}, by more than chance: the images"
             " are near to what the network was pretrained on, and the last layer is the feature."
         )
     else:
         near = (
-            f"A linear classifier does best on {told[best]} and worse on the last layer,"
-            f" {told[last]}: the images are far from what the network was pretrained on, and"
+            f"A linear classifier does best on {shown[best]} and worse on the last layer,"
+            f" {shown[last]}: the images are far from what the network was pretrained on, and"
             f" {table['layer'][feature]} is the feature."
         )
     if feature == 0:
@@ -96,7 +96,7 @@ def explain_choice(table: pd.DataFrame, feature: int, frozen: int, images: int) 
         cut = "The scores climb from the first layers on, so all layers up to it are trained."
     elif frozen + 1 < feature:
         cut = (
-            f"Up to {told[frozen + 1]} the scores still climb by more than chance, so what comes"
+            f"Up to {shown[frozen + 1]} the scores still climb by more than chance, so what comes"
             f" after {table['layer'][frozen]} is trained and what comes before stays as it is."
         )
     else:

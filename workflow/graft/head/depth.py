@@ -2,8 +2,8 @@
 
 Where the images are like those that the network was pretrained on, its last layers are the best
 features; where they are not, earlier ones are (Yosinski et al. 2014, arXiv:1411.1792). How much
-further training may go depends on how much there is to learn from. Both are measured here: by how
-well linear classifiers do on the features of several depths (Alain & Bengio 2016, arXiv:1610.01644).
+further training may go depends on how much there is to learn from. Linear classifiers on the
+features of several depths measure both (Alain & Bengio 2016, arXiv:1610.01644).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from graft.common.errors import refuse
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
-from graft.head import folds
 from graft.head.choice import DEPTH_COLUMNS, choose_depths, explain_choice, tabulate_depths
+from graft.head.folds import INDIVISIBLE, divide_folds, judged_rows, read_units, sample_images
 from graft.head.standardising import find_moments, standardise
 from graft.head.unfreeze import AUTO, WHERE_UNFREEZE, count_unfrozen
 from graft.training.rows import read_parts
@@ -77,24 +77,20 @@ def score_depths(
         UserError: the images cannot be divided into folds.
     """
     train = read_parts(stage, "data/features")["train"]
-    chosen = folds.sample_images(train.labels, _IMAGES, _SEED)
+    chosen = sample_images(train.labels, _IMAGES, _SEED)
     labels = train.labels[chosen]
-    units = folds.read_units(stage.input("data/units.csv"), [train.ids[n] for n in chosen])
-    divided = folds.divide_folds(labels, units, _SEED)
+    units = read_units(stage.input("data/units.csv"), [train.ids[n] for n in chosen])
+    divided = divide_folds(labels, units, _SEED)
     if not divided:
-        allowed = "something else than auto: the training part cannot be divided so that copies and"
-        allowed += " groups stay together and both sides have two classes"
-        raise refuse(WHERE_UNFREEZE, allowed, AUTO)
-    from graft.head.linear import cross_validate
+        raise refuse(WHERE_UNFREEZE, f"something else than auto: {INDIVISIBLE}", AUTO)
+    from graft.head.linear import LinearRule, cross_validate
 
-    found = []
+    rule, right = LinearRule("logistic", len(train.classes)), []
     with Progress("depth", len(depths), "depths") as progress:
         for depth in depths:
             columns = slice(depth["start"], depth["start"] + depth["width"])
             features = train.of_columns(columns)[chosen]
             features = standardise(features, *find_moments(features))
-            classes = len(train.classes)
-            found.append(cross_validate("logistic", features, labels, classes, divided, grid=_GRID))
+            right.append(cross_validate(rule, features, labels, divided, _GRID).right)
             progress.advance()
-    judged = found[0].judged
-    return np.stack([score.right[judged] for score in found]), units[judged]
+    return np.stack(right), units[judged_rows(divided)]

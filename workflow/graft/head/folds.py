@@ -9,6 +9,11 @@ import numpy as np
 from graft.common.tables import read_table
 
 _FOLDS = 5
+# Why a setting is refused that needs folds.
+INDIVISIBLE = (
+    "the training part cannot be divided so that copies and groups stay together and both sides"
+    " have two classes"
+)
 
 
 def read_units(path: Path, ids: Sequence[str]) -> np.ndarray:
@@ -18,8 +23,7 @@ def read_units(path: Path, ids: Sequence[str]) -> np.ndarray:
         path: `units.csv`, as the split wrote it.
         ids: of the images.
     """
-    table = read_table(path)
-    return table.set_index("id")["unit"].astype(np.int64)[list(ids)].to_numpy()
+    return read_table(path).set_index("id")["unit"].astype(np.int64)[list(ids)].to_numpy()
 
 
 def sample_images(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -50,7 +54,7 @@ def divide_folds(
     """Divides images so that no unit is on both sides and classes are spread evenly.
 
     There are _FOLDS folds, or fewer where no class has as many units. A class with fewer units than
-    there are folds is in some of them only. A class that lies in one fold alone cannot be learned
+    there are folds is in some of them only. A class that is in one fold alone cannot be learned
     from the others: its images are left out there, neither learned from nor judged by, since a unit
     of theirs may be judged by.
 
@@ -80,3 +84,8 @@ def divide_folds(
         if len(judged) and len(np.unique(labels[learned])) > 1:
             found.append((learned, judged))
     return found
+
+
+def judged_rows(divided: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The indices of all images that some fold judges by: int64, in rising order."""
+    return np.sort(np.concatenate([judged for _, judged in divided]))

@@ -2,23 +2,21 @@
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from graft.common.errors import refuse
 from graft.common.stage import Stage
-from graft.common.tables import write_json
-from graft.head.folds import read_units
+from graft.head.construction import dense_head, linear_head
+from graft.head.folds import INDIVISIBLE, read_units
+from graft.head.linear import LINEAR_STEPS, LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
+from graft.models.framework import keras
 from graft.models.stacks import VECTOR_KINDS, read_stack
-from graft.training.repeats import repeat_row, write_repeats
+from graft.training.loop import Batches, best_epoch, compile_model, fit
+from graft.training.results import Result, judge_epoch, write_results
 from graft.training.rows import Rows, read_features
-
-if TYPE_CHECKING:
-    from graft.models.framework import keras
-    from graft.training.loop import Batches
 
 _NAMES = {"logistic": "logistic regression", "svm": "support vector machine"}
 
@@ -54,7 +52,7 @@ class TrainedHead:
         more: what `training.json` says besides.
     """
 
-    model: "keras.Model"
+    model: keras.Model
     history: pd.DataFrame
     best: int
     more: dict[str, float] = field(default_factory=dict)
@@ -69,20 +67,21 @@ def main(stage: Stage) -> None:
     """
     data = _read(stage)
     learn = train_dense if stage["head.kind"] == "dense" else train_linear
-    table, first = [], None
+    results, first = [], None
     for seed in range(stage["head.seed"], stage["head.seed"] + stage["head.repeats"]):
         trained = learn(stage, data, seed)
         outputs = trained.model.predict(_batches(stage, data.test), verbose=0)
-        table.append(repeat_row(seed, trained.history, trained.best, outputs, data.test.labels))
+        results.append(Result(seed, trained.history, trained.best, outputs))
         first = first or trained
-    from graft.models.saving import save_graph, save_model
-    from graft.training.loop import write_history
-
-    save_model(first.model, stage.output("data/models/head.keras"))
-    save_graph(first.model, stage.output("data/models/head.xml"))
-    write_history(stage.output("reports/head/history.csv"), first.history)
-    write_repeats(stage.output("reports/head/repeats.csv"), table)
-    write_json(stage.output("reports/head/training.json"), _summarise(first))
+    summary = {
+        "parameters": first.model.count_params(),
+        "trained": sum(weight.shape.num_elements() for weight in first.model.trainable_weights),
+        "epochs": len(first.history),
+        "best_epoch": first.best,
+        **judge_epoch(first.history, first.best),
+        **first.more,
+    }
+    write_results(stage, "head", first.model, results, data.test.labels, summary)
 
 
 def _read(stage: Stage) -> HeadData:
@@ -101,33 +100,14 @@ def train_dense(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     Raises:
         UserError: the loss is not a finite number.
     """
-    from graft.head.construction import dense_head
-    from graft.models.framework import keras
-    from graft.training.loop import best_epoch, compile_model, fit
-    from graft.training.optimizers import constant_rate
-
     keras.utils.set_random_seed(seed)
-    model = dense_head(
-        data.mean,
-        data.variance,
-        read_stack(stage["head.stack"], VECTOR_KINDS),
-        stage["head.output"],
-        len(data.train.classes),
-    )
-    rate, monitor = stage["head.learning_rate"], stage["head.monitor"]
-    optimizer = constant_rate(stage["head.optimizer"], rate)
+    stack, classes = read_stack(stage["head.stack"], VECTOR_KINDS), len(data.train.classes)
+    model = dense_head(data.mean, data.variance, stack, stage["head.output"], classes)
+    optimizer = getattr(keras.optimizers, stage["head.optimizer"])(stage["head.learning_rate"])
     compile_model(model, optimizer, stage["head.label_smoothing"])
-    history = fit(
-        "head",
-        model,
-        _batches(stage, data.train, seed),
-        _batches(stage, data.valid),
-        stage["head.epochs"],
-        stage["head.patience"],
-        {"head.learning_rate": rate},
-        monitor,
-    )
-    return TrainedHead(model, history, best_epoch(history, monitor))
+    batches = _batches(stage, data.train, seed), _batches(stage, data.valid)
+    history = fit("head", stage, model, *batches)
+    return TrainedHead(model, history, best_epoch(history, stage["head.monitor"]))
 
 
 def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
@@ -136,32 +116,20 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     Raises:
         UserError: the images cannot be divided into folds.
     """
-    from graft.head.linear import LINEAR_STEPS, fit_linear
-
-    kind, images = stage["head.kind"], data.images
-    fitted = fit_linear(
-        kind,
-        standardise(data.train, data.mean, data.variance),
-        data.train.labels[:images],
-        len(data.train.classes),
-        read_units(stage.input("data/units.csv"), data.train.ids[:images]),
-        stage["head.class_weight"],
-        seed,
-    )
+    kind, images, classes = stage["head.kind"], data.images, len(data.train.classes)
+    weight = None if stage["head.class_weight"] == "none" else stage["head.class_weight"]
+    units = read_units(stage.input("data/units.csv"), data.train.ids[:images])
+    features = standardise(data.train, data.mean, data.variance)
+    rule = LinearRule(kind, classes, weight, seed)
+    fitted = fit_linear(rule, features, data.train.labels[:images], units)
     if fitted is None:
-        allowed = "dense: the training part cannot be divided so that copies and groups stay"
-        allowed += " together and both sides have two classes"
-        raise refuse("params.yaml: head.kind", allowed, kind)
+        raise refuse("params.yaml: head.kind", f"dense: {INDIVISIBLE}", kind)
     c = f"C {fitted.regularisation:.3g}"
     print(f"head: {_NAMES[kind]} with {c}, {100 * fitted.cv_accuracy:.1f} % in cross-validation")
     if not fitted.converged:
         print(f"head: warning: not converged after {LINEAR_STEPS:,} steps", file=sys.stderr)
-    from graft.head.construction import linear_head
-    from graft.training.loop import compile_model
-    from graft.training.optimizers import constant_rate
-
     model = linear_head(data.mean, data.variance, fitted)
-    compile_model(model, constant_rate("SGD", 1.0))  # to be evaluated
+    compile_model(model, keras.optimizers.SGD())  # to be evaluated
     row: dict[str, float] = {"epoch": 1}
     for prefix, part in {"": data.train, "val_": data.valid}.items():
         found = model.evaluate(_batches(stage, part), verbose=0, return_dict=True)
@@ -173,21 +141,5 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     return TrainedHead(model, pd.DataFrame([row]), 1, more)
 
 
-def _summarise(trained: TrainedHead) -> dict[str, float | int]:
-    """What `training.json` says."""
-    row = trained.history.set_index("epoch").loc[trained.best]
-    weights = trained.model.trainable_weights
-    return {
-        "parameters": trained.model.count_params(),
-        "trained": sum(int(np.prod(weight.shape)) for weight in weights),
-        "epochs": len(trained.history),
-        "best_epoch": trained.best,
-        **{name: round(float(row[name]), 6) for name in ("val_loss", "val_accuracy")},
-        **trained.more,
-    }
-
-
-def _batches(stage: Stage, part: Rows, seed: int | None = None) -> "Batches":
-    from graft.training.loop import Batches
-
+def _batches(stage: Stage, part: Rows, seed: int | None = None) -> Batches:
     return Batches(part, stage["head.batch"], seed, stage["head.class_weight"])

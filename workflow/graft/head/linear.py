@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from graft.head import folds
+from graft.head.folds import divide_folds, judged_rows, sample_images
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
 _GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
@@ -31,25 +31,39 @@ _TOLERANCE = {"logistic": (1e-4, 1e-6), "svm": (1e-1, 1e-4)}
 _SCALES = (-2.0, 2.0)  # powers of ten
 
 
+class LinearRule(NamedTuple):
+    """What is fitted.
+
+    Attributes:
+        kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
+            with a squared hinge, a class against the rest.
+        classes: how many there are.
+        class_weight: None, or `balanced`: each class has the same weight, in the fit and in the
+            choice.
+        seed: draws the folds, and the images for the choice where there are too many.
+    """
+
+    kind: str
+    classes: int
+    class_weight: str | None = None
+    seed: int = 0
+
+
 class Scores(NamedTuple):
     """How a classifier did on images that it had not learned from.
 
     Attributes:
         regularisation: C.
-        outputs: float64 (n, classes), for each image those of the fold that did not learn from it;
-            NaN where there is none.
-        scale: what they are multiplied by before a softmax makes them probabilities.
+        scale: what its outputs are multiplied by before a softmax makes them probabilities.
         loss: the mean log loss of these, nats, weighted as the training is.
-        right: bool (n,), whether the largest output is that of the image's class.
-        judged: bool (n,), whether there are outputs.
+        right: bool (k,), whether the largest output is that of the image's class, for the images
+            of `judged_rows`.
     """
 
     regularisation: float
-    outputs: np.ndarray
     scale: float
     loss: float
     right: np.ndarray
-    judged: np.ndarray
 
 
 class Linear(NamedTuple):
@@ -74,13 +88,7 @@ class Linear(NamedTuple):
 
 
 def fit_linear(
-    kind: str,
-    features: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    units: np.ndarray,
-    class_weight: str = "none",
-    seed: int = 0,
+    rule: LinearRule, features: np.ndarray, labels: np.ndarray, units: np.ndarray
 ) -> Linear | None:
     """Chooses C on at most about _ROWS rows of the images, drawn by class, and fits all of them.
 
@@ -88,48 +96,40 @@ def fit_linear(
     needs memory for another copy of the features, twice as large.
 
     Args:
-        kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
-            with a squared hinge, a class against the rest.
+        rule: what is fitted.
         features: float64 (m · n, d), standardised: of n images, then of a first copy of all of
             them, then of the next. Only the images themselves are judged by.
         labels: int64 (n,), each a class.
-        classes: how many there are.
         units: int64 (n,), equal for images that must stay together. Copies go with their image.
-        class_weight: `none`, or `balanced`: each class has the same weight, in the fit and in the
-            choice.
-        seed: draws the folds, and the images for the choice where there are too many.
 
     Returns:
         The classifier, or None where the images cannot be divided into folds.
     """
     copies = len(features) // len(labels)
-    chosen = folds.sample_images(labels, max(_IMAGES, _ROWS // copies), seed)
-    divided = folds.divide_folds(labels[chosen], units[chosen], seed)
+    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), rule.seed)
+    divided = divide_folds(labels[chosen], units[chosen], rule.seed)
     if not divided:
         return None
     some = features[_with_copies(chosen, len(labels), copies)]
-    scores = cross_validate(kind, some, labels[chosen], classes, divided, class_weight, seed)
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as told:
+    scores = cross_validate(rule, some, labels[chosen], divided)
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _estimator(kind, features.shape, class_weight, seed, _TOLERANCE[kind][1])
+        fitted = _estimator(rule, features.shape, _TOLERANCE[rule.kind][1])
         fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
     return Linear(
-        *_weights(fitted, classes),
+        *_weights(fitted, rule.classes),
         scale=scores.scale,
         regularisation=scores.regularisation,
-        cv_accuracy=float(scores.right[scores.judged].mean()),
-        converged=not any(issubclass(one.category, ConvergenceWarning) for one in told),
+        cv_accuracy=float(scores.right.mean()),
+        converged=not any(issubclass(one.category, ConvergenceWarning) for one in caught),
     )
 
 
 def cross_validate(
-    kind: str,
+    rule: LinearRule,
     features: np.ndarray,
     labels: np.ndarray,
-    classes: int,
     divided: Sequence[tuple[np.ndarray, np.ndarray]],
-    class_weight: str = "none",
-    seed: int = 0,
     grid: Sequence[float] = _GRID,
 ) -> Scores:
     """How well a classifier does with the C that suits it best.
@@ -142,35 +142,34 @@ def cross_validate(
     beyond take the longest.
 
     Args:
-        kind, features, labels, classes, class_weight, seed: as of `fit_linear`.
-        divided: of `folds.divide_folds`; one fold or more.
+        rule, features, labels: as of `fit_linear`.
+        divided: of `divide_folds`; one fold or more.
         grid: the values of C, rising.
     """
     n = len(labels)
     copies = len(features) // n
     learned = [_with_copies(rows, n, copies) for rows, _ in divided]
-    judged = np.zeros(n, bool)
-    judged[np.concatenate([rows for _, rows in divided])] = True
+    judged = judged_rows(divided)
     own = labels[judged]
-    weights = compute_sample_weight("balanced" if class_weight == "balanced" else None, own)
+    weights = compute_sample_weight(rule.class_weight, own)
     estimators = [
-        _estimator(kind, (len(rows), features.shape[1]), class_weight, seed, _TOLERANCE[kind][0])
+        _estimator(rule, (len(rows), features.shape[1]), _TOLERANCE[rule.kind][0])
         for rows in learned
     ]
     best, waited = None, 0
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
         for c in grid:
-            outputs = np.full((n, classes), np.nan)
+            outputs = np.empty((n, rule.classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
-                kernel, bias = _weights(estimator, classes)
+                kernel, bias = _weights(estimator, rule.classes)
                 outputs[others] = features[others] @ kernel + bias
-            scale = _scale(outputs[judged], own, weights) if kind == "svm" else 1.0
-            loss = -np.average(_logs(scale * outputs[judged], own), weights=weights)
+            found = outputs[judged]
+            scale = _scale(found, own, weights) if rule.kind == "svm" else 1.0
+            loss = float(-np.average(_logs(scale * found, own), weights=weights))
             if best is None or loss < best.loss:
-                right = judged & (np.nan_to_num(outputs).argmax(1) == labels)
-                best, waited = Scores(float(c), outputs, scale, float(loss), right, judged), 0
+                best, waited = Scores(float(c), scale, loss, found.argmax(1) == own), 0
             else:
                 waited += 1
                 if waited == _PATIENCE:
@@ -183,13 +182,12 @@ def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
     return (chosen + n * np.arange(copies)[:, None]).ravel()
 
 
-def _estimator(kind: str, shape: tuple[int, int], class_weight: str, seed: int, tolerance: float):
-    made = {"tol": tolerance, "max_iter": LINEAR_STEPS}
-    made["class_weight"] = "balanced" if class_weight == "balanced" else None
-    if kind == "logistic":
+def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
+    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": rule.class_weight}
+    if rule.kind == "logistic":
         return LogisticRegression(warm_start=True, **made)
     # With few images for a feature the primal problem takes a thousand times as long.
-    return LinearSVC(dual=shape[0] < 4 * shape[1], random_state=seed, **made)
+    return LinearSVC(dual=shape[0] < 4 * shape[1], random_state=rule.seed, **made)
 
 
 def _weights(estimator, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ _PIECE = 1024  # rows at once
 
 
 def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
-    """What is subtracted from features, and the square of what they are divided by.
+    """The mean that is subtracted from features, and the variance by whose root they are divided.
 
     The features of different networks differ a thousandfold in scale. Within a network some hardly
     ever differ from 0: divided by their own deviation, the one image in which such a feature does
@@ -22,8 +22,8 @@ def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
             from these too.
 
     Returns:
-        Mean and variance, float32 (d,). No variance is 0, and none is below _FLOOR² times the square
-        of the median deviation of the features that differ at all.
+        Mean and variance, float32 (d,). No variance is 0, and none is below _FLOOR² times the
+        square of the median deviation of the features that differ at all.
     """
     n, width = len(features), features[:0].shape[1]
     total, squares = np.zeros(width), np.zeros(width)

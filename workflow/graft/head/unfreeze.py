@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from graft.common.errors import UserError, refuse
+from graft.common.errors import refuse
 
 WHERE_UNFREEZE = "params.yaml: finetune.unfreeze"
 # The values besides numbers and names.
@@ -10,7 +10,7 @@ UNFREEZE = NONE, ALL, AUTO = "none", "all", "auto"
 
 
 def count_unfrozen(unfreeze: int | float | str, layers: Sequence[str]) -> int:
-    """How many layers from the top `finetune.unfreeze` means, other than by `auto`.
+    """How many layers from the top are trained, where `finetune.unfreeze` is not `auto`.
 
     Args:
         unfreeze: a number of layers, a fraction of them, `none`, `all`, a layer or a block. A
@@ -27,13 +27,14 @@ def count_unfrozen(unfreeze: int | float | str, layers: Sequence[str]) -> int:
     if isinstance(unfreeze, float):
         return max(1, round(unfreeze * count))
     if isinstance(unfreeze, int):
-        if unfreeze > count:
-            allowed = f"none, all, auto, or at most {count} layers, which lead to {layers[-1]}"
-            raise refuse(WHERE_UNFREEZE, allowed, unfreeze)
-        return unfreeze
+        if unfreeze <= count:
+            return unfreeze
+        allowed = f"at most {count} layers, which lead to {layers[-1]}"
+        raise refuse(WHERE_UNFREEZE, f"none, all, auto, or {allowed}", unfreeze)
     first = first_of_block(layers, unfreeze)
     if first is None:
-        raise _no_layer(unfreeze, layers)
+        allowed = f"a number, or a layer that leads to {layers[-1]} ({', '.join(layers[1:])})"
+        raise refuse(WHERE_UNFREEZE, f"none, all, auto, {allowed}", unfreeze)
     return count - first
 
 
@@ -42,12 +43,5 @@ def first_of_block(layers: Sequence[str], block: str) -> int | None:
 
     `block5` is found in VGG16, where `block5_conv1` begins it, `mixed9` in InceptionV3.
     """
-    for number, name in enumerate(layers):
-        if name == block or name.startswith(f"{block}_"):
-            return number
-    return None
-
-
-def _no_layer(unfreeze: str, layers: Sequence[str]) -> UserError:
-    allowed = f"none, all, auto, a number, or a layer that leads to {layers[-1]}"
-    return refuse(WHERE_UNFREEZE, f"{allowed} ({', '.join(layers[1:])})", unfreeze)
+    found = (n for n, name in enumerate(layers) if name == block or name.startswith(f"{block}_"))
+    return next(found, None)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 # Another number of threads divides sums in another way and changes the last bits, so the number is
 # the project's and not the machine's. Four cost 9 % on two cores and let larger machines gain.
-THREADS = 4
+_THREADS = 4
 
 
 @contextmanager
@@ -40,7 +40,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 with _quiet():
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(2)
     tf.config.experimental.enable_op_determinism()
     import keras
@@ -49,4 +49,4 @@ with _quiet():
     tf.get_logger().setLevel("ERROR")
     tf.config.list_logical_devices()
 
-__all__ = ["THREADS", "keras", "tf"]
+__all__ = ["keras"]

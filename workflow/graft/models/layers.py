@@ -26,16 +26,14 @@ def apply_stack(stack: Sequence[Layer], x, initializer: str = "glorot_uniform"):
 
 def _build(layer: Layer, initializer: str) -> keras.Layer:
     name, numbers = layer.name, layer.numbers
+    active = {"activation": "relu", "kernel_initializer": initializer, "name": name}
     match layer.kind:
         case "conv":
-            filters, kernel = map(int, numbers)
-            made = {"padding": "same", "activation": "relu", "kernel_initializer": initializer}
-            return _layers.Conv2D(filters, kernel, **made, name=name)
+            return _layers.Conv2D(*map(int, numbers), padding="same", **active)
         case "pool":
             return _layers.MaxPooling2D(int(numbers[0]), name=name)
         case "dense":
-            made = {"activation": "relu", "kernel_initializer": initializer}
-            return _layers.Dense(int(numbers[0]), **made, name=name)
+            return _layers.Dense(int(numbers[0]), **active)
         case "dropout":
             return _layers.Dropout(numbers[0], name=name)
         case "norm":

@@ -1,4 +1,4 @@
-"""Features of layers: the pooled outputs of a backbone's network, at its end or further below.
+"""Features of layers: the pooled outputs of a backbone's network, at its end or before it.
 
 A backbone is a model of scaling, network and pooling: its layers `scaling`, `network`, `pooling`.
 """
@@ -16,7 +16,7 @@ class Depth(NamedTuple):
 
     Attributes:
         layer: its name.
-        pooling: what its map becomes a feature by: `avg`, `max` or `flatten`.
+        pooling: how its map becomes a feature: `avg`, `max` or `flatten`.
         width: of the feature.
         start: the first of its columns among the features of all depths.
         layers: how many layers of the network there are up to it, input included.
@@ -30,9 +30,9 @@ class Depth(NamedTuple):
 
 
 def pool(x, pooling: str, name: str = "pooling"):
-    """The feature that a map (batch, height, width, channels) becomes, by `avg`, `max`, `flatten`.
+    """Pools a map (batch, height, width, channels) by `avg`, `max` or `flatten`: (batch, width).
 
-    What has no height and width is left as it is.
+    An output without height and width is left as it is.
     """
     kinds = {
         "avg": keras.layers.GlobalAveragePooling2D,
@@ -55,19 +55,17 @@ def together(model: keras.Model, wanted: Sequence[Depth]) -> keras.Model:
 
     Args:
         model: a backbone.
-        wanted: the candidates; the first is the output of the model itself.
+        wanted: the candidates; the first is the last layer of the network.
 
     Returns:
         A model from float32 (batch, side, side, 3) to float32 (batch, the sum of all widths).
     """
-    body = model.get_layer(NETWORK)
-    names = [depth.layer for depth in wanted[1:]]
-    if not names:
+    if len(wanted) == 1:
         return model
-    maps = keras.Model(body.input, [body.output, *(body.get_layer(n).output for n in names)])
-    first, *others = maps(model.get_layer("scaling").output)
-    pooled = [pool(first, wanted[0].pooling)]
-    for depth, output in zip(wanted[1:], others, strict=True):
-        pooled.append(pool(output, depth.pooling, f"pooling_{depth.layer}"))
+    body = model.get_layer(NETWORK)
+    maps = keras.Model(body.input, [body.get_layer(depth.layer).output for depth in wanted])
+    outputs = maps(model.get_layer("scaling").output)
+    names = ["pooling", *(f"pooling_{depth.layer}" for depth in wanted[1:])]
+    pooled = [pool(x, depth.pooling, n) for x, depth, n in zip(outputs, wanted, names, strict=True)]
     features = keras.layers.Concatenate(name="depths")(pooled)
     return keras.Model(model.input, features, name="backbone")

@@ -1,12 +1,12 @@
 """Models as files: the same model, the same bytes."""
 
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from graft.models.framework import keras
 
@@ -19,9 +19,9 @@ def save_model(model: keras.Model, path: Path) -> None:
 
     Keras writes the time into `metadata.json` and into the zip entries, and memory addresses into
     `config.json`, so that equal models differ as files and all that depends on them would be made
-    again. Of a compiled model it writes the optimizer, twice the weights again, although it is told
-    not to, and the loss, which may be one of graft's own and missing where the model is used. So a
-    model of the same layers that was never compiled is saved.
+    again. Of a compiled model it writes the optimizer, twice the weights again, even where it is
+    asked not to, and the loss, which may be one of graft's own and missing where the model is used.
+    So a model of the same layers that was never compiled is saved.
     """
     raw = path.with_name("raw.keras")
     if model.compiled:
@@ -30,28 +30,23 @@ def save_model(model: keras.Model, path: Path) -> None:
     with zipfile.ZipFile(raw) as old, zipfile.ZipFile(path, "w") as new:
         for name in sorted(old.namelist()):
             data = old.read(name)
-            if name == "metadata.json":
-                metadata = json.loads(data)
-                metadata.pop("date_saved", None)
-                data = json.dumps(metadata, sort_keys=True).encode()
-            elif name == "config.json":
-                data = json.dumps(_renumber(json.loads(data), {}), sort_keys=True).encode()
+            if name.endswith(".json"):
+                data = _without_chance(data)
             new.writestr(zipfile.ZipInfo(name, _EPOCH), data)
     raw.unlink()
 
 
-def _renumber(config: Any, seen: dict[int, int]) -> Any:
-    """Numbers shared objects in the order of their first appearance."""
-    if isinstance(config, list):
-        return [_renumber(value, seen) for value in config]
-    if not isinstance(config, dict):
-        return config
-    return {
-        key: seen.setdefault(value, len(seen) + 1)
-        if key == "shared_object_id"
-        else _renumber(value, seen)
-        for key, value in config.items()
-    }
+def _without_chance(text: bytes) -> bytes:
+    """JSON of Keras without the time, with shared objects numbered in the order of appearance."""
+    seen: dict[bytes, bytes] = {}
+    text = re.sub(
+        rb'(?<="shared_object_id": )\d+',
+        lambda address: seen.setdefault(address[0], b"%d" % (len(seen) + 1)),
+        text,
+    )
+    content = json.loads(text)
+    content.pop("date_saved", None)
+    return json.dumps(content, sort_keys=True).encode()
 
 
 def load_model(path: Path) -> keras.Model:
@@ -62,7 +57,7 @@ def load_model(path: Path) -> keras.Model:
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """Silences what Keras 3.15 says of nested models whose weights it loads, and loads well."""
+    """Silences a warning of Keras 3.15 about nested models, whose weights it loads well."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
         yield

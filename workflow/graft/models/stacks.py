@@ -6,9 +6,10 @@
     norm                    batch normalisation
     dropout FRACTION        dropout while training
 
-Here is what follows from the text alone; `layers.py` builds the layers of Keras.
+This module says what follows from the text alone; `layers.py` builds the layers of Keras.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,9 +23,9 @@ _FORMS = {
     "norm": "norm",
     "dropout": "dropout FRACTION",
 }
-_DEFAULTS = {"conv": (3,), "pool": (2,)}  # of the numbers that may be left out, the last ones
-_COUNTS = {"conv": 2, "pool": 1, "dense": 1, "norm": 0, "dropout": 1}
-_LIMITS = {"conv": (4096, 31), "pool": (64,), "dense": (65536,)}
+_DEFAULTS = {"conv": "3", "pool": "2"}  # of the last number, where it may be left out
+# The limit of each number: of a whole number from 1 on, or None for a fraction, which is below 1.
+_LIMITS = {"conv": (4096, 31), "pool": (64,), "dense": (65536,), "norm": (), "dropout": (None,)}
 LONGEST_STACK = 100  # layers
 
 
@@ -58,13 +59,10 @@ def read_stack(texts: Sequence[str], kinds: Sequence[str]) -> tuple[Layer, ...]:
         kind, *numbers = text.split()
         if kind not in kinds:
             raise ValueError(text)
-        values = tuple(_number(kind, place, number) for place, number in enumerate(numbers))
-        missing = _COUNTS[kind] - len(values)
-        if missing:
-            defaults = _DEFAULTS.get(kind, ())
-            if not 0 < missing <= len(defaults):
-                raise ValueError(text)
-            values += defaults[len(defaults) - missing :]
+        limits = _LIMITS[kind]
+        if kind in _DEFAULTS and len(numbers) == len(limits) - 1:
+            numbers.append(_DEFAULTS[kind])
+        values = tuple(_number(n, limit) for n, limit in zip(numbers, limits, strict=True))
         count = sum(layer.kind == kind for layer in found) + 1
         found.append(Layer(kind, values, f"{kind}_{count}"))
     return tuple(found)
@@ -84,34 +82,24 @@ def count_parameters(stack: Sequence[Layer], channels: int = 3) -> int:
     """How many parameters the layers have, those of batch normalisation's statistics included."""
     total = 0
     for layer in stack:
-        if layer.kind in ("conv", "dense"):
-            width, window = int(layer.numbers[0]), 1
-            if layer.kind == "conv":
-                window = int(layer.numbers[1]) ** 2
-            total += (window * channels + 1) * width
-            channels = width
-        elif layer.kind == "norm":
+        if layer.kind == "norm":
             total += 4 * channels
+        elif layer.kind in ("conv", "dense"):
+            width, *kernel = map(int, layer.numbers)
+            total += (math.prod(kernel) ** 2 * channels + 1) * width
+            channels = width
     return total
 
 
 def smallest_side(stack: Sequence[Layer]) -> int:
     """The smallest side of an image of which something is left after all pools, in pixels."""
-    least = 1
-    for layer in stack:
-        least *= int(layer.numbers[0]) if layer.kind == "pool" else 1
-    return least
+    return math.prod(int(layer.numbers[0]) for layer in stack if layer.kind == "pool")
 
 
-def _number(kind: str, place: int, text: str) -> float:
-    if place >= _COUNTS[kind] or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+def _number(text: str, limit: int | None) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
         raise ValueError(text)
-    if kind == "dropout":
-        fraction = float(text)
-        if not fraction < 1:
-            raise ValueError(text)
-        return fraction
-    number = int(text)
-    if not 1 <= number <= _LIMITS[kind][place]:
+    number = float(text) if limit is None else int(text)
+    if not (number < 1 if limit is None else 1 <= number <= limit):
         raise ValueError(text)
     return number

@@ -4,15 +4,15 @@ All take the same input, float32 (batch, side, side, 3) with values 0–255, and
 so that training, features, evaluation and export cannot disagree about scaling.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.pooling import NETWORK, pool
-from graft.models.stacks import Layer
+from graft.models.stacks import IMAGE_KINDS, Layer, read_stack
 from graft.network.scaling import find_scaling
-from graft.network.weights import copy_weights, fetch_weights, read_weights
+from graft.network.weights import load_weights
 
 _layers = keras.layers
 
@@ -46,8 +46,8 @@ def _convolution(x, filters: int, name: str, activate: bool = True):
     return _layers.ReLU(name=f"{name}_relu")(x) if activate else x
 
 
-# graft's own networks: what builds one, the smallest and the largest side in pixels. All of them are
-# scaled to −1…1, and nobody has trained them on ImageNet.
+# graft's own networks: the function that builds one, the smallest and the largest side in pixels.
+# Their pixels are scaled to −1…1, and there are no ImageNet weights for them.
 OWN_NETWORKS = {"cnn": (cnn, 32, 96)}
 
 
@@ -73,28 +73,11 @@ def build_network(
     return network
 
 
-def build_backbone(
-    name: str,
-    side: int,
-    weights: str,
-    pooling: str,
-    seed: int,
-    layer: str = "last",
-    stack: Sequence[Layer] = (),
-    initializer: str = "glorot_uniform",
-) -> keras.Model:
+def build_backbone(settings: Mapping[str, Any]) -> keras.Model:
     """Scaling, network and pooling as one model.
 
     Args:
-        name: one of `OWN_NETWORKS`, `stack` or a class of `keras.applications`.
-        side: the side of the images in pixels.
-        weights: `none`, `imagenet`, a weights file for the network, or a model that this pipeline
-            exported, with the network in it.
-        pooling: `avg`, `max` or `flatten`.
-        seed: draws the weights where they are `none`.
-        layer: the layer whose output is pooled, `last` or its name; later layers are dropped.
-        stack: of the network `stack`, its layers.
-        initializer: of the network `stack`.
+        settings: the parameters `backbone.*` and `image.side` by dotted key.
 
     Returns:
         A model from float32 (batch, side, side, 3), 0–255, to float32 (batch, d) features. Its
@@ -103,28 +86,18 @@ def build_backbone(
     Raises:
         UserError: the weights do not fit, are no weights, or cannot be fetched.
     """
-    # Layers without a name of their own are counted, and so are known by it from the start.
+    name, side = settings["backbone.name"], settings["image.side"]
+    # Keras counts the layers that are given no name: their names depend on where it starts.
     keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    network = build_network(name, side, stack, initializer)
-    if weights == "imagenet":
-        fetch_weights(network, name, side)
-    elif Path(weights).suffix == ".h5":
-        read_weights(network, Path(weights))
-    if layer != "last":
-        network = keras.Model(network.input, network.get_layer(layer).output, name=NETWORK)
-    if Path(weights).suffix == ".keras":
-        copy_weights(network, Path(weights))
-    for own in network.layers:
-        # It calculates with a copy of its statistics, which Keras does not renew with the weights.
-        if isinstance(own, _layers.Normalization):
-            own.finalize_state()
-    scale, offset, reverse = (
-        ([1 / 127.5] * 3, [-1.0] * 3, False)
-        if name == "stack" or name in OWN_NETWORKS
-        else find_scaling(getattr(keras.applications, name), network)
-    )
+    keras.utils.set_random_seed(settings["backbone.seed"])
+    stack = read_stack(settings["backbone.stack"], IMAGE_KINDS)
+    whole = build_network(name, side, stack, settings["backbone.initializer"])
+    network = load_weights(whole, name, settings["backbone.weights"], settings["backbone.layer"])
+    if name == "stack" or name in OWN_NETWORKS:
+        scale, offset, reverse = [1 / 127.5] * 3, [-1.0] * 3, False
+    else:
+        scale, offset, reverse = find_scaling(getattr(keras.applications, name), network)
     inputs = keras.Input((side, side, 3), name="pixels")
     x = keras.ops.flip(inputs, axis=-1) if reverse else inputs
     x = _layers.Rescaling(scale, offset, name="scaling")(x)
-    return keras.Model(inputs, pool(network(x), pooling), name="backbone")
+    return keras.Model(inputs, pool(network(x), settings["backbone.pooling"]), name="backbone")

@@ -1,32 +1,21 @@
-"""Build the pretrained network and its inference graph; the only stage that may use the internet."""
+"""Build the pretrained network and its inference graph; only this stage may use the internet."""
 
 from graft.common.stage import Stage
 from graft.common.tables import write_json
-from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.models.pooling import NETWORK, together
+from graft.models.saving import save_graph, save_model
+from graft.network.architectures import build_backbone
+from graft.network.candidates import find_candidates
 
 
 def main(stage: Stage) -> None:
     """Writes `network.keras`, its features of several depths as an OpenVINO graph, and in
-    `depths.json` the layers of the network and which columns of the features are whose.
+    `depths.json` the layers of the network, and which columns are the features of which layer.
 
     Raises:
         UserError: the weights do not fit or cannot be fetched.
     """
-    from graft.models.pooling import NETWORK, together
-    from graft.models.saving import save_graph, save_model
-    from graft.network.architectures import build_backbone
-    from graft.network.candidates import find_candidates
-
-    model = build_backbone(
-        stage["backbone.name"],
-        stage["image.side"],
-        stage["backbone.weights"],
-        stage["backbone.pooling"],
-        stage["backbone.seed"],
-        stage["backbone.layer"],
-        read_stack(stage["backbone.stack"], IMAGE_KINDS),
-        stage["backbone.initializer"],
-    )
+    model = build_backbone(stage)
     depths = find_candidates(model, stage["backbone.pooling"])
     save_model(model, stage.output("data/backbone/network.keras"))
     save_graph(together(model, depths), stage.output("data/backbone/graph.xml"))

@@ -8,7 +8,8 @@ import numpy as np
 
 from graft.models.framework import keras
 
-_layers = keras.layers
+# The layers of a network of which one each is needed for the correction.
+_CORRECTED = keras.layers.Rescaling, keras.layers.Normalization
 
 
 def find_scaling(
@@ -16,10 +17,10 @@ def find_scaling(
 ) -> tuple[list[float], list[float], bool]:
     """What a network needs in front of it, so that pixels mean to it what they meant in training.
 
-    That is `probe_scaling`, and a correction for EfficientNetB0–B7. The Normalization layer in their
-    ImageNet weights has the standard deviation where its variance belongs; Keras adds a layer that
-    makes up for it, but only to networks that it builds with `weights="imagenet"`. Of others, whose
-    weights come from a file, the same is done here.
+    That is `probe_scaling`, and a correction for EfficientNetB0–B7. The Normalization layer in
+    their ImageNet weights has the standard deviation where its variance belongs; Keras adds a layer
+    that makes up for it, but only to networks that it builds with `weights="imagenet"`. This
+    function does the same for others, whose weights come from a file.
 
     Args:
         build: the class of `keras.applications`.
@@ -28,22 +29,20 @@ def find_scaling(
     Returns:
         Scale and offset of each channel (3,), and whether the channels are reversed before.
     """
-    scale, offset, reverse = probe_scaling(inspect.getmodule(build))
-    deviation = getattr(inspect.getmodule(build), "IMAGENET_STDDEV_RGB", None)
-    rescalings = [x for x in body.layers if isinstance(x, _layers.Rescaling)]
-    norms = [x for x in body.layers if isinstance(x, _layers.Normalization)]
-    if deviation is None or len(rescalings) != 1 or len(norms) != 1:
+    module = inspect.getmodule(build)
+    scale, offset, reverse = probe_scaling(module)
+    deviation = getattr(module, "IMAGENET_STDDEV_RGB", None)
+    kinds = [type(layer) for layer in body.layers]
+    if deviation is None or [kinds.count(kind) for kind in _CORRECTED] != [1, 1]:
         return scale, offset, reverse
-    mean, variance = (np.ravel(x) for x in (norms[0].mean, norms[0].variance))
+    norm = body.layers[kinds.index(keras.layers.Normalization)]
+    mean, variance = (np.ravel(x) for x in (norm.mean, norm.variance))
     if not np.allclose(variance, deviation, rtol=1e-3):
         return scale, offset, reverse  # the layer's own numbers, and right
     # (x' / 255 - mean) / sqrt(variance) is to be k times what it is of x.
     k = 1 / np.sqrt(deviation)
-    return (
-        (k * scale).tolist(),
-        (k * offset + 255 * mean.astype(np.float64) * (1 - k)).tolist(),
-        reverse,
-    )
+    corrected = k * offset + 255 * mean.astype(np.float64) * (1 - k)
+    return (k * scale).tolist(), corrected.tolist(), reverse
 
 
 def probe_scaling(module: ModuleType) -> tuple[list[float], list[float], bool]:

@@ -45,12 +45,8 @@ def build_augmentation(settings: Mapping[str, Any], side: int) -> "keras.Model |
         "brightness": lambda part: made.RandomBrightness(part, seed=seed + 4),
         "contrast": lambda part: made.RandomContrast(part, seed=seed + 5),
     }
-    # One layer a way: that of Keras for both flips both ways at once, or not at all.
+    # One layer a way: a single layer of Keras for both would flip both ways at once, or not at all.
     ways = used.pop("flip").split("_and_") if "flip" in used else []
     order = [made.RandomFlip(way, seed=seed + 6 + number) for number, way in enumerate(ways)]
     order += [kinds[name](strength) for name, strength in used.items()]
-    inputs = keras.Input((side, side, 3))
-    x = inputs
-    for layer in order:
-        x = layer(x)
-    return keras.Model(inputs, x, name="augmentation")
+    return keras.Sequential([keras.Input((side, side, 3)), *order], name="augmentation")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from graft.common.errors import UserError
 from graft.common.progress import Progress
-from graft.common.tables import write_table
 from graft.models.framework import keras
 from graft.training.rows import LabelledRows
 
@@ -71,9 +70,8 @@ class Batches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._part, self._batch = part, batch
-        self._weights = (
-            compute_sample_weight("balanced", part.labels) if class_weight == "balanced" else None
-        )
+        balanced = class_weight == "balanced"
+        self._weights = compute_sample_weight(class_weight, part.labels) if balanced else None
         self._generator = None if seed is None else np.random.default_rng(seed)
         self._order = np.arange(len(part))
         self.on_epoch_end()
@@ -90,21 +88,6 @@ class Batches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         if self._generator is not None:
             self._order = self._generator.permutation(len(self._part))
-
-
-class _Reported(keras.callbacks.Callback):
-    """Shows the progress after every step."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._progress = progress
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._progress.advance()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY if name in (logs or {}))
-        self._progress.advance(0, f"epoch {epoch + 1}: {shown}")
 
 
 class _Best(keras.callbacks.Callback):
@@ -131,63 +114,55 @@ class _Best(keras.callbacks.Callback):
             self.model.set_weights(self._weights)
 
 
-class _Finite(keras.callbacks.Callback):
-    """Refuses a training whose loss is infinite or not a number.
+class _Watch(keras.callbacks.Callback):
+    """Shows the progress, and refuses a training whose loss is infinite or not a number.
 
     Good epochs before that are no excuse: which one was the last is chance, and the report would
     show an unintended model as the result.
     """
 
-    def __init__(self, title: str, rates: Mapping[str, float]) -> None:
+    def __init__(self, section: str, rates: Mapping[str, float], progress: Progress) -> None:
         super().__init__()
-        self._title, self._rates, self._epoch = title, rates, 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch = epoch + 1
+        self._section, self._rates, self._progress, self._epoch = section, rates, progress, 1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self._check("loss", logs["loss"])
+        self._progress.advance()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         # The last step of an epoch can spoil the weights after its own loss was taken.
         self._check("validation loss", logs["val_loss"])
+        shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY)
+        self._progress.advance(0, f"epoch {self._epoch}: {shown}")
+        self._epoch += 1
 
     def _check(self, name: str, value: float) -> None:
         if not math.isfinite(value):
             received = ", ".join(str(rate) for rate in self._rates.values())
             raise UserError(
-                f"{self._title}: the {name} is not a finite number in epoch {self._epoch}:"
+                f"{self._section}: the {name} is not a finite number in epoch {self._epoch}:"
                 f" lower {' or '.join(self._rates)}. Received: {received}"
             )
 
 
 def fit(
-    title: str,
-    model: keras.Model,
-    train: Batches,
-    valid: Batches,
-    epochs: int,
-    patience: int,
-    rates: Mapping[str, float],
-    monitor: str = "val_loss",
+    section: str, settings: Mapping[str, Any], model: keras.Model, train: Batches, valid: Batches
 ) -> pd.DataFrame:
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the lowest validation loss, or the highest validation accuracy;
-    of equal ones it is the last. `patience` epochs without a better one end the training. Both
-    kinds of batches should weigh classes in the same way: judged by a plain validation loss, a
-    balanced training would stop where the frequent classes are at their best, which is what the
-    weights are there to prevent. Weights change no accuracy.
+    of equal ones it is the last. The training ends early after `patience` epochs without a better
+    one. Both kinds of batches should weigh classes in the same way: judged by a plain validation
+    loss, a balanced training would stop where the frequent classes are at their best, which is what
+    the weights are there to prevent. Weights change no accuracy.
 
     Args:
-        title: what is shown beside the progress.
+        section: the section of the parameters, `head` or `finetune`.
+        settings: the parameters by dotted key: the section's epochs, patience, monitor and
+            learning rates (for the error).
         model: compiled, with the metric `accuracy`.
         train: shuffled training batches.
         valid: validation batches.
-        epochs: how many epochs at most.
-        patience: how many epochs to wait for a better one.
-        rates: the learning rates by the parameter that sets them, for the error.
-        monitor: `val_loss` or `val_accuracy`, by which the best epoch is chosen.
 
     Returns:
         A row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
@@ -195,38 +170,30 @@ def fit(
     Raises:
         UserError: a loss is infinite or not a number.
     """
-    with Progress(title, epochs * len(train), "steps") as progress:
+    own = {key: value for key, value in settings.items() if key.startswith(f"{section}.")}
+    rates = {key: value for key, value in own.items() if key.endswith("learning_rate")}
+    epochs = own[f"{section}.epochs"]
+
+    best = _Best(own[f"{section}.monitor"], own[f"{section}.patience"])
+    with Progress(section, epochs * len(train), "steps") as progress:
         history = model.fit(
             train,
             validation_data=valid,
             epochs=epochs,
             verbose=0,
-            callbacks=[
-                _Finite(title, rates),
-                _Best(monitor, patience),
-                _Reported(progress),
-            ],
+            callbacks=[_Watch(section, rates, progress), best],
         ).history
-    table = pd.DataFrame({name: history[name] for name in _HISTORY})
+    table = pd.DataFrame(history, columns=_HISTORY)
     table.insert(0, "epoch", range(1, len(table) + 1))
     return table
 
 
 def best_epoch(history: pd.DataFrame, monitor: str) -> int:
-    """The epoch whose weights `fit` has left the model with: the last of the best.
+    """The best epoch, whose weights `fit` keeps; of equal ones the last.
 
     Args:
         history: columns epoch, val_loss and val_accuracy.
-        monitor: which of them was judged by.
+        monitor: the column that decides.
     """
     values = _SIGNS[monitor] * history[monitor]
     return int(history["epoch"][values == values.max()].iloc[-1])
-
-
-def write_history(path: Path, history: pd.DataFrame) -> None:
-    """Writes `history.csv`.
-
-    Six decimals are more than a person compares, and hide most last digits that another processor
-    changes.
-    """
-    write_table(path, history.round(6))

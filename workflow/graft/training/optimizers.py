@@ -1,46 +1,28 @@
 """Optimizers of Keras with one rate for the backbone and another for the head."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from graft.models.framework import keras
 
 
-def constant_rate(name: str, rate: float) -> keras.optimizers.Optimizer:
-    """An optimizer at a constant rate.
-
-    Args:
-        name: a class of `keras.optimizers`.
-        rate: its learning rate.
-    """
-    return getattr(keras.optimizers, name)(learning_rate=rate)
-
-
 def two_rates(
-    name: str,
-    peak: float,
-    head_peak: float,
-    head: Sequence[keras.Variable],
-    warmup: int,
-    steps: int,
-    weight_decay: float,
+    settings: Mapping[str, Any], head: Sequence[keras.Variable], steps: int
 ) -> keras.optimizers.MultiOptimizer:
     """Linear warm-up to the peak, then a cosine to 0 at the last step (Loshchilov & Hutter 2017).
 
+    Weight decay is decoupled, times the rate, a step; biases and normalisation have none.
+
     Args:
-        name: a class of `keras.optimizers`.
-        peak: the backbone's highest rate.
-        head_peak: the head's.
-        head: the head's trainable variables.
-        warmup: steps of warm-up; 0 for none.
-        steps: steps in all.
-        weight_decay: decoupled, times the rate, a step; biases and normalisation have none.
+        settings: the parameters `finetune.*` by dotted key.
+        head: the head's trainable variables, which have a peak of their own.
+        steps: steps an epoch.
     """
-    body, top = (
-        getattr(keras.optimizers, name)(
-            learning_rate=_schedule(rate, warmup, steps), weight_decay=weight_decay
-        )
-        for rate in (peak, head_peak)
-    )
+    kind = getattr(keras.optimizers, settings["finetune.optimizer"])
+    warmup, total = (settings[f"finetune.{name}"] * steps for name in ("warmup", "epochs"))
+    peaks = settings["finetune.learning_rate"], settings["finetune.head_learning_rate"]
+    decay = settings["finetune.weight_decay"]
+    body, top = (kind(_schedule(peak, warmup, total), weight_decay=decay) for peak in peaks)
     for made in (body, top):
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     own = {id(variable) for variable in head}

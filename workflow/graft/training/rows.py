@@ -52,8 +52,8 @@ class Rows:
             which: a slice, or int (k,), their indices in any order.
         """
         where = self._where[which]
-        shape = self._shards[0][:0, self._columns].shape[1:]
-        rows = np.empty((len(where), *shape), self._shards[0].dtype)
+        largest = max(self._shards, key=len)  # an empty one may have another width
+        rows = np.empty((len(where), *largest[:0, self._columns].shape[1:]), largest.dtype)
         for number, shard in enumerate(self._shards):
             mine = where[:, 0] == number
             if mine.any():
@@ -71,8 +71,6 @@ class Rows:
             views: an array of the copies, some whole number of times as many rows as these.
         """
         shard = np.load(views, mmap_mode="r")
-        if not len(shard):
-            return self
         copies = len(shard) // len(self)
         where = np.stack([np.full(len(shard), len(self._shards)), np.arange(len(shard))], 1)
         return replace(
@@ -102,10 +100,7 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     used = table["label"][table["part"].isin(PARTS)]
     classes = in_order(used, stage["dataset.classes"])
     index = {name: number for number, name in enumerate(classes)}
-    # A shard may be empty; its array then has no width to agree with the others.
-    shards = [np.load(path, mmap_mode="r") for path in stage.inputs(arrays)]
-    shape = next(shard.shape[1:] for shard in shards if len(shard))
-    shards = [shard if len(shard) else np.empty((0, *shape), shard.dtype) for shard in shards]
+    shards = tuple(np.load(path, mmap_mode="r") for path in stage.inputs(arrays))
     parts = {}
     for part in PARTS:
         mine = table[table["part"] == part]
@@ -114,7 +109,7 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
             paths=tuple(mine["path"]),
             labels=np.array([index[label] for label in mine["label"]], np.int64),
             classes=classes,
-            _shards=tuple(shards),
+            _shards=shards,
             _where=np.array([places[id_] for id_ in mine["id"]], np.int64).reshape(-1, 2),
         )
     return parts

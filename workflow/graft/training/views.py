@@ -7,6 +7,7 @@ import numpy as np
 from graft.common.arrays import Growing, Stored
 from graft.common.progress import Progress
 from graft.common.stage import Stage
+from graft.models.batches import in_batches
 from graft.training.augmentation import build_augmentation
 from graft.training.rows import Rows, read_parts
 
@@ -39,8 +40,8 @@ def draw_samples(stage: Stage, train: Rows) -> np.ndarray:
     """Images of different classes, each followed by changed views of it.
 
     Returns:
-        uint8 (m, 1 + _SHOWN, side, side, 3), at most _SAMPLES images, the first of their classes; of
-        no image where no change is switched on.
+        uint8 (m, 1 + _SHOWN, side, side, 3), the first images of at most _SAMPLES classes; m is 0
+        where no change is switched on.
     """
     _, first = np.unique(train.labels, return_index=True)
     images = train[first[:_SAMPLES]]
@@ -56,9 +57,9 @@ def _views(stage: Stage, train: Rows, copies: int) -> Iterator[np.ndarray]:
     change = build_augmentation(stage, train[:0].shape[1])
     with Progress("views", copies * len(train), "images") as progress:
         for _ in range(copies):
-            for start in range(0, len(train), _BATCH):
-                yield _changed(change, train[start : start + _BATCH])
-                progress.advance(min(_BATCH, len(train) - start))
+            for images in in_batches(train, _BATCH):
+                yield _changed(change, images)
+                progress.advance(len(images))
 
 
 def _changed(change, images: np.ndarray) -> np.ndarray:
@@ -69,9 +70,9 @@ def _changed(change, images: np.ndarray) -> np.ndarray:
 def _features(stage: Stage, views: Stored) -> Iterator[np.ndarray]:
     if not len(views):
         return
-    from graft.models.inference import in_batches, run_graph
+    from graft.models.inference import run_graph
 
     with Progress("views: features", len(views), "images") as progress:
-        for output in run_graph(stage.input("data/backbone/graph.xml"), in_batches(views)):
+        for output in run_graph(stage.input("data/backbone/graph.xml"), views):
             yield output
             progress.advance(len(output))
