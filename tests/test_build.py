@@ -5,7 +5,6 @@ In DVC's build each stage runs in a folder that has nothing but what the stage d
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 

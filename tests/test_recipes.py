@@ -174,14 +174,12 @@ def test_a_recipe_makes_the_published_model(name: str) -> None:
     from graft.head.unfreeze import count_unfrozen
     from graft.models.framework import keras
     from graft.models.pooling import NETWORK
-    from graft.models.stacks import IMAGE_KINDS, VECTOR_KINDS, read_stack
+    from graft.models.stacks import VECTOR_KINDS, read_stack
     from graft.network.architectures import build_backbone
 
     _, classes, _, side, parameters, unfrozen, own = GENERATED[name]
     flat = flatten(composed(name))
-    stack = read_stack(flat["backbone.stack"], IMAGE_KINDS)
-    network = flat["backbone.name"], side, "none", flat["backbone.pooling"], 1
-    backbone = build_backbone(*network, flat["backbone.layer"], stack)
+    backbone = build_backbone(flat | {"image.side": side, "backbone.weights": "none"})
     zeros = np.zeros(backbone.output_shape[1], np.float32)
     layers = read_stack(flat["head.stack"], VECTOR_KINDS)
     head = dense_head(zeros, zeros + 1, layers, flat["head.output"], classes)
@@ -223,7 +221,7 @@ def test_a_recipe_with_a_cut_runs_to_the_end(
     run("digits", {"finetune.unfreeze": 10, "backbone.weights": "none", **few})
     results("head")
     _, finetuned = results("finetuned")
-    assert finetuned["cut"] == "halve_120"
+    assert finetuned["cut"] == "widen_120"
 
 
 @pytest.mark.slow
