@@ -14,8 +14,9 @@ import pytest
 
 from graft.common.errors import UserError
 from graft.images.decoding import decode
+from graft.project.catalogue import NETWORKS
 from graft.tools.classify import label_text, main
-from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, SIDES, ImageNetClass
+from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from images import encoded, graft, picture, write
 
 INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(CLASSES)}
@@ -127,7 +128,7 @@ def test_sides_are_those_of_keras(keras, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in names:
         with pytest.raises(Side) as side:
             getattr(keras.applications, name)(weights=None)
-        assert side.value.args == (SIDES[name],), name
+        assert side.value.args == (NETWORKS[name].imagenet,), name
 
 
 def test_answers_are_those_of_plain_keras(

@@ -15,7 +15,7 @@ from images import graft, workspace
 def lines(text: str) -> dict[str, str]:
     """The commands in a help text, each with what it does."""
     listed = (line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  "))
-    return {name: summary for name, summary in listed}
+    return dict(listed)
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])

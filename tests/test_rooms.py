@@ -23,10 +23,10 @@ SOURCES = {
 STAGES = stage_names()
 DECLARED = declarations(read_parameters())
 HEAVY = {"tensorflow", "keras", "openvino"}
-# Modules of stages and commands that start without TensorFlow, and what they import at once.
+# What starts without TensorFlow: all but the stages that cannot do anything without it.
 LIGHT = [
     *("graft.cli", "graft.project.launcher", "graft.project.engines", "graft.project.recipes"),
-    *(find_module(stage) for stage in STAGES if stage != "evaluate"),
+    *(find_module(stage) for stage in STAGES if stage not in ("backbone", "finetune", "evaluate")),
     *("graft.tools.use", "graft.tools.compare", "graft.tools.classify"),
 ]
 

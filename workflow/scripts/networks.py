@@ -1,9 +1,9 @@
-"""Write workflow/graft/project/networks.json: what params.yaml is checked against without TensorFlow.
+"""Write workflow/graft/project/networks.json: what params.yaml is checked against.
 
     uv run python workflow/scripts/networks.py
 
 Run it when Keras or a network of graft's own changes; a test compares a few of the networks. Of the
-networks of Keras the smallest side is kept: Keras checks it, but does not list it.
+networks of Keras both sides are kept: Keras checks them, but does not list them.
 """
 
 import json
@@ -21,7 +21,8 @@ def describe(name: str) -> dict[str, int | str]:
         _, smallest, largest = OWN_NETWORKS[name]
         row = {"side": smallest, "largest": largest}
     else:
-        row = {"side": NETWORKS[name].sides[0]}
+        known = NETWORKS[name]
+        row = {"side": known.sides[0], "imagenet": known.imagenet}
     network = build_network(name, row["side"])
     layers = " ".join(layer.name for layer in network.layers)
     return row | {"parameters": network.count_params(), "layers": layers}

@@ -1,7 +1,8 @@
-"""The networks that `backbone.name` may be: what params.yaml is checked against, without TensorFlow.
+"""The networks of `backbone.name`: what params.yaml is checked against, without TensorFlow.
 
 `networks.json` beside this module lists for each network what the pinned Keras builds: its smallest
-side, its parameters and its layers. `workflow/scripts/networks.py` writes it; a test compares.
+side, that of its ImageNet photos, its parameters and its layers. `workflow/scripts/networks.py`
+writes it; a test compares.
 """
 
 import json
@@ -24,11 +25,13 @@ class Network(NamedTuple):
         layers: the names of its layers without its classifier, input first, as Keras has them.
         parameters: how many parameters these layers have.
         sides: the smallest and largest side that it takes, in pixels.
+        imagenet: the side of the photos that Keras trained it on, in pixels; 0 where it did not.
     """
 
     layers: tuple[str, ...]
     parameters: int
     sides: tuple[int, int]
+    imagenet: int = 0
 
     def below(self, layer: str) -> tuple[str, ...]:
         """The layers from the input up to the one that `backbone.layer` names.
@@ -46,11 +49,12 @@ NETWORKS = {
         layers=tuple(row["layers"].split()),
         parameters=row["parameters"],
         sides=(row["side"], row.get("largest", _LIMIT)),
+        imagenet=row.get("imagenet", 0),
     )
     for name, row in _ROWS.items()
 }
 # Networks without ImageNet weights.
-OWN = (*(name for name, row in _ROWS.items() if "largest" in row), STACK)
+OWN = (*(name for name, network in NETWORKS.items() if not network.imagenet), STACK)
 NAMES = (*OWN, *(name for name in NETWORKS if name not in OWN))
 
 

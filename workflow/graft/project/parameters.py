@@ -82,20 +82,18 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-# In place of the value of a parameter that there is not.
-ABSENT = object()
-
-
-def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The parameters that differ, by dotted key, with both values; `ABSENT` where there is none."""
-    pairs = ((key, old.get(key, ABSENT), new.get(key, ABSENT)) for key in sorted({*old, *new}))
-    return [(key, before, after) for key, before, after in pairs if before != after]
+def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parameters that differ, each with its `old` and `new` value; none where it is missing."""
+    sides = {"old": old, "new": new}
+    return {
+        key: {side: values[key] for side, values in sides.items() if key in values}
+        for key in sorted({*old, *new})
+        if key not in old or key not in new or old[key] != new[key]
+    }
 
 
 def show_value(value: Any) -> str:
     """The value of a parameter on one line of at most 60 characters."""
-    if value is ABSENT:
-        return "–"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:59]}…"
 

@@ -1,8 +1,8 @@
 """Recipes: parameters that differ from the defaults, with the data, the command and the result.
 
-A recipe is YAML. Its first line, a comment, is its title; the other comments say what was published,
-where the data come from and what to expect. `defaults.yaml` beside this module is complete, and its
-comments are those of every params.yaml.
+A recipe is YAML. Its first line, a comment, is its title; the other comments say what was
+published, where the data come from and what to expect. `defaults.yaml` beside this module is
+complete, and its comments are those of every params.yaml.
 """
 
 import io

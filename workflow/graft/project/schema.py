@@ -6,7 +6,7 @@ names everything that the result depends on.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -15,30 +15,34 @@ from graft.images.files import SOURCE
 from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
 from graft.project.catalogue import NAMES
 
+
+def _one_of(*names: str) -> Any:
+    return Annotated[Literal[names], Field(description=f"one of {', '.join(names)}")]
+
+
+def _whole(low: int, high: int, unit: str = "") -> Any:
+    what = f"a whole number{unit and f' of {unit}'} from {low} to {high}"
+    return Annotated[int, Field(ge=low, le=high, strict=True, description=what)]
+
+
 Share = Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")]
 Fraction = Annotated[float, Field(ge=0, le=1, description="a fraction from 0 to 1")]
 Strength = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
 Rate = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]
-Count = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Count = _whole(1, 1_000_000)
+Seed = _whole(0, 2**31 - 1)
+Repeats = _whole(1, 100, "seeds")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Monitor = Annotated[
-    Literal["val_loss", "val_accuracy"], Field(description="one of val_loss, val_accuracy")
-]
-OPTIMIZERS = (
+Monitor = _one_of("val_loss", "val_accuracy")
+ClassWeight = _one_of("none", "balanced")
+Optimizer = _one_of(
     *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"),
     *("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
 )
-Optimizer = Annotated[
-    Literal[OPTIMIZERS],  # type: ignore[valid-type]
-    Field(description=f"one of {', '.join(OPTIMIZERS)}"),
-]
-INITIALIZERS = (
+Initializer = _one_of(
     *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
     *("lecun_normal", "lecun_uniform", "orthogonal"),
 )
-Repeats = Annotated[int, Field(ge=1, le=100, description="a whole number of seeds from 1 to 100")]
-ClassWeight = Annotated[Literal["none", "balanced"], Field(description="one of none, balanced")]
-Seed = Annotated[int, Field(ge=0, lt=2**31, description="a whole number from 0 to 2147483647")]
 
 
 def _differ(names: list[str]) -> list[str]:
@@ -55,12 +59,13 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
-def _stack(kinds: tuple[str, ...]) -> AfterValidator:
+def _stack(kinds: tuple[str, ...]) -> Any:
     def check(texts: list[str]) -> list[str]:
         read_stack(texts, kinds)
         return texts
 
-    return AfterValidator(check)
+    described = Field(max_length=LONGEST_STACK, description=describe_forms(kinds))
+    return Annotated[list[Name], described, AfterValidator(check)]
 
 
 class Section(BaseModel):
@@ -89,19 +94,15 @@ class Dataset(Section):
         Field(min_length=1, description="auto, none, a regular expression, or a column of the CSV"),
         AfterValidator(_compiles),
     ]
-    two_labels: Annotated[Literal["leave_out", "keep"], Field(description="one of leave_out, keep")]
+    two_labels: _one_of("leave_out", "keep")
     max_bad: Fraction
 
 
 class Image(Section):
     """What every image becomes."""
 
-    side: Annotated[
-        int, Field(ge=8, le=1024, description="a whole number of pixels from 8 to 1024")
-    ]
-    fit: Annotated[
-        Literal["stretch", "crop", "pad"], Field(description="one of stretch, crop, pad")
-    ]
+    side: _whole(8, 1024, "pixels")
+    fit: _one_of("stretch", "crop", "pad")
 
 
 class Duplicates(Section):
@@ -122,19 +123,9 @@ class Split(Section):
 class Backbone(Section):
     """The network whose features are used."""
 
-    name: Annotated[
-        Literal[NAMES],  # type: ignore[valid-type]
-        Field(description=f"one of {', '.join(NAMES)}"),
-    ]
-    stack: Annotated[
-        list[Name],
-        Field(max_length=LONGEST_STACK, description=describe_forms(IMAGE_KINDS)),
-        _stack(IMAGE_KINDS),
-    ]
-    initializer: Annotated[
-        Literal[INITIALIZERS],  # type: ignore[valid-type]
-        Field(description=f"one of {', '.join(INITIALIZERS)}"),
-    ]
+    name: _one_of(*NAMES)
+    stack: _stack(IMAGE_KINDS)
+    initializer: Initializer
     weights: Annotated[
         str,
         Field(
@@ -143,32 +134,22 @@ class Backbone(Section):
         ),
     ]
     layer: Annotated[Name, Field(description="last, or the name of a layer")]
-    pooling: Annotated[
-        Literal["avg", "max", "flatten"], Field(description="one of avg, max, flatten")
-    ]
+    pooling: _one_of("avg", "max", "flatten")
     seed: Seed
 
 
 class Features(Section):
     """How the features are computed."""
 
-    runtime: Annotated[
-        Literal["openvino", "tensorflow"], Field(description="one of openvino, tensorflow")
-    ]
+    runtime: _one_of("openvino", "tensorflow")
 
 
 class Head(Section):
     """The head over the features, and its training."""
 
-    kind: Annotated[
-        Literal["dense", "logistic", "svm"], Field(description="one of dense, logistic, svm")
-    ]
-    stack: Annotated[
-        list[Name],
-        Field(max_length=LONGEST_STACK, description=describe_forms(VECTOR_KINDS)),
-        _stack(VECTOR_KINDS),
-    ]
-    output: Annotated[Literal["softmax", "sigmoid"], Field(description="one of softmax, sigmoid")]
+    kind: _one_of("dense", "logistic", "svm")
+    stack: _stack(VECTOR_KINDS)
+    output: _one_of("softmax", "sigmoid")
     optimizer: Optimizer
     learning_rate: Rate
     label_smoothing: Strength
@@ -192,13 +173,11 @@ class Finetune(Section):
             " them above 0 and below 1, or the name of a layer or block"
         ),
     ]
-    cut: Annotated[
-        Literal["auto", "always", "never"], Field(description="one of auto, always, never")
-    ]
+    cut: _one_of("auto", "always", "never")
     optimizer: Optimizer
     learning_rate: Rate
     head_learning_rate: Rate
-    warmup: Annotated[int, Field(ge=0, le=1_000_000, description="a whole number of epochs from 0")]
+    warmup: _whole(0, 1_000_000, "epochs")
     weight_decay: Fraction
     label_smoothing: Strength
     batch: Count
@@ -213,16 +192,13 @@ class Finetune(Section):
 class Augment(Section):
     """Random changes to training images; 0 and none switch one off."""
 
-    flip: Annotated[
-        Literal["none", "horizontal", "vertical", "horizontal_and_vertical"],
-        Field(description="one of none, horizontal, vertical, horizontal_and_vertical"),
-    ]
+    flip: _one_of("none", "horizontal", "vertical", "horizontal_and_vertical")
     rotation: Annotated[float, Field(ge=0, le=180, description="degrees from 0 to 180")]
     shift: Strength
     zoom: Strength
     brightness: Strength
     contrast: Strength
-    copies: Annotated[int, Field(ge=0, le=100, description="a whole number from 0 to 100")]
+    copies: _whole(0, 100)
     seed: Seed
 
 

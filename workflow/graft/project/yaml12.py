@@ -27,11 +27,6 @@ _BASES = {"0b": 2, "0o": 8, "0x": 16}
 class _Loader(yaml.CSafeLoader):
     """Scalars of YAML 1.2; keys that differ."""
 
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rules if tag.rpartition(":")[2] in _OTHER]
-        for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [
             self.construct_object(key, deep=True)
@@ -53,6 +48,10 @@ class _Loader(yaml.CSafeLoader):
         return -number if text.startswith("-") else number
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if tag.rpartition(":")[2] in _OTHER]
+    for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOL, list("tTfF"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))

@@ -11,7 +11,8 @@ from graft.models.framework import keras
 from graft.models.saving import calm
 from graft.network.scaling import find_scaling
 from graft.network.weights import fetching
-from graft.tools.imagenet import CLASSES, SIDES, ImageNetClass
+from graft.project.catalogue import NETWORKS
+from graft.tools.imagenet import CLASSES, ImageNetClass
 
 # Photos at once. The batch is always full, so that an answer does not depend on what else is asked
 # for; larger ones gain little on a processor, and make a single photo wait.
@@ -40,7 +41,8 @@ def classify_photos(
             finite.
     """
     build = getattr(keras.applications, name)
-    shape = (SIDES[name], SIDES[name], 3)
+    side = NETWORKS[name].imagenet
+    shape = (side, side, 3)
     if weights is None:
         with fetching(f"the ImageNet weights of {name}", "name a file with --weights"):
             network = build(weights="imagenet", input_shape=shape)

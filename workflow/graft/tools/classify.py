@@ -9,8 +9,9 @@ import numpy as np
 
 from graft.common.errors import refuse
 from graft.images import files
+from graft.project.catalogue import NETWORKS
 from graft.tools import imagenet, photos
-from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, SIDES, ImageNetClass
+from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 
 _WEIGHTS = "imagenet"
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> None:
     weights = None if options.weights == _WEIGHTS else Path(options.weights)
     if weights is not None:
         _check_weights(weights, options.backbone)
-    pixels = photos.decode_photos(paths, SIDES[options.backbone], options.fit)
+    pixels = photos.decode_photos(paths, NETWORKS[options.backbone].imagenet, options.fit)
     from graft.tools.classifier import classify_photos, fetch_classes
 
     classes = classes or fetch_classes()

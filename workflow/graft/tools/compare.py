@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from graft.project.parameters import list_changes, show_value
 from graft.report.statistics import mean, spread
 from graft.tools import significance
-from graft.tools.revisions import ABSENT, ModelResults, Setting, check_repository, read_setting
+from graft.tools.revisions import ModelResults, Setting, check_repository, read_setting
 
 # Each model in words, with the parameter that says how often it is trained.
 _MODELS = {"head": ("Head", "head.repeats"), "finetuned": ("Fine-tuned model", "finetune.repeats")}
@@ -65,16 +66,6 @@ def _compare_models(old: ModelResults, new: ModelResults) -> dict[str, Any]:
     word, sentence = verdict(images, seeds)
     found = {"accuracy": (old.accuracy, new.accuracy), "images": images, "seeds": seeds}
     return found | {"verdict": word, "sentence": sentence}
-
-
-def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The parameters that differ, each with its `old` and `new` value; none where it is missing."""
-    sides = {"old": old, "new": new}
-    return {
-        key: {side: values[key] for side, values in sides.items() if key in values}
-        for key in sorted({*old, *new})
-        if old.get(key, ABSENT) != new.get(key, ABSENT)
-    }
 
 
 def compare_images(old: ModelResults, new: ModelResults) -> dict[str, Any]:
@@ -165,7 +156,7 @@ def describe_comparison(found: Mapping[str, Any]) -> Iterator[str]:
                 f" params.yaml has:\n  {', '.join(side['outdated'])}\n  Run the pipeline first."
             )
     rows = [
-        (key, *(_write(own[side]) if side in own else "–" for side in sides))
+        (key, *(show_value(own.get(side, "–")) for side in sides))
         for key, own in found["parameters"].items()
     ]
     yield f"\nParameters{'' if rows else ': none differs'}"
@@ -218,8 +209,3 @@ def _percent(value: float) -> str:
 def _points(value: float) -> str:
     text = f"{100 * value:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")
-
-
-def _write(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

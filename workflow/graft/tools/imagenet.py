@@ -12,22 +12,6 @@ from graft.project.catalogue import NETWORKS, OWN
 IMAGENET_NAMES = tuple(name for name in NETWORKS if name not in OWN)
 # How many classes they tell apart.
 CLASSES = 1000
-_LARGER_SIDES = {
-    240: ("EfficientNetB1", "EfficientNetV2B1"),
-    260: ("EfficientNetB2", "EfficientNetV2B2"),
-    299: ("InceptionResNetV2", "InceptionV3", "Xception"),
-    300: ("EfficientNetB3", "EfficientNetV2B3"),
-    331: ("NASNetLarge",),
-    380: ("EfficientNetB4",),
-    384: ("EfficientNetV2S",),
-    456: ("EfficientNetB5",),
-    480: ("EfficientNetV2L", "EfficientNetV2M"),
-    528: ("EfficientNetB6",),
-    600: ("EfficientNetB7",),
-}
-# The side of the photos that a network was trained on, in pixels; a test asks Keras for them.
-SIDES = dict.fromkeys(IMAGENET_NAMES, 224)
-SIDES |= {name: side for side, names in _LARGER_SIDES.items() for name in names}
 
 
 class ImageNetClass(NamedTuple):

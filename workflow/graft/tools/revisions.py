@@ -19,7 +19,6 @@ _PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"
 # What reading and parsing a file may raise.
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-ABSENT = object()  # a parameter that is not there
 
 
 class ModelResults(NamedTuple):
@@ -134,7 +133,7 @@ def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> lis
             key
             for stage in (lock.get("stages") or {}).values()
             for key, value in flatten(stage.get("params", {}).get(_PARAMETERS, {})).items()
-            if parameters.get(key, ABSENT) != value
+            if key not in parameters or parameters[key] != value
         }
     )
 

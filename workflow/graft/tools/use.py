@@ -90,8 +90,10 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _lines(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    changes = list_changes(old, new)
-    return [f"{key}: {show_value(before)} → {show_value(after)}" for key, before, after in changes]
+    return [
+        f"{key}: {show_value(change.get('old', '–'))} → {show_value(change.get('new', '–'))}"
+        for key, change in list_changes(old, new).items()
+    ]
 
 
 def _in_git() -> bool:
