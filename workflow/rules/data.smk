@@ -2,6 +2,7 @@
 # own, give it more: `--set-threads tensors=8`.
 
 
+# All rules run their stage like this one.
 rule manifest:
     input:
         bridge.inputs("manifest"),
@@ -16,11 +17,13 @@ rule manifest:
     threads: 1
     resources:
         mem_mb=500,
+    params:
+        stage=bridge.address("manifest"),
     shell:
-        "dvc --wait-for-lock repro --single-item manifest 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro --single-item {params.stage} 2>&1 | tee {log}"
 
 
-rule tensors:
+use rule manifest as tensors with:
     input:
         bridge.inputs("tensors"),
     output:
@@ -29,17 +32,15 @@ rule tensors:
         "logs/tensors@{shard}.log",
     benchmark:
         "logs/tensors@{shard}.tsv"
-    conda:
-        "../../environment.yml"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: max(1, (workflow.cores or 4) // 4)
     resources:
         mem_mb=1000,
-    shell:
-        "dvc --wait-for-lock repro --single-item tensors@{wildcards.shard} 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("tensors"),
 
 
-rule duplicates:
+use rule manifest as duplicates with:
     input:
         bridge.inputs("duplicates"),
     output:
@@ -48,16 +49,11 @@ rule duplicates:
         "logs/duplicates.log",
     benchmark:
         "logs/duplicates.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    shell:
-        "dvc --wait-for-lock repro --single-item duplicates 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("duplicates"),
 
 
-rule split:
+use rule manifest as split with:
     input:
         bridge.inputs("split"),
     output:
@@ -66,10 +62,5 @@ rule split:
         "logs/split.log",
     benchmark:
         "logs/split.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    shell:
-        "dvc --wait-for-lock repro --single-item split 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("split"),

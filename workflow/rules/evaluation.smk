@@ -1,16 +1,18 @@
 # How good the models are, measured and drawn.
 
+from pathlib import Path
 
-rule evaluate:
+
+use rule manifest as evaluate with:
     input:
         bridge.inputs("evaluate"),
     output:
         *(
             report(
                 path,
-                caption=f"../report/{path.rpartition('/')[2].replace('.', '_')}.rst",
+                caption=f"../report/{Path(path).stem}.rst",
                 category="Test part",
-                labels={"model": "{model}", "file": path.rpartition("/")[2]},
+                labels={"model": "{model}", "file": Path(path).name},
             )
             for path in bridge.outputs("evaluate", "model")
         ),
@@ -18,16 +20,13 @@ rule evaluate:
         "logs/evaluate@{model}.log",
     benchmark:
         "logs/evaluate@{model}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item evaluate@{wildcards.model} 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("evaluate"),
 
 
-rule report:
+use rule manifest as report with:
     input:
         bridge.inputs("report"),
     output:
@@ -44,10 +43,7 @@ rule report:
         "logs/report.log",
     benchmark:
         "logs/report.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
     resources:
         mem_mb=1000,
-    shell:
-        "dvc --wait-for-lock repro --single-item report 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("report"),

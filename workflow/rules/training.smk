@@ -2,7 +2,7 @@
 # that their results do not depend on the machine; with fewer cores the four share them.
 
 
-rule views:
+use rule manifest as views with:
     input:
         bridge.inputs("views"),
     output:
@@ -11,16 +11,14 @@ rule views:
         "logs/views.log",
     benchmark:
         "logs/views.tsv"
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item views 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("views"),
 
 
-rule depth:
+use rule manifest as depth with:
     input:
         bridge.inputs("depth"),
     output:
@@ -29,16 +27,13 @@ rule depth:
         "logs/depth.log",
     benchmark:
         "logs/depth.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
     resources:
         mem_mb=1000,
-    shell:
-        "dvc --wait-for-lock repro --single-item depth 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("depth"),
 
 
-rule head:
+use rule manifest as head with:
     input:
         bridge.inputs("head"),
     output:
@@ -47,16 +42,14 @@ rule head:
         "logs/head.log",
     benchmark:
         "logs/head.tsv"
-    conda:
-        "../../environment.yml"
     threads: 4
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item head 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("head"),
 
 
-rule finetune:
+use rule manifest as finetune with:
     input:
         bridge.inputs("finetune"),
     output:
@@ -65,10 +58,8 @@ rule finetune:
         "logs/finetune.log",
     benchmark:
         "logs/finetune.tsv"
-    conda:
-        "../../environment.yml"
     threads: 4
     resources:
         mem_mb=4000,
-    shell:
-        "dvc --wait-for-lock repro --single-item finetune 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("finetune"),

@@ -1,12 +1,14 @@
 """Write workflow/graft/project/networks.json: what params.yaml is checked against.
 
-    uv run python workflow/scripts/networks.py
+    uv run python workflow/scripts/networks.py [NAME …]
 
-Run it when Keras or a network of graft's own changes; a test compares a few of the networks. Of the
+Run it when Keras or a network of graft's own changes, for all networks or those named; a test
+compares a few of them. Of the
 networks of Keras both sides are kept: Keras checks them, but does not list them.
 """
 
 import json
+import sys
 
 from graft.common.atomic import write_text
 from graft.models.framework import keras
@@ -29,6 +31,7 @@ def describe(name: str) -> dict[str, int | str]:
 
 
 if __name__ == "__main__":
-    names = dict.fromkeys([*OWN_NETWORKS, *NETWORKS])
-    rows = [f" {json.dumps(name)}: {json.dumps(describe(name))}" for name in names]
-    write_text(NETWORKS_FILE, "{\n" + ",\n".join(rows) + "\n}\n")
+    rows = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
+    rows |= {name: describe(name) for name in sys.argv[1:] or {*OWN_NETWORKS, *rows}}
+    lines = [f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
+    write_text(NETWORKS_FILE, "{\n" + ",\n".join(lines) + "\n}\n")

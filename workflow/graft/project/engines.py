@@ -59,10 +59,14 @@ class Bridge:
 
         def function(wildcards: Iterable[str]) -> list[str]:
             self._leave_memory_to_dvc()
-            address = "@".join([stage, *wildcards])
+            address = self.address(stage)(wildcards)
             return [*map(str, self._stages[address].inputs), str(FLAGS / address)]
 
         return function
+
+    def address(self, stage: str) -> Callable[[Iterable[str]], str]:
+        """A function of the wildcards: the stage's address in DVC, such as `tensors@0`."""
+        return lambda wildcards: "@".join([stage, *wildcards])
 
     def outputs(self, stage: str, wildcard: str = "") -> list[Any]:
         """The files that the stage writes; with `{wildcard}` for the key of a `foreach` stage."""
