@@ -9,6 +9,16 @@ import images
 import project
 
 
+# What takes longest comes first, so that workers end at about the same time.
+LONG = ("test_walk", "test_build", "test_engines", "test_finetune", "test_learning", "test_heads")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts the files with tests."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> project.Project:
     """A small project that has never been built."""
