@@ -19,12 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> project.Project:
-    """A small project that has never been built."""
-    return project.make(tmp_path / "project")
-
-
 @pytest.fixture(scope="session")
 def _standins(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
     made = project.make(tmp_path_factory.mktemp("standins") / "built", standins=True)

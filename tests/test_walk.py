@@ -90,10 +90,13 @@ class Walk:
 def test_a_random_walk_always_arrives_at_the_right_files(standins: Project, seed: int) -> None:
     walk = Walk(standins, seed)
     changes = [walk.edit, walk.edit_code, walk.checkout, walk.checkout_all, walk.delete_output]
-    changes += [walk.add_image] if seed % 3 == 0 else []
     engines = [walk.snakemake, walk.repro]
     walk.random.shuffle(changes)
     walk.random.shuffle(engines)
+    if seed % 3 == 0:
+        # All stages are stale then: one run of DVC takes a fifth of the time.
+        changes.append(walk.add_image)
+        engines = [walk.snakemake, walk.repro]
     story = []
     # Several things happen before anyone builds again.
     for step in (walk.edit, walk.commit, *changes[:2], engines[0], *changes[2:], engines[1]):

@@ -35,10 +35,11 @@ Repeats = _whole(1, 100, "seeds")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Monitor = _one_of("val_loss", "val_accuracy")
 ClassWeight = _one_of("none", "balanced")
-Optimizer = _one_of(
+OPTIMIZERS = (
     *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"),
     *("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
 )
+Optimizer = _one_of(*OPTIMIZERS)
 Initializer = _one_of(
     *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
     *("lecun_normal", "lecun_uniform", "orthogonal"),
