@@ -2,10 +2,10 @@
 
     uv run python benchmarks/decoding.py [FOLDER]
 
-Without a folder of JPEGs two sets are made on the spot: 20,000 pictures of 32 pixels, and 1,000
-photos of 2000 × 1500. graft also checks each file against its id and makes a perceptual hash; the
-others only decode and resize. Every way runs on all cores that this process has, and the better of
-two rounds counts, since other programs only ever make it slower.
+Without a folder of JPEGs, two sets are generated: 20,000 pictures of 32 pixels, and 1,000 photos of
+2000 × 1500. graft also compares each file with its id and computes a perceptual hash; the others
+only decode and resize. Every way uses all cores of this process. The better of two rounds counts,
+since other programs only make it slower.
 """
 
 import io

@@ -1,9 +1,9 @@
-"""The most memory that each stage up to the features takes, by the number of images.
+"""Peak memory of each stage up to the features, by the number of images.
 
     uv run python benchmarks/memory.py FOLDER_OR_ARCHIVE
 
-Takes 1,000, 10,000 and 60,000 images of a folder of class folders, such as CIFAR-10, builds the
-stages one by one in a folder of its own, and prints the peak of each: the resident memory of its
+Takes 1,000, 10,000 and 60,000 images of a folder of class folders, such as CIFAR-10, runs the
+stages one by one in a temporary folder, and prints the peak of each: the resident memory of its
 largest process, as the system counts it.
 """
 
@@ -40,7 +40,7 @@ def peak(folder: Path, address: str) -> float:
 
 
 def gather(source: Path, target: Path, count: int) -> None:
-    """Links so many images into class folders, as many of each class as there are of others."""
+    """Links a number of images into class folders, the same number of each class."""
     paths = [path for path in source.rglob("*") if path.is_file()]
     by_name = sorted(paths, key=lambda path: (path.stem, path.parent.parts))
     for path in by_name[:count]:
