@@ -92,7 +92,7 @@ class Project:
         return ended.stdout
 
     def snakemake(self, *arguments: str, status: int = 0) -> str:
-        """Runs Snakemake, with 2 cores unless told otherwise."""
+        """Runs Snakemake, with 2 cores by default."""
         cores = () if "--cores" in arguments else ("--cores", "2")
         return self.run("snakemake", *cores, *arguments, status=status)
 

@@ -207,7 +207,7 @@ def test_an_unknown_key_is_answered_with_the_nearest(folder: Path, key: str, nea
     assert f"(did you mean {near}?). Received: '{key.split('.')[-1]}'" in message
 
 
-def test_an_unknown_key_is_told_before_the_one_that_it_was_meant_for(folder: Path) -> None:
+def test_an_unknown_key_is_refused_before_the_one_that_it_was_meant_for(folder: Path) -> None:
     message = refusal(folder, changed({"head.epochs": ABSENT, "head.epoch": 3}))
     assert "head.epoch is unknown" in message and "did you mean epochs?" in message
 
@@ -316,7 +316,7 @@ def test_the_layers_above_the_feature_are_not_there(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "network, key, value, told",
+    "network, key, value, named",
     [
         ({}, "backbone.layer", "mixed9", "last, or a layer of cnn (stem, stem_norm, stem_relu, "),
         ({}, "backbone.layer", "input_layer", "last, or a layer of cnn (stem, "),
@@ -333,11 +333,11 @@ def test_the_layers_above_the_feature_are_not_there(folder: Path) -> None:
     ],
 )
 def test_a_layer_that_is_not_there_is_answered_with_those_that_are(
-    folder: Path, network: dict[str, Any], key: str, value: str, told: str
+    folder: Path, network: dict[str, Any], key: str, value: str, named: str
 ) -> None:
     message = refusal(folder, changed({"backbone.weights": "none", **network, key: value}))
     assert message.startswith(f"params.yaml: {key} must be ")
-    assert told in message and message.endswith(f". Received: {value!r}")
+    assert named in message and message.endswith(f". Received: {value!r}")
 
 
 def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> None:
@@ -392,7 +392,7 @@ def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> Non
         ),
     ],
 )
-def test_what_cannot_be_together_is_told_with_what_can(
+def test_what_cannot_be_together_is_refused_with_what_can(
     folder: Path, changes: dict[str, Any], key: str, allowed: str
 ) -> None:
     """Only the combination is wrong: each value alone is read elsewhere in this file."""
@@ -442,16 +442,16 @@ def test_what_can_be_together_is_read(folder: Path) -> None:
         ("größe: 1".encode("latin-1"), "can't decode"),
     ],
 )
-def test_what_is_no_yaml_is_told_with_its_place(
+def test_what_is_no_yaml_is_refused_with_its_place(
     folder: Path, content: str | bytes, received: str
 ) -> None:
     message = refusal(folder, content)
-    told = re.escape("params.yaml must be YAML in UTF-8 with each key once. Received: ")
-    assert re.match(rf"{told}.*{received}", message)
+    start = re.escape("params.yaml must be YAML in UTF-8 with each key once. Received: ")
+    assert re.match(rf"{start}.*{received}", message)
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "- 1\n", "text\n", "3\n", "!!set {a}\n"])
-def test_what_has_no_sections_is_told_which_there_are(folder: Path, content: str) -> None:
+def test_what_has_no_sections_is_refused_which_there_are(folder: Path, content: str) -> None:
     allowed = f"params.yaml must be sections {', '.join(GOOD)}. Received: "
     assert refusal(folder, content).startswith(allowed)
 
@@ -496,7 +496,7 @@ class TestWeights:
         for name in ("data/pretrained", "photos"):
             Path(name).mkdir(parents=True)
 
-    def told(self, **backbone: Any) -> str:
+    def error(self, **backbone: Any) -> str:
         """What is said of the weights, or nothing if they will do."""
         values = changed(
             {"dataset.path": "photos", "image.side": 64, "backbone.weights": self.FILE}
@@ -528,10 +528,10 @@ class TestWeights:
     def test_as_many_numbers_as_the_network_has(self) -> None:
         count = NETWORKS["MobileNetV2"].parameters
         self.hold(count, optimizer=77)
-        assert self.told(name="MobileNetV2") == ""
-        assert self.told(name="MobileNetV2", layer="block_13_expand") == ""
+        assert self.error(name="MobileNetV2") == ""
+        assert self.error(name="MobileNetV2", layer="block_13_expand") == ""
         for name in ("VGG16", "cnn"):
-            assert self.told(name=name) == (
+            assert self.error(name=name) == (
                 f"params.yaml: backbone.weights must be weights of {name} without its classifier,"
                 f" {NETWORKS[name].parameters:,} numbers."
                 f" Received: '{self.FILE} with {count:,} numbers'"
@@ -540,23 +540,23 @@ class TestWeights:
     def test_as_many_numbers_as_a_stack_has(self) -> None:
         stack = ["conv 4", "norm", "pool", "conv 8 5"]
         self.hold(count_parameters(read_stack(stack, IMAGE_KINDS)))
-        assert self.told(name="stack", stack=stack) == ""
-        assert "weights of stack without" in self.told(name="stack", stack=stack[:-1])
+        assert self.error(name="stack", stack=stack) == ""
+        assert "weights of stack without" in self.error(name="stack", stack=stack[:-1])
 
     def test_the_weights_of_the_repository_are_those_of_its_network(self) -> None:
         shutil.copyfile(ROOT / LEAVES["backbone.weights"], self.FILE)
-        assert self.told() == ""
+        assert self.error() == ""
 
     @pytest.mark.parametrize("content", [b"", b"no HDF5", bytes(5000)])
-    def test_what_is_no_hdf5_is_told(self, content: bytes) -> None:
+    def test_what_is_no_hdf5_is_refused(self, content: bytes) -> None:
         Path(self.FILE).write_bytes(content)
-        assert f"a file of weights in HDF5. Received: '{self.FILE} (" in self.told()
+        assert f"a file of weights in HDF5. Received: '{self.FILE} (" in self.error()
 
     def test_a_model_has_the_layers_of_the_network(self) -> None:
         layers = list(NETWORKS["cnn"].layers)
         weights = self.model(layers)
-        assert self.told(weights=weights) == ""
-        assert self.told(name="VGG16", weights=weights) == (
+        assert self.error(weights=weights) == ""
+        assert self.error(name="VGG16", weights=weights) == (
             "params.yaml: backbone.weights must be a model whose network is VGG16."
             f" Received: '{weights}, which has no layer block1_conv1'"
         )
@@ -564,27 +564,27 @@ class TestWeights:
     def test_a_model_may_lack_the_layers_that_are_not_used(self) -> None:
         layers = list(NETWORKS["cnn"].layers)
         weights = self.model(layers[: layers.index("residual_64_out") + 1])
-        assert self.told(weights=weights, layer="residual_64_out") == ""
-        assert "has no layer widen_120" in self.told(weights=weights)
+        assert self.error(weights=weights, layer="residual_64_out") == ""
+        assert "has no layer widen_120" in self.error(weights=weights)
 
     @pytest.mark.parametrize("around, lacks", [((), "backbone"), (("backbone",), "network")])
-    def test_a_model_that_graft_did_not_make_is_told(
+    def test_a_model_that_graft_did_not_make_is_refused(
         self, around: tuple[str, ...], lacks: str
     ) -> None:
         weights = self.model(["a", "b"], around)
-        message = self.told(weights=weights)
+        message = self.error(weights=weights)
         assert "a model that graft made, such as data/models/finetuned.keras" in message
         assert message.endswith(f"which has no layer {lacks}'")
 
     @pytest.mark.parametrize("content", [b"", b"no zip", None])
-    def test_what_is_no_model_is_told(self, content: bytes | None) -> None:
+    def test_what_is_no_model_is_refused(self, content: bytes | None) -> None:
         weights = Path("data/pretrained/mine.keras")
         if content is None:
             with zipfile.ZipFile(weights, "w") as file:
                 file.writestr("model.json", "{}")
         else:
             weights.write_bytes(content)
-        assert f"a model in the format .keras. Received: '{weights} (" in self.told(
+        assert f"a model in the format .keras. Received: '{weights} (" in self.error(
             weights=str(weights)
         )
 

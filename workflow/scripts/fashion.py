@@ -87,7 +87,7 @@ def write(folder: Path, archive: Path) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the script; exit status 2 for an error of the user's."""
+    """Runs the script; exit status 2 for an error that a user can mend."""
     try:
         if len(arguments) != 2:
             raise refuse("fashion.py", "given a folder and an archive", " ".join(arguments))

@@ -61,7 +61,7 @@ def make_stage(
 
 
 def find_module(stage: str) -> str:
-    """The module of a stage: the one of its name, in whatever room it lies."""
+    """The module of a stage: the one of its name, in any room."""
     (path,) = ROOMS.glob(f"*/{stage}.py")
     return f"graft.{path.parent.name}.{stage}"
 

@@ -6,21 +6,19 @@ refuse is no dependency of a result.
 
 import difflib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from graft.common.errors import UserError, refuse
-from graft.head.unfreeze import UNFREEZE, first_of_block
 from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.project.catalogue import LAST, OWN, STACK, look_up
+from graft.project.catalogue import look_up
+from graft.project.consistency import check_consistency
 from graft.project.pretrained import check_weights_file
 from graft.project.schema import Parameters
 from graft.project.yaml12 import NoYaml, read_yaml_file
-from graft.training.augmentation import switched_on
 
 PARAMETERS = Path("params.yaml")
 
@@ -67,7 +65,7 @@ def check_parameters(where: str, values: Any) -> dict[str, Any]:
         checked = Parameters.model_validate(values)
     except ValidationError as error:
         raise _explain(where, values, error) from None
-    _check_together(where, checked)
+    check_consistency(where, flatten(checked.model_dump()))
     return values
 
 
@@ -128,7 +126,7 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
         names.append(name)
         values = values.get(name)
         field = section.model_fields.get(name)
-        if not _is_section(field):  # a leaf, whatever lies in it, or an unknown key
+        if not _is_section(field):  # a value, whatever it holds, or an unknown key
             break
         section = field.annotation
     where = f"{path}: {'.'.join(names)}"
@@ -153,70 +151,3 @@ def _allowed(field: Any) -> str:
 def _sections(model: Any) -> str:
     what = "sections" if model is Parameters else "a section with the keys"
     return f"{what} {', '.join(model.model_fields)}"
-
-
-def _check_together(path: str, parameters: Parameters) -> None:
-    """Checks what depends on several fields."""
-    split, dataset, head = parameters.split, parameters.dataset, parameters.head
-    total = split.train + split.valid + split.test
-    if not math.isclose(total, 1, abs_tol=1e-9):
-        received = f"{split.train} + {split.valid} + {split.test} = {total:.6g}"
-        raise refuse(
-            f"{path}: split.train, split.valid and split.test", "shares that sum to 1", received
-        )
-    if head.kind != "dense" and head.stack:
-        raise refuse(f"{path}: head.stack", f"[] for head.kind {head.kind}", head.stack)
-    if head.output == "sigmoid":
-        if head.kind != "dense":
-            raise refuse(f"{path}: head.output", f"softmax for head.kind {head.kind}", head.output)
-        if dataset.classes != "all" and len(dataset.classes) != 2:
-            allowed = f"softmax for {len(dataset.classes)} classes; sigmoid is one unit for two"
-            raise refuse(f"{path}: head.output", allowed, head.output)
-    _check_network(path, parameters)
-    augment, cut = parameters.augment, parameters.finetune.cut
-    changes = switched_on(flatten({"augment": augment.model_dump()}))
-    if augment.copies and not changes:
-        allowed = "0 where nothing else in augment changes an image"
-        raise refuse(f"{path}: augment.copies", allowed, augment.copies)
-    if cut == "always" and changes and not augment.copies:
-        allowed = "auto or never where augment.copies is 0 and every epoch changes images anew"
-        raise refuse(f"{path}: finetune.cut", allowed, cut)
-
-
-def _check_network(path: str, parameters: Parameters) -> None:
-    backbone, unfreeze = parameters.backbone, parameters.finetune.unfreeze
-    name = backbone.name
-    if name == STACK and not backbone.stack:
-        allowed = f"one layer or more for backbone.name {name}"
-        raise refuse(f"{path}: backbone.stack", allowed, backbone.stack)
-    network = look_up(name, read_stack(backbone.stack, IMAGE_KINDS))
-    if backbone.weights == "imagenet" and name in OWN:
-        allowed = f"none or a file for {name}, which has no ImageNet weights"
-        raise refuse(f"{path}: backbone.weights", allowed, backbone.weights)
-    low, high = network.sides
-    if not low <= parameters.image.side <= high:
-        allowed = f"from {low} to {high} pixels for {name}"
-        raise refuse(f"{path}: image.side", allowed, parameters.image.side)
-    # The input has no feature of its own, and its name is no layer's that people would pick.
-    if backbone.layer != LAST and backbone.layer not in network.layers[1:]:
-        allowed = f"{LAST}, or a layer of {name}"
-        raise _unknown_layer(f"{path}: backbone.layer", allowed, network.layers, backbone.layer)
-    layers = network.below(backbone.layer)
-    if isinstance(unfreeze, int) and unfreeze > len(layers):
-        allowed = f"none, all, auto, or at most {len(layers)} for {name}"
-        if backbone.layer != LAST:
-            allowed += f" up to {backbone.layer}"
-        raise refuse(f"{path}: finetune.unfreeze", allowed, unfreeze)
-    if (
-        isinstance(unfreeze, str)
-        and unfreeze not in UNFREEZE
-        and first_of_block(layers, unfreeze) is None
-    ):
-        allowed = f"none, all, auto, a number or fraction of layers, or a layer or block of {name}"
-        raise _unknown_layer(f"{path}: finetune.unfreeze", allowed, layers, unfreeze)
-
-
-def _unknown_layer(where: str, allowed: str, layers: Sequence[str], received: str) -> UserError:
-    close = difflib.get_close_matches(received, layers[1:], n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return refuse(where, f"{allowed} ({', '.join(layers[1:])}{hint})", received)

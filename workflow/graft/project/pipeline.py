@@ -28,10 +28,10 @@ class Declaration:
         address: the stage's address in DVC, such as `tensors@0`.
         command: what DVC runs for it.
         parameters: the sections and dotted keys of params.yaml that the stage may read; an empty
-            text stands for all of it.
+            text means all of it.
         rooms: the folders of the package whose code the stage runs.
-        inputs: the files that it reads. A folder that other stages write into stands here as the
-            files that they declare there: what else lies in it is of an earlier build.
+        inputs: the files that it reads. Instead of a folder that other stages write into, the
+            files that they declare in it: other files there are of an earlier build.
         outputs: the files that it writes.
     """
 
