@@ -21,7 +21,7 @@ from graft.common.errors import UserError
 from graft.common.stage import Stage, Undeclared
 from graft.head.unfreeze import first_of_block
 from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
-from graft.project.catalogue import NETWORKS, NETWORKS_FILE
+from graft.project.catalogue import NETWORKS, NETWORKS_FILE, OWN
 from graft.project.launcher import make_stage
 from graft.project.parameters import check_files, flatten, read_parameters
 from graft.project.pipeline import declarations
@@ -691,7 +691,7 @@ def test_the_networks_are_those_of_keras() -> None:
     )
     assert ended.returncode == 0, ended.stderr
     names, described, refused = json.loads(ended.stdout.splitlines()[-1])
-    assert sorted(set(NETWORKS) - {"cnn"}) == names
+    assert sorted(set(NETWORKS) - set(OWN)) == names
     written = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
     assert described == {name: written[name] for name in described}
     assert len(refused) == 4
