@@ -8,7 +8,6 @@ import pytest
 import images
 import project
 
-
 # What takes longest comes first, so that workers end at about the same time.
 LONG = ("test_walk", "test_build", "test_engines", "test_finetune", "test_learning", "test_heads")
 

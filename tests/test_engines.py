@@ -5,6 +5,7 @@ The stages are stand-ins (`standin.py`): what is tested is when they run, and ov
 
 import fnmatch
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -174,9 +175,8 @@ def inside(standins: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return standins
 
 
-def test_each_parameter_rebuilds_what_the_table_says(inside: Project) -> None:
-    (inside.folder / "data/raw/tiny-other").symlink_to("tiny")
-    values = inside.values()
+def rebuilt_by_parameter(values: dict[str, Any]) -> dict[str, set[str]]:
+    """The table in docs/parameters.md by key: the addresses of the stages, with the report."""
     stages, flat = declarations(values), flatten(values)
     expected = {}
     for patterns, rebuilt in table("docs/parameters.md"):
@@ -187,6 +187,13 @@ def test_each_parameter_rebuilds_what_the_table_says(inside: Project) -> None:
                 s.address for s in stages if {s.address, s.address.partition("@")[0]} & names
             }
     assert sorted(expected) == sorted(flat)
+    return expected
+
+
+def test_each_parameter_rebuilds_what_the_table_says(inside: Project) -> None:
+    (inside.folder / "data/raw/tiny-other").symlink_to("tiny")
+    values = inside.values()
+    stages, flat, expected = declarations(values), flatten(values), rebuilt_by_parameter(values)
     # The path is also a dependency, whose name the other parameters would share: it goes alone.
     alone = {"dataset.path": another(flat["dataset.path"])}
     others = {key: another(value) for key, value in flat.items() if key not in alone}
@@ -240,22 +247,13 @@ def test_a_new_key_makes_stale_the_stages_of_its_section(inside: Project) -> Non
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "rules"),
-    [
-        ("report.smoothing", 0.3, {"report": 1}),
-        ("augment.zoom", 0.2, {"views": 1, "head": 1, "finetune": 1, "evaluate": 2, "report": 1}),
-        (
-            "backbone.seed",
-            7,
-            {"backbone": 1, "features": 4, "views": 1, "depth": 1, "head": 1}
-            | {"finetune": 1, "evaluate": 2, "report": 1},
-        ),
-    ],
+    ("key", "value"), [("report.smoothing", 0.3), ("augment.zoom", 0.2), ("backbone.seed", 7)]
 )
-def test_a_dry_run_lists_what_the_table_says(standins: Project, key, value, rules) -> None:
+def test_a_dry_run_lists_what_the_table_says(standins: Project, key: str, value: Any) -> None:
     before = standins.outputs()
+    expected = rebuilt_by_parameter(standins.values())[key]
     standins.change({key: value})
-    assert listed(standins) == rules
+    assert listed(standins) == Counter(address.partition("@")[0] for address in expected)
     standins.run("git", "checkout", "params.yaml")
     assert standins.outputs() == before
     assert FRESH in standins.snakemake("-n")
