@@ -20,16 +20,6 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0"
 _BACKGROUND = (255, 255, 255)
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
 _SHORTEST = 8
-# What undoes each EXIF orientation.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
@@ -109,8 +99,9 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
         orientation = None
         with suppress(Exception):  # broken EXIF data says nothing, and the pixels are there
             orientation = file.getexif().get(ExifTags.Base.Orientation)
-    if orientation in _TURNS:
-        image = image.transpose(_TURNS[orientation])
+    image.info = {}  # none of the file's own EXIF data, which may be broken
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    image = ImageOps.exif_transpose(image)
     if orientation in (5, 6, 7, 8):  # the quarter turns
         width, height = height, width
     pixels = np.asarray(_square(image, side, fit), np.uint8)
