@@ -229,7 +229,7 @@ def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> 
         labels = (features[:, :5].argmax(1)).astype(np.int64)
         for kind in ("logistic", "svm"):
             fitted = fit_linear(LinearRule(kind, 5), features, labels, np.arange(600))
-            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted)
+            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted[:2], *fitted.scores, fitted.converged)
     """
     for cores in ("1", "2"):
         subprocess.run([sys.executable, "-c", code, cores], cwd=tmp_path, check=True)

@@ -145,10 +145,10 @@ def cross_validate(
     weights = compute_sample_weight(rule.class_weight, own)
     shapes = [(len(rows), features.shape[1]) for rows in learned]
     estimators = [_estimator(rule, shape, _TOLERANCE[rule.kind][0]) for shape in shapes]
-    best, waited = None, 0
+    best, place = None, 0
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
-        for c in grid:
+        for number, c in enumerate(grid):
             outputs = np.empty((n, rule.classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
@@ -159,11 +159,9 @@ def cross_validate(
             logs = log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
             loss = float(-np.average(logs, weights=weights))
             if best is None or loss < best.loss:
-                best, waited = Scores(float(c), scale, loss, found.argmax(1) == own), 0
-            else:
-                waited += 1
-                if waited == _PATIENCE:
-                    break
+                best, place = Scores(float(c), scale, loss, found.argmax(1) == own), number
+            elif number - place == _PATIENCE:
+                break
     return best
 
 

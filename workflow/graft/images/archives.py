@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from graft.common.errors import UserError, refuse
 from graft.images import files
@@ -41,15 +41,14 @@ class NoArchive(Exception):
     """The file is no archive that can be read; the text says why."""
 
 
-class Archive:
+class Archive(NamedTuple):
     """A .zip, or a .tar that is packed by gzip, xz, bzip2 or not at all, whatever its name is.
 
-    Args:
+    Attributes:
         path: of the file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    path: Path
 
     def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
         """Reads every file in the archive that is not hidden, or those of the paths in `wanted`.
@@ -59,14 +58,14 @@ class Archive:
             UserError: it is damaged, or unfolds to more than an archive of images can.
         """
         try:
-            with self._path.open("rb") as file:
+            with self.path.open("rb") as file:
                 start = file.read(512)
         except OSError as error:
             raise NoArchive(_what(error)) from None
         unpack = next((f for magic, f in _PACKED.items() if start.startswith(magic)), None)
         if unpack or _is_tar(start):
-            return _read_tar(self._path, unpack, wanted)
-        return _read_zip(self._path, wanted)
+            return _read_tar(self.path, unpack, wanted)
+        return _read_zip(self.path, wanted)
 
 
 def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:

@@ -47,12 +47,8 @@ def compile_model(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, label_smoothing: float = 0.0
 ) -> None:
     """Sets up a model from rows to class probabilities for `fit`."""
-    model.compile(
-        optimizer,
-        loss=SmoothedCrossentropy(label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    loss = SmoothedCrossentropy(label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
 
 class Batches(keras.utils.PyDataset):
