@@ -14,7 +14,6 @@ from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.finetune.cut import Halves
 from graft.models.framework import keras
-from graft.models.inference import run_graph
 from graft.models.saving import save_graph
 from graft.training.augmentation import switched_on
 from graft.training.rows import LabelledRows, Rows
@@ -115,6 +114,8 @@ def store_outputs(
         Overflow: one does not fit the dtype.
         UserError: there is no room for them, or one is no finite number in the first place.
     """
+    from graft.models.inference import run_graph
+
     where.mkdir(parents=True, exist_ok=True)
     needed, free = _bytes(frozen, parts), shutil.disk_usage(where).free
     if needed > free:
