@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.lib import format as npy
 
-
 # Rows at once for inference: fixed, since another number may choose another kernel.
 INFERENCE_BATCH = 16
 
