@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from graft.common.arrays import Joined
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.tables import read_table
 from graft.images.decoding import decode
@@ -125,7 +126,7 @@ def test_copies_are_found_and_other_pictures_are_not(way: str) -> None:
     images += [decode(COPIES[way](image), 32) for image in scenes[:30]]
     hashes = np.array([int(image.phash, 16) for image in images], np.uint64)
     pixels = np.stack([image.pixels for image in images])
-    sets, pairs, differences = find_near(hashes, lambda indices: pixels[indices], 0.2)
+    sets, pairs, differences = find_near(hashes, pixels, 0.2)
     assert sorted(map(tuple, pairs.tolist())) == [(n, 60 + n) for n in range(30)]
     assert (differences <= 0.2).all()
     assert len(set(sets)) == 60
@@ -140,20 +141,21 @@ def test_pictures_of_one_kind_are_not_one_picture() -> None:
         frames.append(decode(encoded(image), 32))
     pixels = np.stack([frame.pixels for frame in frames])
     hashes = np.zeros(len(frames), np.uint64)
-    sets, pairs, _ = find_near(hashes, lambda indices: pixels[indices], 0.2)
+    sets, pairs, _ = find_near(hashes, pixels, 0.2)
     assert len(pairs) == 0
     assert len(set(sets)) == len(frames)
 
 
 def test_a_thousand_copies_make_a_pair_fewer_than_they_are() -> None:
-    pixels = np.repeat(np.asarray(scene(1, 32))[None], 1000, 0)
     read = []
 
-    def take(indices: np.ndarray) -> np.ndarray:
-        read.append(len(indices))
-        return pixels[indices]
+    class Pixels(Joined):
+        def __getitem__(self, which: np.ndarray) -> np.ndarray:
+            read.append(len(which))
+            return super().__getitem__(which)
 
-    sets, pairs, _ = find_near(np.full(1000, 7, np.uint64), take, 0.0)
+    pixels = Pixels([np.repeat(np.asarray(scene(1, 32))[None], 1000, 0)])
+    sets, pairs, _ = find_near(np.full(1000, 7, np.uint64), pixels, 0.0)
     assert len(set(sets)) == 1
     # The pairs that were compared before the sets were known are few blocks' worth.
     assert len(pairs) < 5000

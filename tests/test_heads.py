@@ -167,7 +167,7 @@ def test_units_stay_together_when_the_regularisation_is_chosen(
     rule, chosen = LinearRule("logistic", 2, seed=1), {}
     for name, own in {"together": units, "apart": np.arange(300)}.items():
         fitted = fit_linear(rule, features.astype(float), labels, own)
-        chosen[name] = fitted.regularisation, fitted.cv_accuracy
+        chosen[name] = fitted.scores.regularisation, fitted.scores.right.mean()
     assert chosen["together"][0] < chosen["apart"][0] / 30
     assert chosen["together"][1] < 0.75 and chosen["apart"][1] > 0.95
     store(tmp_path, {"top": features}, labels, {"head.kind": "logistic"}, units)
@@ -176,9 +176,9 @@ def test_units_stay_together_when_the_regularisation_is_chosen(
     train = parts(300) == "train"
     standardised = standardise(features[train], *find_moments(features[train]))
     fitted = fit_linear(rule, standardised, labels[train], units[train])
-    assert summary["regularisation"] == pytest.approx(fitted.regularisation, rel=1e-5)
-    assert summary["cv_accuracy"] == pytest.approx(fitted.cv_accuracy, abs=1e-6)
-    assert fitted.cv_accuracy < 0.75
+    assert summary["regularisation"] == pytest.approx(fitted.scores.regularisation, rel=1e-5)
+    assert summary["cv_accuracy"] == pytest.approx(fitted.scores.right.mean(), abs=1e-6)
+    assert fitted.scores.right.mean() < 0.75
 
 
 def test_a_part_that_cannot_be_divided_is_refused(
@@ -200,7 +200,7 @@ def test_a_class_without_an_image_to_learn_from_is_never_predicted() -> None:
         )
         outputs = features @ fitted.kernel + fitted.bias
         assert set(outputs.argmax(1)) == {0, 2, 4}
-        assert np.isfinite(outputs).all() and 0.5 < fitted.cv_accuracy <= 1
+        assert np.isfinite(outputs).all() and 0.5 < fitted.scores.right.mean() <= 1
 
 
 def test_an_optimiser_that_does_not_arrive_is_reported(
@@ -229,7 +229,7 @@ def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> 
         labels = (features[:, :5].argmax(1)).astype(np.int64)
         for kind in ("logistic", "svm"):
             fitted = fit_linear(LinearRule(kind, 5), features, labels, np.arange(600))
-            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted)
+            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted[:2], *fitted.scores, fitted.converged)
     """
     for cores in ("1", "2"):
         subprocess.run([sys.executable, "-c", code, cores], cwd=tmp_path, check=True)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from graft.common.arrays import Joined
 from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
@@ -38,10 +39,9 @@ def pictures(n: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def as_rows(pixels: np.ndarray, labels: np.ndarray) -> Rows:
-    where = np.stack([np.zeros(len(labels), np.int64), np.arange(len(labels))], 1)
     names = tuple("abc")
     ids = tuple(map(str, range(len(labels))))
-    return Rows(ids, ids, labels, names, (pixels,), where)
+    return Rows(ids, ids, labels, names, Joined([pixels]), np.arange(len(labels)))
 
 
 def blobs(counts: tuple[int, ...], seed: int = 0) -> Rows:

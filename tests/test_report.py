@@ -266,14 +266,13 @@ def test_the_classes_are_in_the_order_that_was_chosen(here: Path) -> None:
 @pytest.mark.parametrize(
     "rows",
     [
-        [],
         [(1, np.nan, np.nan, np.nan, np.nan)],
         HISTORY[:1],
         [(e, 0, 0, 0, 0) for e in (1, 2)],
         [(0, np.nan, np.nan, 1.1, 0.5), *HISTORY],
         HISTORY * 50,
     ],
-    ids=["no epoch", "nothing finite", "one epoch", "constant", "with its start", "many"],
+    ids=["nothing finite", "one epoch", "constant", "with its start", "many"],
 )
 @pytest.mark.parametrize("weight", [None, 0.5])
 def test_curves_of_any_history_are_drawn(tmp_path: Path, rows: list, weight: float | None) -> None:

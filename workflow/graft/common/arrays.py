@@ -1,11 +1,15 @@
 """Arrays in .npy files that are written and read in pieces, in memory that does not grow."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib import format as npy
+
+# Rows at once for inference: fixed, since another number may choose another kernel.
+INFERENCE_BATCH = 16
 
 
 class RowSource(Protocol):
@@ -16,6 +20,39 @@ class RowSource(Protocol):
     def __getitem__(self, which: Any, /) -> np.ndarray:
         """Some rows, by a slice or by int (k,) indices: (as many, …)."""
         ...
+
+
+def in_batches(rows: RowSource, size: int = INFERENCE_BATCH) -> Iterator[np.ndarray]:
+    """Cuts rows into batches of at most `size`, each read when its turn comes."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+class Joined:
+    """Several arrays as one, the rows of the first before those of the next.
+
+    Args:
+        arrays: one or more, of one dtype and shape of rows; an empty one may have another shape.
+    """
+
+    def __init__(self, arrays: Sequence[RowSource]) -> None:
+        self.arrays = arrays
+        self._starts = np.cumsum([0, *map(len, arrays)])
+        self._rows = np.arange(self._starts[-1])
+        self._none = max(arrays, key=len)[:0]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        """Some rows, copied, by a slice or by int (k,) indices in any order."""
+        rows = self._rows[which]
+        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        found = np.empty((len(rows), *self._none.shape[1:]), self._none.dtype)
+        for number in np.unique(numbers):
+            mine = numbers == number
+            found[mine] = self.arrays[number][rows[mine] - self._starts[number]]
+        return found
 
 
 class Growing(AbstractContextManager["Growing"]):

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from graft.common.arrays import Growing, RowSource, Stored
+from graft.common.arrays import Growing, RowSource, Stored, in_batches
 from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json
-from graft.models.batches import in_batches
 
 
 def main(stage: Stage) -> None:

@@ -14,12 +14,10 @@ from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.finetune.cut import Halves
 from graft.models.framework import keras
-from graft.models.inference import run_graph
 from graft.models.saving import save_graph
 from graft.training.augmentation import switched_on
 from graft.training.rows import LabelledRows, Rows
 
-_WHERE = "params.yaml: finetune.cut"
 # Beside the files of the engines: ignored by git and unknown to DVC.
 _FOLDER = Path(".graft/cut")
 _STORED = np.float16
@@ -62,21 +60,16 @@ def open_training_data(
     Raises:
         UserError: `finetune.cut` is `always` and cannot be; the disk is full.
     """
-    always, data = settings["finetune.cut"] == "always", pixels
-    if always and halves.frozen is None:
-        allowed = "auto or never where finetune.unfreeze leaves no layer frozen that computes"
-        raise refuse(_WHERE, allowed, "always")
-    reason = None if always else _reason(settings, halves, pixels)
+    data, reason = pixels, _reason(settings, halves, pixels)
     shutil.rmtree(_FOLDER, ignore_errors=True)  # remains of a killed run
     try:
         if reason is None:
             try:
                 data = store_outputs(halves.frozen, pixels, _FOLDER)
             except Overflow as overflow:
-                reason = f"{overflow}, too large for {np.dtype(_STORED)}"
-                if always:
-                    allowed = f"auto or never: of the outputs of {halves.cut} {reason}"
-                    raise refuse(_WHERE, allowed, "always") from None
+                reason = f"of the outputs of {halves.cut} {overflow}, too large for float16"
+        if reason is not None and settings["finetune.cut"] == "always":
+            raise refuse("params.yaml: finetune.cut", f"auto or never: {reason}", "always")
         outputs = f"{sum(map(len, data.values())):,} stored outputs of {halves.cut}"
         print(f"finetune: trains on {outputs if reason is None else f'pixels: {reason}'}")
         yield data
@@ -87,9 +80,9 @@ def open_training_data(
 def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> str | None:
     """Why the frozen part runs in every epoch, or None where it runs once."""
     if halves.frozen is None:
-        return "no layer that computes is frozen"
-    if settings["finetune.cut"] == "never":
-        return "finetune.cut is never"
+        return "finetune.unfreeze leaves no layer frozen that computes"
+    if settings["finetune.cut"] != "auto":
+        return "finetune.cut is never" if settings["finetune.cut"] == "never" else None
     if switched_on(settings) and not settings["augment.copies"]:
         return "augment.copies is 0, so that every epoch changes the images anew"
     needed = _bytes(halves.frozen, pixels)
@@ -121,6 +114,8 @@ def store_outputs(
         Overflow: one does not fit the dtype.
         UserError: there is no room for them, or one is no finite number in the first place.
     """
+    from graft.models.inference import run_graph
+
     where.mkdir(parents=True, exist_ok=True)
     needed, free = _bytes(frozen, parts), shutil.disk_usage(where).free
     if needed > free:

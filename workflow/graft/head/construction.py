@@ -52,19 +52,19 @@ def linear_head(mean: np.ndarray, variance: np.ndarray, fitted: Linear) -> keras
     Args:
         mean: float32 (d,), of the features.
         variance: float32 (d,), by whose root they are divided.
-        fitted: kernel, bias and scale.
+        fitted: kernel, bias and scores, with their scale.
 
     Returns:
         A model from float32 (batch, d) to float32 (batch, classes), probabilities.
     """
     inputs, x = _standardised(mean, variance)
-    classes = len(fitted.bias)
-    if fitted.scale == 1:
+    classes, scale = len(fitted.bias), fitted.scores.scale
+    if scale == 1:
         output = _layers.Dense(classes, "softmax", name="probabilities")
         x = output(x)
     else:
         output = _layers.Dense(classes, name="margins")
-        x = _layers.Rescaling(fitted.scale, name="scale")(output(x))
+        x = _layers.Rescaling(scale, name="scale")(output(x))
         x = _layers.Softmax(name="probabilities")(x)
     output.set_weights([fitted.kernel, fitted.bias])
     return keras.Model(inputs, x, name="head")

@@ -1,7 +1,8 @@
 """Train a new head over the features."""
 
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,7 @@ from graft.training.rows import Rows, read_features
 _NAMES = {"logistic": "logistic regression", "svm": "support vector machine"}
 
 
-@dataclass(frozen=True)
-class HeadData:
+class HeadData(NamedTuple):
     """What a head is trained and judged on.
 
     Attributes:
@@ -41,8 +41,7 @@ class HeadData:
     variance: np.ndarray
 
 
-@dataclass(frozen=True)
-class TrainedHead:
+class TrainedHead(NamedTuple):
     """The result of one seed.
 
     Attributes:
@@ -55,7 +54,7 @@ class TrainedHead:
     model: keras.Model
     history: pd.DataFrame
     best: int
-    more: dict[str, float] = field(default_factory=dict)
+    more: Mapping[str, float]
 
 
 def main(stage: Stage) -> None:
@@ -86,9 +85,9 @@ def main(stage: Stage) -> None:
 
 def _read(stage: Stage) -> HeadData:
     parts = read_features(stage)
-    train, classes = parts["train"], parts["train"].classes
-    if stage["head.output"] == "sigmoid" and len(classes) != 2:
-        allowed = f"softmax for {len(classes)} classes; sigmoid is one unit for two"
+    train, classes = parts["train"], len(parts["train"].classes)
+    if stage["head.output"] == "sigmoid" and classes != 2:
+        allowed = f"softmax for {classes} classes; sigmoid is one unit for two"
         raise refuse("params.yaml: head.output", allowed, "sigmoid")
     views = train.with_views(stage.input("data/views/features.npy"))
     return HeadData(views, len(train), parts["valid"], parts["test"], *find_moments(views))
@@ -107,7 +106,7 @@ def train_dense(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     compile_model(model, optimizer, stage["head.label_smoothing"])
     batches = _batches(stage, data.train, seed), _batches(stage, data.valid)
     history = fit("head", stage, model, *batches)
-    return TrainedHead(model, history, best_epoch(history, stage["head.monitor"]))
+    return TrainedHead(model, history, best_epoch(history, stage["head.monitor"]), {})
 
 
 def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
@@ -124,8 +123,8 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     fitted = fit_linear(rule, features, data.train.labels[:images], units)
     if fitted is None:
         raise refuse("params.yaml: head.kind", f"dense: {INDIVISIBLE}", kind)
-    c = f"C {fitted.regularisation:.3g}"
-    print(f"head: {_NAMES[kind]} with {c}, {100 * fitted.cv_accuracy:.1f} % in cross-validation")
+    c, accuracy = fitted.scores.regularisation, float(fitted.scores.right.mean())
+    print(f"head: {_NAMES[kind]} with C {c:.3g}, {100 * accuracy:.1f} % in cross-validation")
     if not fitted.converged:
         print(f"head: warning: not converged after {LINEAR_STEPS:,} steps", file=sys.stderr)
     model = linear_head(data.mean, data.variance, fitted)
@@ -134,10 +133,7 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     for prefix, part in {"": data.train, "val_": data.valid}.items():
         found = model.evaluate(_batches(stage, part), verbose=0, return_dict=True)
         row |= {f"{prefix}{name}": found[name] for name in ("loss", "accuracy")}
-    more = {
-        "regularisation": float(f"{fitted.regularisation:.6g}"),
-        "cv_accuracy": round(fitted.cv_accuracy, 6),
-    }
+    more = {"regularisation": float(f"{c:.6g}"), "cv_accuracy": round(accuracy, 6)}
     return TrainedHead(model, pd.DataFrame([row]), 1, more)
 
 

@@ -72,18 +72,14 @@ class Linear(NamedTuple):
     Attributes:
         kernel: float64 (d, classes).
         bias: float64 (classes,).
-        scale: what kernel and bias give is multiplied by before a softmax makes it probabilities.
-        regularisation: C.
-        cv_accuracy: of the images that C was chosen with, each judged by a classifier that had
-            seen none of its unit.
+        scores: of the choice of C; each image judged by a classifier that had seen none of its
+            unit.
         converged: whether the optimiser arrived within LINEAR_STEPS steps.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
-    scale: float
-    regularisation: float
-    cv_accuracy: float
+    scores: Scores
     converged: bool
 
 
@@ -116,13 +112,8 @@ def fit_linear(
         warnings.simplefilter("always")
         fitted = _estimator(rule, features.shape, _TOLERANCE[rule.kind][1])
         fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
-    return Linear(
-        *_weights(fitted, rule.classes),
-        scale=scores.scale,
-        regularisation=scores.regularisation,
-        cv_accuracy=float(scores.right.mean()),
-        converged=not any(issubclass(one.category, ConvergenceWarning) for one in caught),
-    )
+    converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
+    return Linear(*_weights(fitted, rule.classes), scores, converged)
 
 
 def cross_validate(
@@ -152,14 +143,12 @@ def cross_validate(
     judged = judged_rows(divided)
     own = labels[judged]
     weights = compute_sample_weight(rule.class_weight, own)
-    estimators = [
-        _estimator(rule, (len(rows), features.shape[1]), _TOLERANCE[rule.kind][0])
-        for rows in learned
-    ]
-    best, waited = None, 0
+    shapes = [(len(rows), features.shape[1]) for rows in learned]
+    estimators = [_estimator(rule, shape, _TOLERANCE[rule.kind][0]) for shape in shapes]
+    best, place = None, 0
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
-        for c in grid:
+        for number, c in enumerate(grid):
             outputs = np.empty((n, rule.classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
@@ -167,13 +156,12 @@ def cross_validate(
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
             scale = _scale(found, own, weights) if rule.kind == "svm" else 1.0
-            loss = float(-np.average(_logs(scale * found, own), weights=weights))
+            logs = log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+            loss = float(-np.average(logs, weights=weights))
             if best is None or loss < best.loss:
-                best, waited = Scores(float(c), scale, loss, found.argmax(1) == own), 0
-            else:
-                waited += 1
-                if waited == _PATIENCE:
-                    break
+                best, place = Scores(float(c), scale, loss, found.argmax(1) == own), number
+            elif number - place == _PATIENCE:
+                break
     return best
 
 
@@ -206,11 +194,6 @@ def _weights(estimator, classes: int) -> tuple[np.ndarray, np.ndarray]:
     bias = np.full(classes, _ABSENT)
     kernel[:, estimator.classes_], bias[estimator.classes_] = coefficients.T, offsets
     return kernel, bias
-
-
-def _logs(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The logarithm of the probability of each image's own class, float64 (n,)."""
-    return log_softmax(outputs, axis=1)[np.arange(len(labels)), labels]
 
 
 def _scale(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:

@@ -1,10 +1,8 @@
 """Mean and deviation of features, by which they are standardised, a piece of the rows at a time."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from graft.common.arrays import RowSource
+from graft.common.arrays import RowSource, in_batches
 
 _FLOOR = 0.2  # times the median deviation of a feature: the least that one is divided by
 _PIECE = 1024  # rows at once
@@ -27,10 +25,10 @@ def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
     """
     n, width = len(features), features[:0].shape[1]
     total, squares = np.zeros(width), np.zeros(width)
-    for piece in _pieces(features):
+    for piece in in_batches(features, _PIECE):
         total += piece.sum(0, dtype=np.float64)
     mean = total / n
-    for piece in _pieces(features):
+    for piece in in_batches(features, _PIECE):
         squares += ((piece - mean) ** 2).sum(0)
     deviation = np.sqrt(squares / n)
     differ = deviation[deviation > 0]
@@ -43,12 +41,7 @@ def standardise(features: RowSource, mean: np.ndarray, variance: np.ndarray) -> 
     found = np.empty((len(features), len(mean)))
     deviation = np.sqrt(variance.astype(np.float64))
     start = 0
-    for piece in _pieces(features):
+    for piece in in_batches(features, _PIECE):
         found[start : start + len(piece)] = (piece - mean.astype(np.float64)) / deviation
         start += len(piece)
     return found
-
-
-def _pieces(features: RowSource) -> Iterator[np.ndarray]:
-    for start in range(0, len(features), _PIECE):
-        yield features[start : start + _PIECE]

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from graft.common.errors import UserError, refuse
 from graft.images import files
@@ -41,15 +41,14 @@ class NoArchive(Exception):
     """The file is no archive that can be read; the text says why."""
 
 
-class Archive:
+class Archive(NamedTuple):
     """A .zip, or a .tar that is packed by gzip, xz, bzip2 or not at all, whatever its name is.
 
-    Args:
+    Attributes:
         path: of the file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    path: Path
 
     def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
         """Reads every file in the archive that is not hidden, or those of the paths in `wanted`.
@@ -59,14 +58,14 @@ class Archive:
             UserError: it is damaged, or unfolds to more than an archive of images can.
         """
         try:
-            with self._path.open("rb") as file:
+            with self.path.open("rb") as file:
                 start = file.read(512)
         except OSError as error:
             raise NoArchive(_what(error)) from None
         unpack = next((f for magic, f in _PACKED.items() if start.startswith(magic)), None)
         if unpack or _is_tar(start):
-            return _read_tar(self._path, unpack, wanted)
-        return _read_zip(self._path, wanted)
+            return _read_tar(self.path, unpack, wanted)
+        return _read_zip(self.path, wanted)
 
 
 def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
@@ -75,7 +74,7 @@ def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
     except Exception as error:  # broken archives make zipfile raise almost anything
         raise NoArchive(_what(error)) from None
     with archive:
-        _Limit(path).take(sum(info.file_size for info in archive.infolist()))
+        _check_unfolded(path, sum(info.file_size for info in archive.infolist()))
         for info in archive.infolist():
             name = str(PurePosixPath(_name(info)))
             if info.is_dir() or not _asked(name, wanted):
@@ -100,7 +99,7 @@ def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
 
 
 def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None) -> Iterator[File]:
-    shown, limit = "", _Limit(path)
+    shown, unfolded = "", 0
     try:
         for tar, info in _members(path, unpack):
             name = str(PurePosixPath(info.name))
@@ -115,7 +114,8 @@ def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None
                 or (files.TOO_LARGE if info.size > files.LARGEST_FILE else "")
             )
             if not problem:
-                limit.take(info.size)  # of a file with holes, more than the archive holds
+                unfolded += info.size  # of a file with holes, more than the archive holds
+                _check_unfolded(path, unfolded)
                 data = tar.extractfile(info).read()
                 if len(data) < info.size:
                     raise EOFError("the archive ends within the file")
@@ -131,7 +131,7 @@ def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None
 def _members(path: Path, unpack: _Unpack | None) -> Iterator[_Member]:
     with path.open("rb") as raw:
         # Where nothing is packed, `r:` skips what is not wanted without reading it.
-        stream, mode = (_Bounded(unpack(raw), _Limit(path)), "r|") if unpack else (raw, "r:")
+        stream, mode = (_Bounded(unpack(raw), path), "r|") if unpack else (raw, "r:")
         with tarfile.open(fileobj=stream, mode=mode, tarinfo=_Header, encoding="utf-8") as tar:
             while (info := tar.next()) is not None:
                 if info.size < 0:  # tarfile would go backwards, and round for ever
@@ -166,31 +166,24 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-class _Limit:
-    """The bytes to which an archive may unfold."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._left = path, max(_ROOM, _EXPANSION * path.stat().st_size)
-
-    def take(self, count: int) -> None:
-        self._left -= count
-        if self._left < 0:
-            allowed = (
-                f"an archive of images, which unfolds to less than {_EXPANSION} times its size"
-            )
-            raise refuse(repr(str(self._path)), allowed, "one that unfolds to more")
-
-
 class _Bounded:
     """The content of a packed archive, as long as that is no more than pictures can be."""
 
-    def __init__(self, stream: BinaryIO, limit: _Limit) -> None:
-        self._stream, self._limit = stream, limit
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream, self._path, self._count = stream, path, 0
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
-        self._limit.take(len(data))
+        self._count += len(data)
+        _check_unfolded(self._path, self._count)
         return data
+
+
+def _check_unfolded(path: Path, count: int) -> None:
+    """Refuses an archive that unfolds to so many bytes, if these are too many."""
+    if count > max(_ROOM, _EXPANSION * path.stat().st_size):
+        allowed = f"an archive of images, which unfolds to less than {_EXPANSION} times its size"
+        raise refuse(repr(str(path)), allowed, "one that unfolds to more")
 
 
 def _is_tar(start: bytes) -> bool:

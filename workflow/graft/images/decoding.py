@@ -20,20 +20,11 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0"
 _BACKGROUND = (255, 255, 255)
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
 _SHORTEST = 8
-# What undoes each EXIF orientation.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
-_TRUNCATED = "truncated"
+# Why an image of a known format cannot even be opened; Pillow does not say which it is.
+_UNOPENED = "damaged, truncated or unsupported"
 
 
 class Undecodable(Exception):
@@ -82,14 +73,15 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
         except Undecodable:
             raise
         except UnidentifiedImageError:
-            raise Undecodable(_unknown(data)) from None
+            known = data.startswith(_STARTS) or data[4:12] == b"ftypavif"
+            raise Undecodable(_UNOPENED if known else "not an image") from None
         except Image.DecompressionBombError:
             raise Undecodable("decompression bomb") from None
         except Exception as error:
             # Broken files make Pillow raise almost anything, struct.error and TypeError among it,
             # and one of them must not stop a run over thousands.
-            cut = "truncated" in str(error).lower() or _is_cut(data)
-            raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
+            cut = "truncated" in str(error).lower()
+            raise Undecodable("truncated" if cut else files.unreadable(error)) from None
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:
@@ -109,8 +101,9 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
         orientation = None
         with suppress(Exception):  # broken EXIF data says nothing, and the pixels are there
             orientation = file.getexif().get(ExifTags.Base.Orientation)
-    if orientation in _TURNS:
-        image = image.transpose(_TURNS[orientation])
+    image.info = {}  # none of the file's own EXIF data, which may be broken
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    image = ImageOps.exif_transpose(image)
     if orientation in (5, 6, 7, 8):  # the quarter turns
         width, height = height, width
     pixels = np.asarray(_square(image, side, fit), np.uint8)
@@ -147,34 +140,3 @@ def _square(image: Image.Image, side: int, fit: str) -> Image.Image:
     left, top = (width - edge) / 2, (height - edge) / 2
     box = (left, top, left + edge, top + edge) if fit == "crop" else None
     return image.resize((side, side), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
-
-
-def _unknown(data: bytes) -> str:
-    """Why Pillow takes the bytes for no image."""
-    try:
-        # It knows no other way to say that it has no mode for the pixels of a TIFF.
-        TiffImagePlugin.TiffImageFile(io.BytesIO(data))
-    except Exception as error:
-        if "pixel mode" in str(error):
-            return "unsupported mode"
-    if _is_cut(data):
-        return _TRUNCATED
-    return "damaged header" if data.startswith(_STARTS) else "not an image"
-
-
-def _is_cut(data: bytes) -> bool:
-    """Whether a file ends before the place where its own header says that there is more."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return int.from_bytes(data[4:8], "little") + 8 > len(data)
-    if data[:4] in (b"II*\0", b"MM\0*"):
-        order = "little" if data[:2] == b"II" else "big"
-        start = int.from_bytes(data[4:8], order)  # of the table of places
-        count = int.from_bytes(data[start : start + 2], order)
-        return start + 2 + 12 * count > len(data)
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
-        end, length = 0, 8
-        while end < len(data) and length >= 8:  # less means a last box without a length
-            length = int.from_bytes(data[end : end + 4], "big")
-            end += length
-        return end > len(data)
-    return False

@@ -1,7 +1,7 @@
 """List every file with its label and a hash of its bytes."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -72,20 +72,16 @@ def _by_csv(source: Source, name: str, where: str, base: str = "") -> dict[str, 
 
 def _list(found: Iterable[File], progress: Progress) -> list[_Listed]:
     """Every file with its id."""
-    listed: list[_Listed] = []
-    for file in found:
-        if file.data is None:
-            listed.append(_unread(file.path, file.problem))
-        else:
-            listed.append(_Listed(file.path, files.identity(file.data), ""))
+    listed: dict[str, list[_Listed]] = {}
+    for path, data, problem in found:
+        listed.setdefault(path, []).append(
+            _unread(path, problem) if data is None else _Listed(path, files.identity(data), "")
+        )
         progress.advance()
-    times = Counter(file.path for file in listed)
-    seen: Counter[str] = Counter()
-    for place, (path, _, _) in enumerate(listed):
-        if times[path] > 1:
-            listed[place] = _unread(path, files.NAME_TWICE, seen[path])
-            seen[path] += 1
-    return listed
+    for path, several in listed.items():
+        if len(several) > 1:
+            listed[path] = [_unread(path, files.NAME_TWICE, n) for n in range(len(several))]
+    return list(chain.from_iterable(listed.values()))
 
 
 def _label(path: str, listed: Iterable[_Listed], source: Source) -> dict[str, Label]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from graft.common.errors import UserError, refuse
 from graft.images import files
@@ -16,15 +16,14 @@ WHERE_SOURCE = "params.yaml: dataset.path"
 _is_folder, _is_file = os.path.isdir, os.path.isfile
 
 
-class Folder:
+class Folder(NamedTuple):
     """A folder of files.
 
-    Args:
+    Attributes:
         root: where it is.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    root: Path
 
     def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
         """Reads files one by one, in any order.
@@ -38,7 +37,7 @@ class Folder:
         return map(self._read, self._walk() if wanted is None else wanted)
 
     def _walk(self) -> Iterator[str]:
-        for folder, folders, names in os.walk(self._root, onerror=_stop):
+        for folder, folders, names in os.walk(self.root, onerror=_stop):
             place = Path(folder)
             folders[:] = sorted(name for name in folders if not files.is_hidden(name))
             for name in folders:
@@ -48,10 +47,10 @@ class Folder:
                     raise refuse(files.printable(str(place / name)), allowed, received)
             for name in sorted(names):
                 if not files.is_hidden(name):
-                    yield (place / name).relative_to(self._root).as_posix()
+                    yield (place / name).relative_to(self.root).as_posix()
 
     def _read(self, path: str) -> File:
-        place, data = self._root / path, None
+        place, data = self.root / path, None
         problem = files.problem_of_path(path)
         try:
             if not problem:

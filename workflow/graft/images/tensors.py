@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import Growing, Stored
+from graft.common.arrays import Growing, Stored, in_batches
 from graft.common.errors import UserError
 from graft.common.parallel import in_parallel
 from graft.common.progress import Progress
@@ -17,7 +16,6 @@ from graft.images import files
 from graft.images.decoding import Decoded, Undecodable, decode
 from graft.images.sources import Source, open_source
 
-_ROWS = 64  # that are put in order at once
 _COLUMNS = ["status", "reason", "width", "height", "phash"]
 
 
@@ -47,7 +45,11 @@ def main(stage: Stage) -> None:
                 found[number] = ("ok", "", result.width, result.height, result.phash)
                 numbers.append(number)
                 out.add(result.pixels[None])
-    _put_in_order(spool, np.argsort(numbers), pixels)
+    rows = Stored(spool)
+    with Growing(pixels, np.uint8, (side, side, 3)) as out:
+        for some in in_batches(np.argsort(numbers)):
+            out.add(rows[some])
+    spool.unlink()
     table = shard[["id"]].join(pd.DataFrame(found, columns=_COLUMNS))
     write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
 
@@ -66,15 +68,6 @@ def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded |
         for item in in_parallel(work, data, partial(weigh_file, side=side)):
             yield item
             progress.advance()
-
-
-def _put_in_order(spool: Path, order: np.ndarray, pixels: Path) -> None:
-    """Copies the rows of one array to another in the order of their numbers."""
-    rows = Stored(spool)
-    with Growing(pixels, np.uint8, rows[:0].shape[1:]) as out:
-        for start in range(0, len(order), _ROWS):
-            out.add(rows[order[start : start + _ROWS]])
-    spool.unlink()
 
 
 def _checked(

@@ -8,9 +8,8 @@ import numpy as np
 import openvino as ov
 from openvino import properties
 
-from graft.common.arrays import RowSource
+from graft.common.arrays import INFERENCE_BATCH, RowSource, in_batches
 from graft.common.parallel import count_cores
-from graft.models.batches import INFERENCE_BATCH, in_batches
 
 
 def run_graph(graph: Path, rows: RowSource) -> Iterator[np.ndarray]:

@@ -6,7 +6,6 @@ text that a data set holds; the template escapes them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -49,14 +48,13 @@ def summarise_images(
     bad = quarantine(split, checked)
     left_out = split.drop(bad.index)
     left_out = left_out[left_out["part"].str.startswith(LEFT_OUT)]
-    rows = count_classes(split, bad, left_out, parts, chosen)
+    numbers = parts.astype({"images": int, "share": float, "groups": int})
+    rows = count_classes(split, bad, left_out, numbers, chosen)
     return {
         "rows": rows,
-        "total": add_up(rows, counts["groups"]),
-        "largest": max((row["used"] for row in rows), default=0),
+        "total": add_up(rows, numbers, counts["groups"]),
         "counts": counts,
         "leaks": [(counts[key], *names) for key, names in LEAKS.items() if counts[key]],
-        "extremes": find_extremes(rows),
         "absent": find_absent(rows),
         "quarantined": list(zip(bad["path"], bad["reason"], strict=True)),
         "bad_reasons": [
@@ -91,17 +89,16 @@ def count_classes(
         split: str columns that include label; a row a file.
         bad: those of its rows whose file could not be read.
         left_out: those that are in no part for another reason.
-        parts: str columns label, part, images, share and groups; a row for each class and part,
-            the parts of a class in the order of `PARTS`.
+        parts: columns label, part, images, share and groups, the last three as numbers; a row for
+            each class and part, the parts of a class in the order of `PARTS`.
         chosen: the value of `dataset.classes`.
 
     Returns:
         Of each class its name, which is empty for files outside every class; how many files it
         has, how many of them are quarantined, left_out or used; and its cells, the rows of
-        `parts` with numbers, none where no image of the class is used.
+        `parts`, none where no image of the class is used.
     """
-    numbers = parts.astype({"images": int, "share": float, "groups": int})
-    cells = {label: own.to_dict("records") for label, own in numbers.groupby("label")}
+    cells = {label: own.to_dict("records") for label, own in parts.groupby("label")}
     tables = {"files": split, "quarantined": bad, "left_out": left_out}
     counts = {key: table["label"].value_counts() for key, table in tables.items()}
     names = in_order(chain(split["label"], cells), chosen)
@@ -116,47 +113,30 @@ def count_classes(
     ]
 
 
-def add_up(rows: Sequence[Mapping[str, Any]], groups: int) -> dict[str, Any]:
+def add_up(rows: Sequence[Mapping[str, Any]], parts: pd.DataFrame, groups: int) -> dict[str, Any]:
     """The row below all others.
 
     Args:
         rows: from `count_classes`.
+        parts: as of `count_classes`, with numbers.
         groups: how many there are. A group with images of two classes is counted in the rows of
             both. Then the groups of a part are not the sum over its classes, and are None here.
     """
-    total = {key: sum(row[key] for row in rows) for key in ("files", "quarantined", "left_out")}
-    used = sum(row["used"] for row in rows)
-    columns = list(zip(*(row["cells"] for row in rows if row["cells"]), strict=True))
-    once = sum(cell["groups"] for column in columns for cell in column) == groups
-    cells = [
-        {
-            "images": (images := sum(cell["images"] for cell in column)),
-            "share": images / max(used, 1),
-            "groups": sum(cell["groups"] for cell in column) if once else None,
-        }
-        for column in columns
-    ]
-    return {"cells": cells, "used": used, **total}
-
-
-def find_extremes(
-    rows: Iterable[Mapping[str, Any]],
-) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """The classes with most and with fewest images in use, the first of equals; None without any.
-
-    A class without an image in use is none of them: it is absent, not small.
-    """
-    used, images = [row for row in rows if row["used"]], itemgetter("used")
-    return (max(used, key=images), min(used, key=images)) if used else None
+    total = {
+        key: sum(row[key] for row in rows) for key in ("files", "quarantined", "left_out", "used")
+    }
+    sums = parts.groupby("part", sort=False)[["images", "groups"]].sum()
+    sums["share"] = sums["images"] / max(total["used"], 1)
+    if sums["groups"].sum() != groups:
+        sums = sums.assign(groups=None)
+    return {"cells": sums.to_dict("records"), **total}
 
 
 def find_absent(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """The parts that lack a class, each with the names of the classes that it lacks."""
-    empty = [
-        (cell["part"], row["name"]) for row in rows for cell in row["cells"] if not cell["images"]
-    ]
-    lacking = [(part, [name for own, name in empty if own == part]) for part in PARTS]
-    return [(part, names) for part, names in lacking if names]
+    cells = [(row["name"], cell) for row in rows for cell in row["cells"] if not cell["images"]]
+    lacking = {part: [name for name, cell in cells if cell["part"] == part] for part in PARTS}
+    return [(part, names) for part, names in lacking.items() if names]
 
 
 def most_frequent(texts: pd.Series) -> list[tuple[str, int]]:

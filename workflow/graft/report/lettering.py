@@ -7,6 +7,7 @@ with matplotlib, and for letters that it lacks with what the machine has install
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -88,14 +89,11 @@ def _chosen(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
 def _installed() -> list[font_manager.FontEntry]:
     """The installed fonts, upright, plain and without serifs first, in an order of names."""
     manager = font_manager.fontManager
+    # Matplotlib's own list is made once and misses what was installed since.
     known = {entry.fname for entry in manager.ttflist}
-    for path in sorted(font_manager.findSystemFonts()):
-        # Matplotlib's own list is made once and misses what was installed since.
-        if path not in known:
-            try:
-                manager.addfont(path)
-            except (OSError, RuntimeError, ValueError, NotImplementedError):
-                continue
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError, ValueError, NotImplementedError):
+            manager.addfont(path)
     return sorted(
         # The "last resort" has a picture of its script for every letter, and draws none.
         (entry for entry in manager.ttflist if not entry.name.startswith("Last Resort")),

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,8 +23,7 @@ _SHOWN_METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class ReportedModel:
+class ReportedModel(NamedTuple):
     """What is known of one model.
 
     Attributes:

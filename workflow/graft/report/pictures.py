@@ -79,8 +79,8 @@ def draw_curves(
     Args:
         path: the .png to write; 900 × 870 pixels.
         history: float columns epoch, loss, accuracy (0 to 1), val_loss and val_accuracy; a row an
-            epoch, in order. Epochs are counted from 1; an epoch 0 is the model before its training,
-            which has no training loss. Values that are not finite leave a gap.
+            epoch, one or more, in order. Epochs are counted from 1; an epoch 0 is the model before
+            its training, which has no training loss. Values that are not finite leave a gap.
         heading: what the model is called.
         best: the epoch that was kept; none is marked where it has no row.
         weight: of `smooth`; the measured curves are then drawn faintly behind. None: not smoothed.
@@ -101,10 +101,7 @@ def draw_curves(
         above.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
         below.set_xlabel("epoch")
         below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if len(epochs):
-            below.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-        else:
-            below.set_xticks([])
+        below.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         kind = "as measured" if weight is None else f"smoothed by {weight:g}; faint: as measured"
         _title(above, heading, f"accuracy and loss by epoch, {kind}", 29)
         above.legend(

@@ -1,20 +1,10 @@
-"""What several seeds say: mean, spread, and how much single trainings differ."""
+"""What several seeds say: how much single trainings differ."""
 
 import math
-import statistics
 from collections.abc import Sequence
+from statistics import stdev
 
 from scipy.special import stdtrit  # scipy.stats takes half a second to import
-
-
-def mean(values: Sequence[float]) -> float:
-    """The mean, to the last digit: that of equal values is their value."""
-    return float(statistics.mean(values))
-
-
-def spread(values: Sequence[float]) -> float:
-    """The standard deviation of two or more values, as of a sample; exactly 0 of equal ones."""
-    return math.sqrt(float(statistics.variance(values)))
 
 
 def repeatability(values: Sequence[float]) -> float:
@@ -26,4 +16,4 @@ def repeatability(values: Sequence[float]) -> float:
     Args:
         values: the accuracies of two or more seeds.
     """
-    return math.sqrt(2) * float(stdtrit(len(values) - 1, 0.975)) * spread(values)
+    return math.sqrt(2) * float(stdtrit(len(values) - 1, 0.975)) * stdev(values)

@@ -4,12 +4,13 @@ Every function goes from what the stages wrote to what `templates/transfer.html.
 """
 
 from collections.abc import Mapping
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from graft.report.statistics import mean, repeatability, spread
+from graft.report.statistics import repeatability
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
 from graft.report.wording import NO_BREAK, number, percent
 
@@ -90,7 +91,7 @@ def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     for name, table in several.items():
         own = table["accuracy"].tolist()
         seeds = list(zip(table["seed"], own, _places(table["accuracy"], ends), strict=True))
-        measured = {"mean": mean(own), "spread": spread(own), "limit": repeatability(own)}
+        measured = {"mean": mean(own), "spread": stdev(own), "limit": repeatability(own)}
         rows.append({"name": name, "seeds": seeds, **measured})
     return {"ends": ends, "rows": rows}
 

@@ -1,14 +1,11 @@
 """Find copies and near copies of pictures, which must never be in two parts."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import Stored
+from graft.common.arrays import Joined, Stored
 from graft.common.stage import Stage
-from graft.common.tables import read_table, write_table
+from graft.common.tables import read_table, read_tables, write_table
 from graft.split.similarity import find_near
 
 _PAIR_COLUMNS = ["kind", "first", "first_label", "second", "second_label", "difference"]
@@ -25,56 +22,27 @@ def main(stage: Stage) -> None:
     `pairs.csv` names pairs by path and label, with their difference as a fraction of contrast; and
     `pairs.npy`, uint8 (pairs, 2, side, side, 3), shows them.
     """
-    images = PixelStore(stage.inputs("data/checked"), stage.inputs("data/tensors"))
+    checked = read_tables(stage.inputs("data/checked"), ["id", "status", "phash"])
+    good = checked[checked["status"] == "ok"]
+    ids = pd.Index(good["id"])
+    hashes = np.array([int(text, 16) for text in good["phash"]], np.uint64)
+    pixels = Joined([Stored(path) for path in stage.inputs("data/tensors")])
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "label"])
-    sets, near, differences = find_near(images.hashes, images.read, stage["duplicates.difference"])
+    sets, near, differences = find_near(hashes, pixels, stage["duplicates.difference"])
     several = np.flatnonzero(np.bincount(sets)[sets] > 1)
-    clusters = pd.DataFrame({"id": images.ids[several], "set": sets[several]})
+    clusters = pd.DataFrame({"id": ids[several], "set": sets[several]})
     clusters["cluster"] = clusters.groupby("set")["id"].transform("min")
     clusters = clusters.sort_values(["cluster", "id"])[["id", "cluster"]]
-    pairs = _show(manifest, images.ids, near, differences)
+    pairs = _show(manifest, ids, near, differences)
     write_table(stage.output("data/duplicates/clusters.csv"), clusters)
     write_table(stage.output("data/duplicates/pairs.csv"), pairs[_PAIR_COLUMNS])
-    shown = images.ids.get_indexer(pairs[["first_id", "second_id"]].to_numpy().ravel())
-    pictures = images.read(shown).reshape(len(pairs), 2, *images.shape)
+    shown = ids.get_indexer(pairs[["first_id", "second_id"]].to_numpy().ravel())
+    pictures = pixels[shown].reshape(len(pairs), 2, *pixels[:0].shape[1:])
     np.save(stage.output("data/duplicates/pairs.npy"), pictures)
     print(
         f"duplicates: {len(clusters)} near copies in {clusters['cluster'].nunique()} sets"
         f"; two labels: {'yes' if (pairs['kind'] == _KINDS[0]).any() else 'none'}"
     )
-
-
-class PixelStore:
-    """The good images of all shards, read when they are needed.
-
-    Args:
-        checked: the table of each shard.
-        arrays: the pixels of each shard, in the same order.
-
-    Attributes:
-        ids: str (n,), all different.
-        hashes: uint64 (n,), perceptual.
-        shape: of one image: side, side, 3.
-    """
-
-    def __init__(self, checked: Iterable[Path], arrays: Sequence[Path]) -> None:
-        self._arrays = [Stored(path) for path in arrays]
-        tables = [read_table(path, ["id", "status", "phash"]) for path in checked]
-        tables = [table[table["status"] == "ok"] for table in tables]
-        self._starts = np.cumsum([0, *map(len, tables)])
-        table = pd.concat(tables)
-        self.ids = pd.Index(table["id"])
-        self.hashes = np.array([int(text, 16) for text in table["phash"]], np.uint64)
-        self.shape = self._arrays[0][:0].shape[1:]
-
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """The pixels of those images: uint8 (len(indices), side, side, 3)."""
-        rows = np.empty((len(indices), *self.shape), np.uint8)
-        shards = np.searchsorted(self._starts, indices, side="right") - 1
-        for number in np.unique(shards):
-            mine = shards == number
-            rows[mine] = self._arrays[number][indices[mine] - self._starts[number]]
-        return rows
 
 
 def _show(

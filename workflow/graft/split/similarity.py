@@ -5,11 +5,13 @@ Two steps, since neither is enough. Perceptual hashes that nearly agree are chea
 and photos of one kind of thing often nearly agree without being one picture. So the pixels decide.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from graft.common.arrays import RowSource, in_batches
 
 # Perceptual hashes of 64 bits that differ in fewer bits than they have bytes agree in some byte:
 # hashes that share no byte need no comparison. Copies at half the size, or at JPEG quality 30,
@@ -82,13 +84,13 @@ def contrast_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def find_near(
-    hashes: np.ndarray, read: Callable[[np.ndarray], np.ndarray], limit: float
+    hashes: np.ndarray, pixels: RowSource, limit: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The sets of pictures that are one: each is near another of its set.
 
     Args:
         hashes: uint64 (n,), perceptual.
-        read: from int64 (m,) indices to their pixels, uint8 (m, side, side, 3).
+        pixels: uint8 (n, side, side, 3).
         limit: the difference up to which two pictures are one.
 
     Returns:
@@ -100,11 +102,10 @@ def find_near(
     pairs = np.empty((0, 2), np.int64)
     differences = np.empty(0, np.float32)
     for block in near_hashes(hashes):
-        for start in range(0, len(block), _PAIRS):
-            some = block[start : start + _PAIRS]
+        for some in in_batches(block, _PAIRS):
             some = some[sets[some[:, 0]] != sets[some[:, 1]]]
             needed, where = np.unique(some, return_inverse=True)
-            apart = contrast_difference(*field_means(read(needed))[where.T])
+            apart = contrast_difference(*field_means(pixels[needed])[where.T])
             near = apart <= limit
             if near.any():
                 pairs = np.concatenate([pairs, some[near]])

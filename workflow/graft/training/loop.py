@@ -1,6 +1,7 @@
 """The training loop of a head and of a whole network."""
 
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,12 +47,8 @@ def compile_model(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, label_smoothing: float = 0.0
 ) -> None:
     """Sets up a model from rows to class probabilities for `fit`."""
-    model.compile(
-        optimizer,
-        loss=SmoothedCrossentropy(label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    loss = SmoothedCrossentropy(label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
 
 class Batches(keras.utils.PyDataset):
@@ -88,30 +85,6 @@ class Batches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         if self._generator is not None:
             self._order = self._generator.permutation(len(self._part))
-
-
-class _Best(keras.callbacks.Callback):
-    """Ends a training that no longer gets better, and goes back to its best epoch.
-
-    `EarlyStopping` of Keras keeps the first of equal epochs. Accuracies on a small part are often
-    equal, and of those the last one is better trained: it has seen more, at a lower rate.
-    """
-
-    def __init__(self, monitor: str, patience: int) -> None:
-        super().__init__()
-        self._monitor, self._patience = monitor, patience
-        self._best, self._epoch, self._weights = -math.inf, -1, None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        value = _SIGNS[self._monitor] * logs[self._monitor]
-        if value >= self._best:
-            self._best, self._epoch, self._weights = value, epoch, self.model.get_weights()
-        elif epoch - self._epoch >= self._patience:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if self._weights is not None:
-            self.model.set_weights(self._weights)
 
 
 class _Watch(keras.callbacks.Callback):
@@ -172,9 +145,12 @@ def fit(
     """
     own = {key: value for key, value in settings.items() if key.startswith(f"{section}.")}
     rates = {key: value for key, value in own.items() if key.endswith("learning_rate")}
-    epochs = own[f"{section}.epochs"]
-
-    best = _Best(own[f"{section}.monitor"], own[f"{section}.patience"])
+    epochs, monitor = own[f"{section}.epochs"], own[f"{section}.monitor"]
+    patience = own[f"{section}.patience"]
+    best = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True)
+    # Keras itself keeps the first of equal epochs. Accuracies on a small part are often equal, and
+    # of those the last one is better trained: it has seen more, at a lower rate.
+    best.monitor_op = operator.le if _SIGNS[monitor] < 0 else operator.ge
     with Progress(section, epochs * len(train), "steps") as progress:
         history = model.fit(
             train,

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
+import pandas as pd
 
-from graft.common.arrays import RowSource
+from graft.common.arrays import Joined, RowSource
 from graft.common.classes import PARTS, in_order
 from graft.common.stage import Stage
-from graft.common.tables import read_json, read_table
+from graft.common.tables import read_json, read_table, read_tables
 
 
 class LabelledRows(RowSource, Protocol):
@@ -38,7 +39,7 @@ class Rows:
     paths: tuple[str, ...]
     labels: np.ndarray
     classes: tuple[str, ...]
-    _shards: tuple[np.ndarray, ...]
+    _stored: Joined
     _where: np.ndarray
     _columns: slice = field(default_factory=lambda: slice(None))
 
@@ -51,18 +52,12 @@ class Rows:
         Args:
             which: a slice, or int (k,), their indices in any order.
         """
-        where = self._where[which]
-        largest = max(self._shards, key=len)  # an empty one may have another width
-        rows = np.empty((len(where), *largest[:0, self._columns].shape[1:]), largest.dtype)
-        for number, shard in enumerate(self._shards):
-            mine = where[:, 0] == number
-            if mine.any():
-                rows[mine] = shard[where[mine, 1], self._columns]
-        return rows
+        return self._stored[self._where[which]]
 
     def of_columns(self, columns: slice) -> Self:
         """The same rows, of which only some columns are read."""
-        return replace(self, _columns=columns)
+        stored = Joined([array[:, columns] for array in self._stored.arrays])
+        return replace(self, _stored=stored, _columns=columns)
 
     def with_views(self, views: Path) -> Self:
         """The rows followed by changed copies of them, all of a first copy, then of the next.
@@ -70,16 +65,15 @@ class Rows:
         Args:
             views: an array of the copies, some whole number of times as many rows as these.
         """
-        shard = np.load(views, mmap_mode="r")
+        shard = np.load(views, mmap_mode="r")[:, self._columns]
         copies = len(shard) // len(self)
-        where = np.stack([np.full(len(shard), len(self._shards)), np.arange(len(shard))], 1)
         return replace(
             self,
             ids=self.ids * (1 + copies),
             paths=self.paths * (1 + copies),
             labels=np.tile(self.labels, 1 + copies),
-            _shards=(*self._shards, shard),
-            _where=np.concatenate([self._where, where]),
+            _stored=Joined([*self._stored.arrays, shard]),
+            _where=np.append(self._where, len(self._stored) + np.arange(len(shard))),
         )
 
 
@@ -92,15 +86,13 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
         arrays: the folder with an array for each shard, `data/tensors` or `data/features`.
     """
     table = read_table(stage.input("data/split.csv"))
-    places = {}
-    for number, path in enumerate(stage.inputs("data/checked")):
-        good = read_table(path, ["id", "status"])
-        good = good["id"][good["status"] == "ok"]
-        places |= {id_: (number, row) for row, id_ in enumerate(good)}
+    checked = read_tables(stage.inputs("data/checked"), ["id", "status"])
+    good = checked["id"][checked["status"] == "ok"]
+    places = pd.Series(np.arange(len(good)), good)
     used = table["label"][table["part"].isin(PARTS)]
     classes = in_order(used, stage["dataset.classes"])
     index = {name: number for number, name in enumerate(classes)}
-    shards = tuple(np.load(path, mmap_mode="r") for path in stage.inputs(arrays))
+    stored = Joined([np.load(path, mmap_mode="r") for path in stage.inputs(arrays)])
     parts = {}
     for part in PARTS:
         mine = table[table["part"] == part]
@@ -109,8 +101,8 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
             paths=tuple(mine["path"]),
             labels=np.array([index[label] for label in mine["label"]], np.int64),
             classes=classes,
-            _shards=shards,
-            _where=np.array([places[id_] for id_ in mine["id"]], np.int64).reshape(-1, 2),
+            _stored=stored,
+            _where=places.loc[mine["id"]].to_numpy(),
         )
     return parts
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from graft.common.arrays import Growing, Stored
+from graft.common.arrays import Growing, Stored, in_batches
 from graft.common.progress import Progress
 from graft.common.stage import Stage
-from graft.models.batches import in_batches
 from graft.training.augmentation import build_augmentation
 from graft.training.rows import Rows, read_parts
 
