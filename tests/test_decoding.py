@@ -12,9 +12,9 @@ from graft.images import decoding
 from graft.images.decoding import Undecodable, decode
 from images import SIDE, encoded, picture
 from readable import JPEG, KNOWN, PNG, READABLE, exif, turned
-from unreadable import UNOPENED, UNREADABLE
+from unreadable import UNREADABLE
 
-REASONS = ("truncated", "not an image", "decompression bomb", "too small", UNOPENED)
+REASONS = ("truncated", "not an image", "decompression bomb", "too small", "damaged header")
 FITS = ("stretch", "crop", "pad")
 sides = st.integers(decoding._SHORTEST, 300)
 

@@ -23,8 +23,7 @@ _SHORTEST = 8
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
-# Why an image of a known format cannot even be opened; Pillow does not say which it is.
-_UNOPENED = "damaged, truncated or unsupported"
+_TRUNCATED = "truncated"
 
 
 class Undecodable(Exception):
@@ -73,15 +72,14 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
         except Undecodable:
             raise
         except UnidentifiedImageError:
-            known = data.startswith(_STARTS) or data[4:12] == b"ftypavif"
-            raise Undecodable(_UNOPENED if known else "not an image") from None
+            raise Undecodable(_unknown(data)) from None
         except Image.DecompressionBombError:
             raise Undecodable("decompression bomb") from None
         except Exception as error:
             # Broken files make Pillow raise almost anything, struct.error and TypeError among it,
             # and one of them must not stop a run over thousands.
-            cut = "truncated" in str(error).lower()
-            raise Undecodable("truncated" if cut else files.unreadable(error)) from None
+            cut = "truncated" in str(error).lower() or _is_cut(data)
+            raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:
@@ -140,3 +138,34 @@ def _square(image: Image.Image, side: int, fit: str) -> Image.Image:
     left, top = (width - edge) / 2, (height - edge) / 2
     box = (left, top, left + edge, top + edge) if fit == "crop" else None
     return image.resize((side, side), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
+
+
+def _unknown(data: bytes) -> str:
+    """Why Pillow takes the bytes for no image."""
+    try:
+        # It knows no other way to say that it has no mode for the pixels of a TIFF.
+        TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    except Exception as error:
+        if "pixel mode" in str(error):
+            return "unsupported mode"
+    if _is_cut(data):
+        return _TRUNCATED
+    return "damaged header" if data.startswith(_STARTS) else "not an image"
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether a file ends before the place where its own header says that there is more."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        order = "little" if data[:2] == b"II" else "big"
+        start = int.from_bytes(data[4:8], order)  # of the table of places
+        count = int.from_bytes(data[start : start + 2], order)
+        return start + 2 + 12 * count > len(data)
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        end, length = 0, 8
+        while end < len(data) and length >= 8:  # less means a last box without a length
+            length = int.from_bytes(data[end : end + 4], "big")
+            end += length
+        return end > len(data)
+    return False
