@@ -3,13 +3,14 @@
 import math
 import statistics
 import warnings
+from statistics import stdev
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from graft.report.statistics import repeatability, spread
+from graft.report.statistics import repeatability
 from graft.tools.significance import (
     LEVEL,
     independent_interval,
@@ -86,4 +87,4 @@ def test_what_a_seed_does_is_known_from_few_seeds(values: list[float]) -> None:
     assert (limit == 0) == (len({*values}) == 1)
     quantile = stats.t.ppf(0.975, len(values) - 1)
     assert limit == pytest.approx(math.sqrt(2) * quantile * statistics.stdev(values), abs=1e-12)
-    assert limit >= 2.77 * spread(values)  # √2 · 1.96, as of many seeds
+    assert limit >= 2.77 * stdev(values)  # √2 · 1.96, as of many seeds

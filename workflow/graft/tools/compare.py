@@ -3,10 +3,10 @@
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from statistics import mean, stdev
 from typing import Any
 
 from graft.project.parameters import list_changes, show_value
-from graft.report.statistics import mean, spread
 from graft.tools import significance
 from graft.tools.revisions import ModelResults, Setting, check_repository, read_setting
 
@@ -105,7 +105,7 @@ def compare_seeds(old: ModelResults, new: ModelResults) -> dict[str, Any] | None
     if min(map(len, sides)) < 2:
         return None
     means = mean(old.seeds), mean(new.seeds)
-    found = {"n": tuple(map(len, sides)), "mean": means, "spread": tuple(map(spread, sides))}
+    found = {"n": tuple(map(len, sides)), "mean": means, "spread": tuple(map(stdev, sides))}
     return found | _difference(means[1] - means[0], significance.welch_interval(*sides))
 
 

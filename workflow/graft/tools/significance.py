@@ -6,11 +6,11 @@ Intervals are of 95 %.
 
 import math
 from collections.abc import Sequence
+from statistics import mean, stdev
 from warnings import catch_warnings
 
 from scipy.stats import binomtest, ttest_ind
 
-from graft.report.statistics import mean, spread
 from graft.training.measures import wilson_interval
 
 _Z = 1.959964
@@ -80,7 +80,7 @@ def welch_interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, f
     Returns:
         The difference itself, twice, where neither side has any spread.
     """
-    if not spread(old) and not spread(new):
+    if not stdev(old) and not stdev(new):
         difference = mean(new) - mean(old)
         return difference, difference
     with catch_warnings(action="ignore"):  # SciPy wonders about a side without any spread
