@@ -15,7 +15,7 @@ from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.errors import UserError
 from graft.common.tables import read_table, write_table
 from graft.split.assignment import assign_parts, draw_parts
-from graft.split.leaks import count_leaks
+from graft.split.leaks import check_leaks, count_leaks
 from graft.split.units import hash_position, number_units, unit_positions
 from images import SHARDS, change, graft, run, workspace
 
@@ -583,6 +583,8 @@ class TestStage:
             "clusters_in_two_parts": 1,
             "groups_in_two_parts": 0,
         }
+        with pytest.raises(RuntimeError, match="the split has leaks"):
+            check_leaks(files)
 
 
 @settings(max_examples=40)

@@ -22,6 +22,21 @@ def count_leaks(files: pd.DataFrame) -> dict[str, int]:
     return found
 
 
+def check_leaks(files: pd.DataFrame) -> dict[str, int]:
+    """The counts of leaks, all 0.
+
+    Args:
+        files: as of `count_leaks`.
+
+    Raises:
+        RuntimeError: something is in two parts, which is a bug: no split must be written.
+    """
+    leaks = count_leaks(files)
+    if any(leaks.values()):
+        raise RuntimeError(f"the split has leaks: {leaks}")
+    return leaks
+
+
 def count_parts(files: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """What each class has in each part.
 
