@@ -1,7 +1,7 @@
 # Snakemake schedules, DVC remembers. dvc.yaml says what each stage reads and writes; the rules say how
-# it runs. What has to run is DVC's verdict: workflow/graft/bridge.py.
+# it runs. DVC decides what has to run: workflow/graft/project/engines.py.
 
-from graft.bridge import Bridge
+from graft.project.engines import Bridge
 from snakemake.utils import min_version
 
 min_version("9.27")

@@ -2,10 +2,10 @@
 
     uv run python benchmarks/decoding.py [FOLDER]
 
-Without a folder of JPEGs two sets are made on the spot: 20,000 pictures of 32 pixels, and 1,000
-photos of 2000 × 1500. graft also checks each file against its id and makes a perceptual hash; the
-others only decode and resize. Every way runs on all cores that this process has, and the better of
-two rounds counts, since other programs only ever make it slower.
+Without a folder of JPEGs, two sets are generated: 20,000 pictures of 32 pixels, and 1,000 photos of
+2000 × 1500. graft also compares each file with its id and computes a perceptual hash; the others
+only decode and resize. Every way uses all cores of this process. The better of two rounds counts,
+since other programs only make it slower.
 """
 
 import io
@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graft import files, tensors
-from graft.cores import cores, in_parallel
+from graft.common.parallel import count_cores, in_parallel
+from graft.images.files import identity
+from graft.images.tensors import decode_numbered, weigh_file
 
 ROUNDS = 2
 
@@ -43,11 +44,11 @@ def with_graft(paths: list[Path], side: int) -> Iterable[np.ndarray]:
     def read() -> Iterable[tuple[int, bytes]]:
         for number, path in enumerate(paths):
             data = path.read_bytes()
-            files.identity(data)
+            identity(data)
             yield number, data
 
-    work = partial(tensors.decode_numbered, side=side, fit="stretch")
-    for _, image in in_parallel(work, read(), partial(tensors.weigh, side=side)):
+    work = partial(decode_numbered, side=side, fit="stretch")
+    for _, image in in_parallel(work, read(), partial(weigh_file, side=side)):
         yield image.pixels
 
 
@@ -59,7 +60,7 @@ def with_pillow(paths: list[Path], side: int) -> Iterable[np.ndarray]:
             small = image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
         return np.asarray(small)
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         yield from pool.map(read, paths)
 
 
@@ -92,11 +93,11 @@ def measure(name: str, paths: list[Path], side: int) -> None:
             start = time.perf_counter()
             count = sum(1 for _ in run(paths, side))
             rates[way] = max(rates[way], count / (time.perf_counter() - start))
-    told = ", ".join(
+    rated = ", ".join(
         f"{way} {rate:,.0f}" + ("" if way == "graft" else f" (graft ×{rates['graft'] / rate:.2f})")
         for way, rate in rates.items()
     )
-    print(f"{name}, to {side} px, {cores()} cores, images/s: {told}", flush=True)
+    print(f"{name}, to {side} px, {count_cores()} cores, images/s: {rated}", flush=True)
 
 
 def main() -> None:

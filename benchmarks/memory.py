@@ -1,9 +1,9 @@
-"""The most memory that each stage up to the features takes, by the number of images.
+"""Peak memory of each stage up to the features, by the number of images.
 
     uv run python benchmarks/memory.py FOLDER_OR_ARCHIVE
 
-Takes 1,000, 10,000 and 60,000 images of a folder of class folders, such as CIFAR-10, builds the
-stages one by one in a folder of its own, and prints the peak of each: the resident memory of its
+Takes 1,000, 10,000 and 60,000 images of a folder of class folders, such as CIFAR-10, runs the
+stages one by one in a temporary folder, and prints the peak of each: the resident memory of its
 largest process, as the system counts it.
 """
 
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from graft import declared
+from graft.project.pipeline import stage_keys
 
 ROOT = Path(__file__).parent.parent
 COUNTS = (1000, 10_000, 60_000)
@@ -25,7 +25,7 @@ def peak(folder: Path, address: str) -> float:
     stage, _, key = address.partition("@")
     command = [sys.executable, "-m", "graft", stage, *([key] if key else [])]
     if stage == "manifest":
-        command += ["--shards", str(len(declared.keys("tensors")))]
+        command += ["--shards", str(len(stage_keys("tensors")))]
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     here = Path.cwd()
     os.chdir(folder)
@@ -40,7 +40,7 @@ def peak(folder: Path, address: str) -> float:
 
 
 def gather(source: Path, target: Path, count: int) -> None:
-    """Links so many images into class folders, as many of each class as there are of others."""
+    """Links a number of images into class folders, the same number of each class."""
     paths = [path for path in source.rglob("*") if path.is_file()]
     by_name = sorted(paths, key=lambda path: (path.stem, path.parent.parts))
     for path in by_name[:count]:
@@ -66,7 +66,7 @@ def main() -> None:
             shutil.copytree(ROOT / "data/pretrained", folder / "data/pretrained")
             gather(source, folder / "photos", count)
             for stage in STAGES:
-                keys = declared.keys(stage)
+                keys = stage_keys(stage)
                 addresses = [f"{stage}@{key}" for key in keys] or [stage]
                 results[stage].append(max(peak(folder, address) for address in addresses))
     print(f"{'MiB at images:':14}" + "".join(f"{count:>10,}" for count in COUNTS))

@@ -8,11 +8,28 @@ import pytest
 import images
 import project
 
+# What takes longest comes first, so that workers end at about the same time.
+LONG = ("test_walk", "test_build", "test_engines", "test_finetune", "test_learning", "test_heads")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts the files with tests."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
+@pytest.fixture(scope="session")
+def _standins(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
+    made = project.make(tmp_path_factory.mktemp("standins") / "built", standins=True)
+    made.dvc("repro")
+    made.commit()
+    return made
+
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> project.Project:
-    """A small project that has never been built."""
-    return project.make(tmp_path / "project")
+def standins(_standins: project.Project, tmp_path: Path) -> project.Project:
+    """A project of stand-in stages that DVC has built, with its history and caches."""
+    return _standins.copy(tmp_path / "project")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A folder in which the stages that read features can run, made without a network."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
-from graft import tables
+from graft.common.tables import write_json, write_table
 from images import SHARDS, workspace
 
 
@@ -37,7 +36,7 @@ def store(
 
     Args:
         folder: it must not hold a project yet.
-        depths: float32 (n, width) by layer, the network's last layer first, the others from below.
+        depths: float32 (n, width) by layer, the last layer first, the others from the input on.
         labels: int (n,), classes called `class 0`, `class 1` ….
         changes: parameters that differ from those of the repository, by dotted key.
         units: int (n,), equal for images that must stay together; otherwise none must.
@@ -46,28 +45,27 @@ def store(
     workspace(folder, changes)
     n, start, rows = len(labels), 0, []
     for place, (layer, features) in enumerate(depths.items()):
-        # Five layers lead from one depth to the next, and the last one stands above them all.
+        # Five layers lead from one depth to the next, and the last depth is the end of the network.
         count = 5 * (place or len(depths))
         row = {"layer": layer, "pooling": "avg", "width": features.shape[1], "start": start}
         rows.append(row | {"layers": count})
         start += features.shape[1]
-    for name, content in {"backbone/depths": rows, "depth/layer": rows[0]}.items():
-        path = folder / f"data/{name}.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(content), encoding="utf-8")
+    for name in ("backbone", "checked", "depth", "features", "views"):
+        (folder / "data" / name).mkdir(parents=True)
+    layers = [f"layer {number}" for number in range(5 * len(depths))]
+    write_json(folder / "data/backbone/depths.json", {"layers": layers, "depths": rows})
+    write_json(folder / "data/depth/layer.json", rows[0])
     split = pd.DataFrame({"id": [f"image {i}" for i in range(n)]})
     split["label"] = [f"class {label}" for label in labels]
     split["path"] = split["id"] + ".png"
     split["part"] = parts(n)
-    tables.write(folder / "data/split.csv", split)
+    write_table(folder / "data/split.csv", split)
     table = pd.DataFrame({"id": split["id"], "unit": range(n) if units is None else units})
-    tables.write(folder / "data/units.csv", table)
+    write_table(folder / "data/units.csv", table)
     together = np.concatenate(list(depths.values()), axis=1)
-    for name in ("features", "views"):
-        (folder / "data" / name).mkdir()
     np.save(folder / "data/views/features.npy", together[:0] if views is None else views)
     for shard in range(SHARDS):
         mine = np.arange(shard, n, SHARDS)
         table = pd.DataFrame({"id": split["id"][mine], "status": "ok"})
-        tables.write(folder / f"data/tensors/{shard}.csv", table)
+        write_table(folder / f"data/checked/{shard}.csv", table)
         np.save(folder / f"data/features/{shard}.npy", together[mine])

@@ -101,11 +101,11 @@ def tiff(
     """A TIFF of one picture.
 
     Args:
-        tags: type and values by number, without those that say where the strips lie.
+        tags: type and values by number, without those that say where the strips are.
         strips: their bytes.
         order: `<` or `>`, as of `struct`.
-        follows: where the table of the next picture lies.
-        places: the tags for where strips lie and how long they are; of tiles 324 and 325.
+        follows: where the table of the next picture is.
+        places: the tags for where strips are and how long they are; of tiles 324 and 325.
     """
     data, offsets = b"", []
     for strip in strips:

@@ -13,7 +13,8 @@ from hypothesis import settings
 from PIL import Image
 from ruamel.yaml import YAML
 
-from graft import manifest, tables, tensors
+from graft.common.tables import read_table
+from graft.project.launcher import run_stage
 
 # A busy machine makes no test fail, and every run tries the same examples.
 settings.register_profile("graft", deadline=None, derandomize=True)
@@ -92,6 +93,12 @@ def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
+def run(stage: str, key: str = "") -> None:
+    """Runs a stage here, in this process, as its command in dvc.yaml does."""
+    options = ["--shards", str(SHARDS)] if stage == "manifest" else []
+    run_stage([stage, *([key] if key else []), *options])
+
+
 def listing(path: str | None = None) -> list[dict[str, str]]:
     """Runs manifest here and returns its rows.
 
@@ -100,8 +107,8 @@ def listing(path: str | None = None) -> list[dict[str, str]]:
     """
     if path is not None:
         change(Path(), {"dataset.path": path})
-    manifest.main(["--shards", str(SHARDS)])
-    return tables.read(Path("data/manifest.csv")).to_dict("records")
+    run("manifest")
+    return read_table(Path("data/manifest.csv")).to_dict("records")
 
 
 def check() -> dict[str, dict[str, Any]]:
@@ -111,13 +118,13 @@ def check() -> dict[str, dict[str, Any]]:
         By path: the columns of the manifest and of the shard's table, and the `pixels`, None
         where the file is quarantined.
     """
-    manifest.main(["--shards", str(SHARDS)])
+    run("manifest")
     checked = {}
     for shard in map(str, range(SHARDS)):
-        tensors.main([shard])
+        run("tensors", shard)
         pixels = iter(np.load(f"data/tensors/{shard}.npy"))
-        for row in tables.read(Path(f"data/tensors/{shard}.csv")).to_dict("records"):
+        for row in read_table(Path(f"data/checked/{shard}.csv")).to_dict("records"):
             checked[row["id"]] = row | {"pixels": next(pixels) if row["status"] == "ok" else None}
         assert not list(pixels)
-    listed = tables.read(Path("data/manifest.csv")).to_dict("records")
+    listed = read_table(Path("data/manifest.csv")).to_dict("records")
     return {row["path"]: row | checked[row["id"]] for row in listed}

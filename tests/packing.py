@@ -6,8 +6,8 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from graft import archives
-from graft.files import File
+from graft.images.archives import Archive
+from graft.images.files import File
 from images import classes, listing
 
 KINDS = (".zip", ".tar", ".tar.gz", ".tar.xz", ".tar.bz2")
@@ -60,7 +60,7 @@ def pack_zip(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]])
 
 
 def header(name: str, kind: bytes, target: str = "", size: int = 0) -> tarfile.TarInfo:
-    """What stands before a member of a .tar that is no plain file.
+    """The header before a member of a .tar that is no plain file.
 
     Args:
         name: its path.
@@ -79,8 +79,8 @@ def mark(path: Path, name: bytes, offset: int, value: bytes) -> None:
     Args:
         path: the archive.
         name: of the member.
-        offset: where the value stands in the table's entry, from 6: what lies before it, such as
-            the version that made the archive, stands in the table alone.
+        offset: the place of the value in the table's entry, from 6: what comes before, such as
+            the version that made the archive, is in the table alone.
         value: the new bytes.
     """
     data = bytearray(path.read_bytes())
@@ -95,8 +95,7 @@ def mark(path: Path, name: bytes, offset: int, value: bytes) -> None:
 
 def read(path: Path) -> list[File]:
     """Everything in an archive."""
-    with archives.open_archive(path) as archive:
-        return list(archive.files())
+    return list(Archive(path).files())
 
 
 def problems(path: str) -> dict[str, str]:

@@ -1,6 +1,32 @@
-"""What a test reads from a page."""
+"""What a test reads from the report's page, and small tables that the page is made from."""
 
+from collections.abc import Sequence
 from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS
+from graft.report.audit import LEAKS, summarise_images
+
+METRICS = {
+    "accuracy": 0.91234,
+    "accuracy_low": 0.8811,
+    "accuracy_high": 0.9355,
+    "balanced_accuracy": 0.9,
+    "macro_f1": 0.9012,
+    "log_loss": 0.3456,
+    "ece": 0.0321,
+    "n": 1234,
+}
+# The reasons for which a file in the summary could not be read; the last would be markup.
+BAD = (
+    "zero bytes",
+    "truncated",
+    "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'",
+)
+_PAIR = ["kind", "first", "first_label", "second", "second_label", "difference"]
 
 
 class Page(HTMLParser):
@@ -11,7 +37,7 @@ class Page(HTMLParser):
         text: all of them in one line.
         tags: the names of the elements.
         handlers: attributes that would run a script.
-        addresses: of whatever the page shows or leads to.
+        addresses: of everything that the page shows or leads to.
     """
 
     def __init__(self, html: str) -> None:
@@ -30,3 +56,69 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
+
+
+def in_parts(**counts: Sequence[int]) -> list[tuple[str, str]]:
+    """Label and part of each image, from the counts in train, valid and test of each class."""
+    return [
+        (label, part)
+        for label, numbers in counts.items()
+        for part, number in zip(PARTS, numbers, strict=True)
+        for _ in range(number)
+    ]
+
+
+def audited(
+    files: Sequence[tuple[str, str]],
+    pairs: Sequence[Sequence[str]] = (),
+    side: int = 32,
+    chosen: str | Sequence[str] = ALL_CLASSES,
+    **counts: int,
+) -> dict[str, Any]:
+    """The summary of files none of which is a copy of another.
+
+    Args:
+        files: label and part of each; one left out for a reason of `BAD` could not be read.
+        pairs: rows of `pairs.csv`.
+        side: of their pictures, in pixels.
+        chosen: as `dataset.classes`.
+        counts: what `split.json` has, where it differs from a split without a fault.
+    """
+    split = pd.DataFrame(
+        [(str(i), f"{label}/{i}", label, part) for i, (label, part) in enumerate(files)],
+        columns=["id", "path", "label", "part"],
+        dtype=str,
+    )
+    reason = split["part"].str.removeprefix(LEFT_OUT)
+    bad = reason.isin(BAD)
+    checked = pd.DataFrame(
+        {
+            "id": split["id"],
+            "status": np.where(bad, "quarantined", "ok"),
+            "reason": reason.where(bad, ""),
+        }
+    )
+    used = split[split["part"].isin(PARTS)]
+    table = pd.crosstab(used["label"], used["part"]).reindex(columns=PARTS, fill_value=0)
+    parts = pd.DataFrame(
+        [
+            (label, part, str(n), f"{n / row.sum():.6f}", str(n))
+            for label, row in table.iterrows()
+            for part, n in row.items()
+        ],
+        columns=["label", "part", "images", "share", "groups"],
+        dtype=str,
+    )
+    clean = dict.fromkeys(LEAKS, 0) | {"clusters": 0, "duplicates": 0}
+    return summarise_images(
+        split=split,
+        # The rows of the shards come in another order than those of the split.
+        checked=checked[::-1],
+        parts=parts,
+        counts=clean | {"images": len(split), "groups": len(used)} | counts,
+        pairs=pd.DataFrame(list(pairs), columns=_PAIR, dtype=str),
+        pictures=np.random.default_rng(1).integers(
+            0, 256, (len(pairs), 2, side, side, 3), np.uint8
+        ),
+        chosen=chosen,
+    )

@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from graft import bridge, parameters
+import standin
+from graft.project.launcher import find_module
+from graft.project.parameters import read_parameters
+from graft.project.pipeline import declarations, stage_names
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -30,9 +33,9 @@ SOURCES = (
     "Snakefile",
     "dvc.yaml",
     "environment.yml",
-    "params.yaml",
     "workflow",
 )
+DEFAULTS = "workflow/graft/project/defaults.yaml"
 TINY = {
     "dataset.path": "data/raw/tiny",
     "image.side": 32,
@@ -55,6 +58,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.commands = BIN  # where `graft` is
 
     def run(self, *command: str, status: int | None = 0) -> str:
         """Runs a command in the project and returns what it prints, output and errors together.
@@ -64,7 +68,7 @@ class Project:
             status: the exit status that it must end with; None if any will do.
         """
         environment = os.environ | {
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(self.commands), str(BIN), os.environ["PATH"]]),
             # The package is this copy's: it is what the copy's stages depend on.
             "PYTHONPATH": str(self.folder / "workflow"),
             # Where DVC keeps what it knows of times and contents, by default for the whole machine.
@@ -88,7 +92,7 @@ class Project:
         return ended.stdout
 
     def snakemake(self, *arguments: str, status: int = 0) -> str:
-        """Runs Snakemake, with 2 cores unless told otherwise."""
+        """Runs Snakemake, with 2 cores by default."""
         cores = () if "--cores" in arguments else ("--cores", "2")
         return self.run("snakemake", *cores, *arguments, status=status)
 
@@ -104,7 +108,7 @@ class Project:
 
     def values(self) -> dict[str, Any]:
         """The parameters, nested."""
-        return parameters.read(self.folder / "params.yaml")
+        return read_parameters(self.folder / "params.yaml")
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Sets parameters by dotted key and leaves the rest of params.yaml as it is."""
@@ -128,18 +132,18 @@ class Project:
         """Every declared output by path."""
         return {
             str(path): (self.folder / path).read_bytes()
-            for stage in bridge.declarations(self.values())
-            for paths in stage.outputs.values()
-            for path in paths
+            for stage in declarations(self.values())
+            for path in stage.outputs
         }
 
 
-def make(folder: Path, changes: Mapping[str, Any] = TINY) -> Project:
+def make(folder: Path, changes: Mapping[str, Any] = TINY, standins: bool = False) -> Project:
     """A project that has never been built, committed to git once.
 
     Args:
         folder: where it goes; it must not exist.
-        changes: the parameters that differ from those of the repository, by dotted key.
+        changes: the parameters that differ from the defaults, by dotted key.
+        standins: whether its stages compute nothing but hashes.
     """
     ignored = [
         str(p.relative_to(ROOT))
@@ -153,6 +157,11 @@ def make(folder: Path, changes: Mapping[str, Any] = TINY) -> Project:
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, copy)
+    shutil.copyfile(ROOT / DEFAULTS, folder / "params.yaml")
+    if standins:
+        for stage in stage_names():
+            module = find_module(stage).replace(".", "/")
+            shutil.copyfile(standin.__file__, folder / "workflow" / f"{module}.py")
     (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
     (folder / "data/pretrained/.gitkeep").touch()
     for label in range(3):

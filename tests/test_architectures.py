@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graft import networks, pretrained, stacks
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.project.catalogue import NETWORKS, look_up
+from graft.project.pretrained import check_weights_file
+from trainings import backbone
 
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -30,10 +33,10 @@ def photos(side: int, n: int = 3) -> np.ndarray:
 
 def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here: Path) -> None:
     """Keras divides once more, by the square root of the deviations, where it fetches them."""
-    from graft import architectures, models
+    from graft.models.saving import save_model
 
     build = keras.applications.EfficientNetB0
-    known = build(include_top=False, weights=None, input_shape=(64, 64, 3))
+    known = build(include_top=False, weights=None, input_shape=(32, 32, 3))
     means, deviations = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     norm = known.get_layer("normalization")
     # Where the variance belongs, Keras' files have the deviation.
@@ -42,19 +45,20 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here
     known.save_weights(here / "mine.weights.h5")
     once_more = keras.layers.Rescaling((1 / np.sqrt(deviations)).tolist())
     lower = keras.Model(known.input, norm.output)
-    upper = keras.Model(norm.output, known.output)
-    pixels = photos(64)
+    layer = "stem_activation"
+    upper = keras.Model(norm.output, known.get_layer(layer).output)
+    pixels = photos(32)
     expected = np.mean(upper(once_more(lower(pixels))), (1, 2))
 
     assert np.abs(expected).mean() > 1e-7
     for weights in ("mine.weights.h5", "mine.keras"):
         path = str(here / weights)
-        model = architectures.backbone("EfficientNetB0", 64, path, "avg", 1)
+        model = backbone("EfficientNetB0", 32, path, layer=layer)
         found = model(pixels, training=False)
         assert np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
-        inputs = keras.Input((64, 64, 3))
-        models.save(keras.Model(inputs, model(inputs)), here / "mine.keras")
-    plain = np.mean(known(pixels), (1, 2))
+        inputs = keras.Input((32, 32, 3))
+        save_model(keras.Model(inputs, model(inputs)), here / "mine.keras")
+    plain = np.mean(upper(lower(pixels)), (1, 2))
     assert not np.allclose(plain, expected, atol=0.1 * np.abs(expected).max())
 
 
@@ -66,64 +70,63 @@ def test_the_network_of_an_exported_model_is_taken_over(
     keras, here: Path, name: str, side: int, listed: tuple[str, ...]
 ) -> None:
     """For images of another side, and up to any of its layers."""
-    from graft import architectures, models
+    from graft.models.pooling import truncated
+    from graft.models.saving import save_model
 
-    stack = stacks.read(listed, stacks.IMAGES)
-    source = architectures.backbone(name, side, "none", "avg", 7, layers_=stack)
+    source = backbone(name, side, seed=7, stack=listed)
     source.set_weights([weights + 0.01 for weights in source.get_weights()])  # batch norm's too
     pixels = keras.Input((side, side, 3), name="pixels")
     head = keras.Sequential([keras.layers.Dense(2, "softmax")], name="head")
-    models.save(keras.Model(pixels, head(source(pixels)), name="finetuned"), here / "mine.keras")
+    save_model(keras.Model(pixels, head(source(pixels)), name="finetuned"), here / "mine.keras")
 
     weights = str(here / "mine.keras")
-    network = networks.network(name, stack)
-    pretrained.check(Path(weights), name, network, network.layers)
-    again = architectures.backbone(name, side, weights, "avg", 1, layers_=stack)
+    network = look_up(name, read_stack(listed, IMAGE_KINDS))
+    check_weights_file(Path(weights), name, network, network.layers)
+    again = backbone(name, side, weights, stack=listed)
     assert np.array_equal(again(photos(side), training=False), source(photos(side), training=False))
-    larger = architectures.backbone(name, 2 * side, weights, "max", 1, layers_=stack)
+    larger = backbone(name, 2 * side, weights, "max", stack=listed)
     assert larger(photos(2 * side)).shape == (3, source.output_shape[1])
 
     middle = network.layers[len(network.layers) // 2]
-    below = architectures.backbone(name, side, weights, "avg", 1, middle, stack)
-    same = architectures.truncated(source, middle, "avg")
+    below = backbone(name, side, weights, layer=middle, stack=listed)
+    same = truncated(source, middle, "avg")
     assert np.allclose(below(photos(side)), same(photos(side), training=False), atol=1e-6)
 
-    wrong = stacks.read(["conv 3"], stacks.IMAGES)
     with pytest.raises(UserError, match=r"backbone\.weights must be a model with this network"):
-        architectures.backbone("stack", 32, weights, "avg", 1, layers_=wrong)
+        backbone("stack", 32, weights, stack=["conv 3"])
     with pytest.raises(UserError, match="which has no layer block1_conv1"):
-        vgg = networks.NETWORKS["VGG16"]
-        pretrained.check(Path(weights), "VGG16", vgg, vgg.layers)
+        vgg = NETWORKS["VGG16"]
+        check_weights_file(Path(weights), "VGG16", vgg, vgg.layers)
 
 
 def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> None:
-    from graft import architectures, models
+    from graft.models.saving import save_model
 
     layer = "residual_64_out"
-    source = architectures.backbone("cnn", 32, "none", "avg", 7, layer)
+    source = backbone("cnn", 32, seed=7, layer=layer)
     pixels = keras.Input((32, 32, 3), name="pixels")
-    models.save(keras.Model(pixels, keras.layers.Dense(2)(source(pixels))), here / "mine.keras")
+    save_model(keras.Model(pixels, keras.layers.Dense(2)(source(pixels))), here / "mine.keras")
     weights = str(here / "mine.keras")
-    again = architectures.backbone("cnn", 32, weights, "avg", 1, layer)
+    again = backbone("cnn", 32, weights, layer=layer)
     assert np.array_equal(again(photos(32)), source(photos(32)))
     with pytest.raises(UserError, match="a model with this network in it"):
-        architectures.backbone("cnn", 32, weights, "avg", 1)
+        backbone("cnn", 32, weights)
 
 
 @pytest.mark.parametrize("weights", ["data/pretrained/no.h5", "data/pretrained/no.keras"])
-def test_a_file_that_is_not_there_is_told(keras, here: Path, weights: str) -> None:
-    from graft import architectures
+def test_a_file_that_is_not_there_is_refused(keras, here: Path, weights: str) -> None:
 
     with pytest.raises(UserError, match=r"backbone\.weights must be a file that exists"):
-        architectures.backbone("cnn", 32, weights, "avg", 1)
+        backbone("cnn", 32, weights)
 
 
 def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
     """He draws with twice the variance of LeCun (2 and 1 over the inputs of a unit)."""
-    from graft import architectures
 
-    stack = stacks.read(["conv 64", "conv 256"], stacks.IMAGES)
+    from graft.models.pooling import NETWORK
+
+    stack = ["conv 64", "conv 256"]
     for name, share in {"he_normal": 2, "he_uniform": 2, "lecun_normal": 1}.items():
-        model = architectures.backbone("stack", 8, "none", "avg", 1, "last", stack, name)
-        kernel = model.get_layer(architectures.BODY).get_layer("conv_2").get_weights()[0]
+        model = backbone("stack", 8, stack=stack, initializer=name)
+        kernel = model.get_layer(NETWORK).get_layer("conv_2").get_weights()[0]
         assert kernel.var() * 9 * 64 == pytest.approx(share, rel=0.05), name

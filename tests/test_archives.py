@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import archives, files
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images import files
+from graft.images.archives import Archive, NoArchive
 from images import ROOT, check, encoded, listing, picture, write
 from packing import GOOD, KINDS, mark, pack, pack_tar, pack_zip, problems, read
 from test_manifest import ODD
@@ -76,8 +77,8 @@ class TestLikeAFolder:
     @pytest.mark.parametrize("kind", KINDS)
     def test_only_what_is_wanted_is_read(self, here: Path, kind: str) -> None:
         pack(here / f"photos{kind}", GOOD)
-        with archives.open_archive(here / f"photos{kind}") as archive:
-            assert [file.path for file in archive.files({"dog/1.png", "x"})] == ["dog/1.png"]
+        found = Archive(here / f"photos{kind}").files({"dog/1.png", "x"})
+        assert [file.path for file in found] == ["dog/1.png"]
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_hidden_files_and_other_archives_inside_are_left_as_they_are(
@@ -121,7 +122,7 @@ class TestDamaged:
         (here / f"photos{kind}").write_bytes(whole[: int(end * share)])
         with pytest.raises(UserError, match=r"is damaged at|dataset\.path must be"):
             listing(f"photos{kind}")
-        assert not Path("data").exists()
+        assert not list(Path("data").glob("*"))
 
     def test_a_tar_that_ends_between_two_files_is_an_error(self, here: Path) -> None:
         pack(here / "photos.tar", GOOD)
@@ -203,7 +204,7 @@ class TestDamaged:
             path.write_bytes(data[: round(kept * len(data))])
             try:
                 found = read(path)
-            except (UserError, archives.NoArchive) as error:
+            except (UserError, NoArchive) as error:
                 assert "\n" not in str(error)
             else:
                 assert all((file.data is None) == bool(file.problem) for file in found)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.arrays import Growing, Stored
+from graft.common.arrays import Growing, Stored
 
 
 @given(
@@ -64,7 +64,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         import re
         from pathlib import Path
         import numpy as np
-        from graft.arrays import Growing, Stored
+        from graft.common.arrays import Growing, Stored
 
         def peak():
             return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -78,5 +78,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         print(peak() - before)
     """
     command = [sys.executable, "-c", code]
-    told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert int(told) < 32 * 1024, "kiB"
+    grown = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 32 * 1024, "kiB"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.atomic import whole, write_text
+from graft.common.atomic import whole, write_text
 
 
 def test_all_files_appear_together(tmp_path: Path) -> None:

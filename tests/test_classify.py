@@ -12,12 +12,14 @@ import h5py
 import numpy as np
 import pytest
 
-from graft import classify, imagenet
-from graft.decoding import decode
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images.decoding import decode
+from graft.project.catalogue import NETWORKS
+from graft.tools.classify import label_text, main
+from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from images import encoded, graft, picture, write
 
-INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(imagenet.CLASSES)}
+INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(CLASSES)}
 GIVEN = ["--weights", "mine.weights.h5", "--classes", "classes.json"]
 NAMES = ["b/2.png", "b/10.png", "a.jpg", "c.png", "d.png"]
 PHOTOS = {
@@ -28,7 +30,7 @@ PHOTOS = {
 
 @pytest.fixture(scope="module")
 def keras() -> ModuleType:
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -64,7 +66,7 @@ def know_the_photos(keras: ModuleType, network: Any, preprocess: Callable) -> No
     below = keras.Model(network.input, last.input)
     features = np.asarray(below(preprocess(squares(224)), training=True))
     kernel, _ = last.get_weights()
-    logits = features.reshape(len(PHOTOS), -1) @ kernel.reshape(-1, imagenet.CLASSES)
+    logits = features.reshape(len(PHOTOS), -1) @ kernel.reshape(-1, CLASSES)
     factor = 3 / (logits - logits.mean(0)).std()
     last.set_weights([factor * kernel, -factor * logits.mean(0)])
 
@@ -105,7 +107,7 @@ def answer(
 
     def run(*arguments: str) -> str:
         monkeypatch.chdir(folder)
-        classify.main(["--backbone", "MobileNet", *arguments])
+        main(["--backbone", "MobileNet", *arguments])
         return capsys.readouterr().out
 
     return run
@@ -121,12 +123,12 @@ def test_sides_are_those_of_keras(keras, monkeypatch: pytest.MonkeyPatch) -> Non
         raise Side(default_size)
 
     monkeypatch.setattr("keras.src.applications.imagenet_utils.obtain_input_shape", tell)
-    names = [name for name in imagenet.NAMES if not name.startswith("MobileNetV3")]
-    assert len(names) == len(imagenet.NAMES) - 2 > 30
+    names = [name for name in IMAGENET_NAMES if not name.startswith("MobileNetV3")]
+    assert len(names) == len(IMAGENET_NAMES) - 2 > 30
     for name in names:
         with pytest.raises(Side) as side:
             getattr(keras.applications, name)(weights=None)
-        assert side.value.args == (imagenet.SIDES[name],), name
+        assert side.value.args == (NETWORKS[name].imagenet,), name
 
 
 def test_answers_are_those_of_plain_keras(
@@ -166,8 +168,8 @@ def test_a_folder_is_read_in_natural_order_for_people(keras, network, answer) ->
 
 
 def test_small_confidences_are_not_nothing() -> None:
-    found = [(imagenet.Class("n1", "a_b"), value) for value in (0.99996, 0.0951, 0.00049, 0.0)]
-    lines = classify.as_text("x", found).splitlines()
+    found = [(ImageNetClass("n1", "a_b"), value) for value in (0.99996, 0.0951, 0.00049, 0.0)]
+    lines = label_text("x", found).splitlines()
     assert lines == ["x", "  100.0 %  a b", "    9.5 %  a b", "   <0.1 %  a b", "   <0.1 %  a b"]
 
 
@@ -175,14 +177,14 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
     keras, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same weights in the network that Keras builds for them and in one that reads a file."""
-    from graft.classifier import Classifier
-    from graft.preprocessing import scaling
+    from graft.network.scaling import find_scaling
+    from graft.tools.classifier import classify_photos
 
     build, file = keras.applications.EfficientNetB0, home / "models/efficientnetb0.h5"
     keras.utils.set_random_seed(1)
     fresh = build(weights=None)
     nothing = ([1.0] * 3, [0.0] * 3, False)
-    assert scaling(build, fresh) == nothing
+    assert find_scaling(build, fresh) == nothing
     (norm,) = [x for x in fresh.layers if isinstance(x, keras.layers.Normalization)]
     # The standard deviation in place of the variance, as it is in what Keras offers.
     norm.set_weights(
@@ -192,23 +194,23 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
     hashes = {"b0": (hashlib.md5(file.read_bytes()).hexdigest(), "")}
     monkeypatch.setattr("keras.src.applications.efficientnet.WEIGHTS_HASHES", hashes)
     own = build(weights="imagenet")
-    assert scaling(build, own) == nothing
+    assert find_scaling(build, own) == nothing
     know_the_photos(keras, own, lambda pixels: pixels)
     expected = np.asarray(own(squares(224), training=False))
     assert len(set(expected.argmax(1))) > 1
     ship(own, file)
-    found = np.stack([*Classifier("EfficientNetB0", file).confidences(squares(224))])
+    found = np.stack([*classify_photos("EfficientNetB0", file, squares(224))])
     assert np.abs(found - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("module", ["densenet", "efficientnet", "resnet", "xception"])
 def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
-    from graft.classifier import scaled
-    from graft.preprocessing import affine
+    from graft.network.scaling import probe_scaling
+    from graft.tools.classifier import scale_pixels
 
     own = getattr(keras.applications, module)
     photos = squares(32)
-    found = scaled(photos.astype(np.uint8), *affine(own))
+    found = scale_pixels(photos.astype(np.uint8), *probe_scaling(own))
     assert found.dtype == np.float32
     assert np.abs(found - own.preprocess_input(photos)).max() < 1e-4
 
@@ -299,7 +301,7 @@ def test_what_cannot_be_fetched_is_named_with_its_place(answer, home: Path) -> N
 
 def test_the_place_of_a_file_may_have_another_name_than_its_url(keras, home: Path) -> None:
     """So it is with those of NASNet."""
-    from graft.fetching import fetching
+    from graft.network.weights import fetching
 
     url = "https://example.org/NASNet-mobile.h5"
     message = f"x cannot be fetched. Download {url} where .* put it at {home}/models/mine.h5, or y"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import compare, revisions
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.tools.compare import compare_images, compare_seeds, main, verdict
+from graft.tools.revisions import ModelResults, _right, read_setting
 from images import graft
 
 MODELS = ("head", "finetuned")
@@ -76,15 +77,18 @@ def commit(folder: Path, message: str) -> None:
 
 
 def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    compare.main([*arguments, "--json"])
+    main([*arguments, "--json"])
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_work_tree_is_compared_with_the_last_commit(repository: Path) -> None:
+def test_the_work_tree_is_compared_with_the_last_commit(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     better = [value + 0.06 for value in FIVE]
     write(repository, range(6), better, parameters={"batch": 32, "kind": "svm", "stack": []})
-    status, out, errors = graft(repository, "compare")
-    assert (status, errors) == (0, "")
+    main([])
+    out, errors = capsys.readouterr()
+    assert errors == ""
     shown = out.splitlines()
     assert shown[0].startswith("old  HEAD")
     assert shown[0].endswith(" First try")
@@ -129,11 +133,11 @@ def test_any_two_revisions_can_be_compared(
     assert result["models"]["finetuned"]["seeds"]["n"] == [5, 5]
     # The other way round, and a search of the history.
     assert found(capsys, ":/Second", "v1")["models"]["head"]["verdict"] == "better"
-    compare.main(["v1", "other"])
+    main(["v1", "other"])
     assert "head.repeats: 5 on both sides would tell" in capsys.readouterr().out
 
 
-def test_a_project_may_lie_deeper_in_its_repository(
+def test_a_project_may_be_a_folder_of_its_repository(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inner = repository / "inner"
@@ -152,7 +156,7 @@ def test_other_test_images_are_taken_as_independent(
     assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
     assert images["difference"] == pytest.approx(0.025)
     assert images["low"] < 0 < images["high"]
-    compare.main([])
+    main([])
     out = capsys.readouterr().out
     assert "other images or labels, 300 and 200: taken as independent (Newcombe)" in out
     assert "exceeds neither the noise of the test images nor of the seeds." in out
@@ -168,16 +172,16 @@ def test_the_order_of_the_images_does_not_matter(
     assert [model["verdict"] for model in found(capsys)["models"].values()] == ["same", "same"]
 
 
-def test_results_of_other_parameters_are_told(
+def test_results_of_other_parameters_are_named(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock = {"stages": {"head": {"params": {"params.yaml": {"head.batch": 64, "head.stack": []}}}}}
     (repository / "dvc.lock").write_text(json.dumps(lock))
-    compare.main([])
+    main([])
     assert "Run the pipeline" not in capsys.readouterr().out
     write(repository, range(30), FIVE, parameters={"batch": 32})
     assert found(capsys)["new"]["outdated"] == ["head.batch", "head.stack"]
-    compare.main([])
+    main([])
     out = capsys.readouterr().out
     assert "The results of the work tree were made with other parameters" in out
     assert "head.batch, head.stack" in out
@@ -187,16 +191,16 @@ def test_an_unknown_revision_is_one_message(repository: Path) -> None:
     message = "a revision must be a commit, branch or tag of this git repository. Received: "
     for name in ("", "HEAD^{tree}", "HEAD..HEAD", "HEAD~1", "-x"):
         with pytest.raises(UserError) as raised:
-            compare.main(["--", name])
+            main(["--", name])
         assert str(raised.value) == f"{message}{name!r}"
     status, out, errors = graft(repository, "compare", "HEAD", "nothing")
     assert (status, out, errors) == (2, "", f"graft compare: error: {message}'nothing'\n")
 
 
-def test_without_a_repository_it_says_so(tmp_path: Path) -> None:
-    status, out, errors = graft(tmp_path, "compare")
-    assert (status, out, errors.count("\n")) == (2, "", 1)
-    assert "comparing takes a git repository. Received: " in errors
+def test_without_a_repository_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^comparing takes a git repository\. Received: [^\n]*$"):
+        main([])
 
 
 @pytest.mark.parametrize(
@@ -229,12 +233,12 @@ def test_what_is_missing_or_broken_is_named(
     if text is not None:
         (repository / path).write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=r"^[^\n]*$") as raised:
-        compare.main([])
+        main([])
     assert expected in str(raised.value)
     # Of a commit the same is said, with its name; `git add` leaves a missing file out.
     commit(repository, "Broken")
     with pytest.raises(UserError) as raised:
-        revisions.read("HEAD")
+        read_setting("HEAD")
     assert expected.replace("the work", "HEAD").replace("HEAD tree", "HEAD") in str(raised.value)
 
 
@@ -244,25 +248,25 @@ def test_the_verdict_follows_from_both_noises(
 ) -> None:
     seeds = st.lists(st.integers(900, 950).map(lambda n: n / 1000), min_size=1, max_size=4)
     old, new = (_results([pair[side] for pair in pairs], data.draw(seeds)) for side in (0, 1))
-    images, repeats = compare.by_images(old, new), compare.by_seeds(old, new)
-    assert images.lost - images.won == sum(a for a, _ in pairs) - sum(b for _, b in pairs)
-    word, sentence = compare.verdict(images, repeats)
+    images, repeats = compare_images(old, new), compare_seeds(old, new)
+    assert images["lost"] - images["won"] == sum(a for a, _ in pairs) - sum(b for _, b in pairs)
+    word, sentence = verdict(images, repeats)
     beyond = [part for part in (images, repeats) if part]
     if word in ("better", "worse"):
-        assert all(part.beyond for part in beyond)
-        assert all((part.difference > 0) == (word == "better") for part in beyond)
+        assert all(part["beyond"] for part in beyond)
+        assert all((part["difference"] > 0) == (word == "better") for part in beyond)
         assert sentence.startswith(word.capitalize())
     elif word == "same":
-        assert all(part.difference == 0 for part in beyond)
+        assert all(part["difference"] == 0 for part in beyond)
     else:
-        agree = {part.difference > 0 for part in beyond if part.beyond}
-        assert not all(part.beyond for part in beyond) or len(agree) == 2
+        agree = {part["difference"] > 0 for part in beyond if part["beyond"]}
+        assert not all(part["beyond"] for part in beyond) or len(agree) == 2
     # Turned round, better is worse.
-    turned = compare.verdict(compare.by_images(new, old), compare.by_seeds(new, old))
+    turned = verdict(compare_images(new, old), compare_seeds(new, old))
     assert turned[0] == {"better": "worse", "worse": "better"}.get(word, word)
 
 
-def _results(right: Sequence[bool], seeds: Sequence[float]) -> revisions.Results:
+def _results(right: Sequence[bool], seeds: Sequence[float]) -> ModelResults:
     table = "".join(f"{i},a,{'a' if good else 'b'}\n" for i, good in enumerate(right))
-    series = revisions._right(f"path,label,predicted\n{table}".encode())
-    return revisions.Results(float(series.mean()), series, tuple(seeds))
+    series = _right(f"path,label,predicted\n{table}".encode())
+    return ModelResults(float(series.mean()), series, tuple(seeds))

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graft import networks, stacks
+from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.project.catalogue import NETWORKS, look_up
+from trainings import backbone
 
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    from graft.framework import keras
+    from graft.models.framework import keras
 
     return keras
 
@@ -33,11 +35,12 @@ def passed_by(body: Any, name: str) -> bool:
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2", "InceptionV3", "EfficientNetB0"])
 def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
-    from graft import architectures, cuts
+    from graft.models.cuts import find_cuts
+    from graft.network.architectures import build_network
 
-    body = architectures.network(name, networks.NETWORKS[name].sides[0])
+    body = build_network(name, NETWORKS[name].sides[0])
     expected = [layer.name for layer in body.layers if not passed_by(body, layer.name)]
-    found = cuts.cuts(body)
+    found = find_cuts(body)
     assert found == expected
     assert found[0] == body.layers[0].name and found[-1] == body.layers[-1].name
     inside = {"cnn": "residual_64_2", "MobileNetV2": "block_5_depthwise", "InceptionV3": "mixed9_1"}
@@ -46,12 +49,13 @@ def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2"])
 def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
-    from graft import architectures, cuts
+    from graft.models.cuts import find_cuts
+    from graft.network.architectures import build_network
 
-    body = architectures.network(name, 32)
+    body = build_network(name, 32)
     pixels = np.random.default_rng(1).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
     whole = body(pixels, training=False)
-    found = cuts.cuts(body)
+    found = find_cuts(body)
     for cut in found[1 : -1 : max(1, len(found) // 6)]:
         between = body.get_layer(cut).output
         lower, upper = keras.Model(body.input, between), keras.Model(between, body.output)
@@ -72,12 +76,12 @@ def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
 def test_the_columns_of_each_depth_are_the_features_of_that_layer(
     keras, name: str, side: int, pooling: str, stack: tuple[str, ...]
 ) -> None:
-    from graft import architectures, depths
+    from graft.models.pooling import together, truncated
+    from graft.network.candidates import find_candidates
 
-    listed = stacks.read(stack, stacks.IMAGES)
-    model = architectures.backbone(name, side, "none", pooling, 3, layers_=listed)
-    layers = networks.network(name, listed).layers
-    found = depths.depths(model, pooling)
+    model = backbone(name, side, "none", pooling, 3, stack=stack)
+    layers = look_up(name, read_stack(stack, IMAGE_KINDS)).layers
+    found = find_candidates(model, pooling)
     assert (found[0].layer, found[0].pooling) == (layers[-1], pooling)
     assert (found[0].start, found[0].layers) == (0, len(layers))
     assert [depth.layers for depth in found[1:]] == sorted({d.layers for d in found[1:]})
@@ -87,38 +91,40 @@ def test_the_columns_of_each_depth_are_the_features_of_that_layer(
     assert [depth.start for depth in found] == edges[:-1]
 
     pixels = np.random.default_rng(1).uniform(0, 255, (4, side, side, 3)).astype(np.float32)
-    columns = np.asarray(depths.together(model, found)(pixels, training=False))
+    columns = np.asarray(together(model, found)(pixels, training=False))
     assert columns.shape == (4, edges[-1])
     assert np.array_equal(columns[:, : edges[1]], model(pixels, training=False))
     for depth in found:
-        alone = architectures.truncated(model, depth.layer, depth.pooling)
+        alone = truncated(model, depth.layer, depth.pooling)
         own = columns[:, depth.start : depth.start + depth.width]
         assert np.allclose(own, alone(pixels, training=False), rtol=1e-5, atol=1e-5), depth
 
 
 def test_depths_are_spread_over_the_network(keras) -> None:
-    from graft import architectures, depths
+    from graft.models.pooling import NETWORK
+    from graft.network.candidates import find_candidates
 
-    model = architectures.backbone("MobileNetV2", 96, "none", "avg", 1)
-    counts = [depth.layers for depth in depths.depths(model, "avg")]
+    model = backbone("MobileNetV2", 96, "none", "avg", 1)
+    counts = [depth.layers for depth in find_candidates(model, "avg")]
     assert 5 <= len(counts) <= 12 and counts[0] == max(counts)
-    lower = model.get_layer(architectures.BODY).layers
+    lower = model.get_layer(NETWORK).layers
     sides = {lower[count - 1].output.shape[1] for count in counts}
     assert sides == {48, 24, 12, 6, 3}
 
 
-def test_a_network_may_end_below_its_last_layer(keras) -> None:
-    """`backbone.layer` leaves nothing above it, and what is below keeps its weights."""
-    from graft import architectures, depths
+def test_a_network_may_end_before_its_last_layer(keras) -> None:
+    """`backbone.layer` drops the later layers; the earlier ones keep their weights."""
+    from graft.models.pooling import NETWORK, truncated
+    from graft.network.candidates import find_candidates
 
-    whole = architectures.backbone("cnn", 32, "none", "max", 5)
-    model = architectures.backbone("cnn", 32, "none", "max", 5, layer="residual_64_out")
-    body = model.get_layer(architectures.BODY)
+    whole = backbone("cnn", 32, "none", "max", 5)
+    model = backbone("cnn", 32, "none", "max", 5, layer="residual_64_out")
+    body = model.get_layer(NETWORK)
     names = [layer.name for layer in body.layers]
-    assert tuple(names) == networks.NETWORKS["cnn"].below("residual_64_out")
+    assert tuple(names) == NETWORKS["cnn"].below("residual_64_out")
     pixels = np.random.default_rng(1).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
     features = model(pixels, training=False)
     assert features.shape == (4, 64)
-    same = architectures.truncated(whole, "residual_64_out", "max")
+    same = truncated(whole, "residual_64_out", "max")
     assert np.array_equal(features, same(pixels, training=False))
-    assert depths.depths(model, "max")[0].layer == "residual_64_out"
+    assert find_candidates(model, "max")[0].layer == "residual_64_out"

@@ -12,17 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits import digits, parts, store
-from graft import depth, tables
-from graft.depth import choose, resolve, standard_error
-from graft.errors import UserError
-from images import change, workspace
+from graft.common.errors import UserError
+from graft.common.tables import read_json, read_table, write_json
+from graft.head import depth
+from graft.head.choice import DEPTH_COLUMNS, choose_depths, standard_error
+from graft.head.unfreeze import count_unfrozen
+from images import change, run
 
 ANSWERS = ("layer.json", "unfreeze.json", "scores.csv")
 
 
 def answers() -> tuple[dict, dict, pd.DataFrame, dict[str, bytes]]:
     """Runs the stage here: the layer, what is unfrozen, the scores, and the bytes of all three."""
-    depth.main([])
+    run("depth")
     texts = {name: Path("data/depth", name).read_bytes() for name in ANSWERS}
     scores = pd.read_csv("data/depth/scores.csv", keep_default_na=False)
     return json.loads(texts["layer.json"]), json.loads(texts["unfreeze.json"]), scores, texts
@@ -51,7 +53,7 @@ def results(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(results(), st.randoms(use_true_random=False))
 def test_the_choice_keeps_its_promises(case: tuple[np.ndarray, np.ndarray], random) -> None:
     right, units = case
-    feature, frozen = choose(right, units)
+    feature, frozen = choose_depths(right, units)
     assert -1 <= frozen < feature < len(right)
 
     def lead(one: int, other: int) -> tuple[float, float]:
@@ -68,7 +70,7 @@ def test_the_choice_keeps_its_promises(case: tuple[np.ndarray, np.ndarray], rand
     worse = [n for n in range(feature) if np.greater(*(lead(feature, n) * np.array([1, 2])))]
     assert frozen == (max(worse) - 1 if worse else feature - 1)
     order = random.sample(range(len(units)), len(units))
-    assert choose(right[:, order], 7 * units[order] + 3) == (feature, frozen)
+    assert choose_depths(right[:, order], 7 * units[order] + 3) == (feature, frozen)
 
 
 @given(results(), st.integers(2, 5))
@@ -105,12 +107,12 @@ def test_the_best_depth_is_found(
     layers = [f"layer_{place}" for place in range(4)]
     made = [blurred(features, share, place) for place, share in enumerate(noise)]
     depths = dict(zip(layers, made, strict=True))
-    # The network's last layer stands first, as the stage `backbone` writes it.
+    # The network's last layer comes first, as the stage `backbone` writes it.
     depths = {layers[-1]: depths.pop(layers[-1]), **depths}
     store(tmp_path, depths, labels, {"finetune.unfreeze": "auto"})
     monkeypatch.chdir(tmp_path)
     layer, unfreeze, scores, first = answers()
-    rows = json.loads(Path("data/backbone/depths.json").read_text())
+    rows = read_json(Path("data/backbone/depths.json"))["depths"]
     assert layer == next(row for row in rows if row["layer"] == layers[feature])
     assert list(scores) == ["layer", "layers", "width", "accuracy", "standard_error", "role"]
     assert scores["layer"].tolist() == layers and scores["layers"].tolist() == [5, 10, 15, 20]
@@ -131,7 +133,7 @@ def test_the_best_depth_is_found(
 def test_a_layer_that_knows_hands_and_no_signs_is_not_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten pictures of each hand, which shows one sign: who has seen it once knows the others."""
+    """Ten pictures of each hand, which shows one sign: one of them gives away the others."""
     features, labels = digits(300)
     order = np.argsort(labels, kind="stable")
     features, labels = features[order], labels[order]
@@ -157,14 +159,15 @@ def test_measuring_takes_no_tensorflow_and_no_more_images_than_it_needs(
     depths = {"top": features, "middle": blurred(features, 0.7)}
     store(tmp_path, depths, labels, {"finetune.unfreeze": "auto"})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(depth, "IMAGES", 200)
+    monkeypatch.setattr(depth, "_IMAGES", 200)
     expected = answers()[-1]
     assert b"on 200 training images" in expected["unfreeze.json"]
     code = """if True:
         import sys
-        from graft import depth
-        depth.IMAGES = 200
-        depth.main([])
+        from graft.head import depth
+        from graft.project.launcher import run_stage
+        depth._IMAGES = 200
+        run_stage(["depth"])
         assert not {"tensorflow", "keras"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -180,7 +183,7 @@ def test_a_part_that_cannot_be_divided_is_refused(
     monkeypatch.chdir(tmp_path)
     before = Path("data/depth/layer.json").read_bytes()
     with pytest.raises(UserError, match=r"unfreeze must be something else than auto: .*: 'auto'$"):
-        depth.main([])
+        run("depth")
     assert Path("data/depth/layer.json").read_bytes() == before
     assert [path.name for path in Path("data/depth").iterdir()] == ["layer.json"]
 
@@ -197,7 +200,7 @@ CNN = ["input", "stem", "stem_norm", "block1_a", "block1_b", "block2_a", "block2
     ],
 )
 def test_what_is_trained_is_a_number_of_layers(unfreeze: int | float | str, count: int) -> None:
-    found = resolve(unfreeze, CNN)
+    found = count_unfrozen(unfreeze, CNN)
     assert found == count and type(found) is int
 
 
@@ -213,26 +216,26 @@ def test_layers_that_do_not_lead_to_the_feature_are_refused(
 ) -> None:
     """The whole network may have them, in another branch."""
     with pytest.raises(UserError) as refused:
-        resolve(unfreeze, CNN)
+        count_unfrozen(unfreeze, CNN)
     assert str(refused.value).startswith(f"params.yaml: finetune.unfreeze must be {allowed}")
     assert str(refused.value).endswith(f"Received: {unfreeze!r}")
 
 
-def test_what_is_set_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without features and tensors, and with the names of the network's own file."""
-    from graft import backbone
-
-    workspace(tmp_path, {"backbone.weights": "none", "backbone.layer": "residual_64_out"})
-    (tmp_path / "data/pretrained").mkdir(parents=True)
+def test_without_auto_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layers are those of the network's own file."""
+    features, labels = digits(60)
+    store(tmp_path, {"top": features, "middle": features}, labels)
     monkeypatch.chdir(tmp_path)
-    backbone.main([])
-    rows = json.loads(Path("data/backbone/depths.json").read_text())
-    assert rows[0]["layers"] == 23 and rows[0]["start"] == 0
-    for setting, count in {"all": 23, 0.5: 12, 3: 3, "halve_64": 8, "none": 0}.items():
+    path = Path("data/backbone/depths.json")
+    layers = ["input_layer", "stem", "stem_norm", "halve_32"]
+    layers += ["residual_64_1", "residual_64_2", "residual_64_out"]
+    rows = [row | {"layers": 7} for row in read_json(path)["depths"]]
+    write_json(path, {"layers": layers, "depths": rows})
+    for setting, count in {"all": 7, 0.5: 4, 3: 3, "residual_64": 3, "none": 0}.items():
         change(tmp_path, {"finetune.unfreeze": setting})
         layer, unfreeze, scores, _ = answers()
         assert layer == rows[0] and len(scores) == 0
-        assert list(tables.read(Path("data/depth/scores.csv"))) == depth.COLUMNS
+        assert list(read_table(Path("data/depth/scores.csv"))) == DEPTH_COLUMNS
         assert unfreeze == {
             "unfreeze": count,
             "reason": f"Nothing was measured: params.yaml says finetune.unfreeze: {setting}.",

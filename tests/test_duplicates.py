@@ -10,11 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import duplicates, split, tables
-from graft.decoding import decode
-from graft.parts import LEFT_OUT, PARTS
-from graft.similarity import BITS, candidates, describe, difference, find_near, join
-from images import change, check, encoded, workspace, write
+from graft.common.arrays import Joined
+from graft.common.classes import LEFT_OUT, PARTS
+from graft.common.tables import read_table
+from graft.images.decoding import decode
+from graft.split.similarity import (
+    NEAR_BITS,
+    contrast_difference,
+    field_means,
+    find_near,
+    join_pairs,
+    near_hashes,
+)
+from images import change, check, encoded, run, workspace, write
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
@@ -61,12 +69,12 @@ def test_every_near_pair_of_hashes_is_a_candidate_once(drawn: list[int], flips: 
         if values:
             values.append(values[-1 - number % len(values)] ^ (1 << bit))
     hashes = np.array(values, np.uint64)
-    found = [tuple(pair) for block in candidates(hashes) for pair in block.tolist()]
+    found = [tuple(pair) for block in near_hashes(hashes) for pair in block.tolist()]
     expected = {
         (i, j)
         for j in range(len(values))
         for i in range(j)
-        if (values[i] ^ values[j]).bit_count() <= BITS
+        if (values[i] ^ values[j]).bit_count() <= NEAR_BITS
     }
     assert len(found) == len(set(found))
     assert set(found) == expected
@@ -74,7 +82,7 @@ def test_every_near_pair_of_hashes_is_a_candidate_once(drawn: list[int], flips: 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
 def test_what_is_connected_is_one_set(pairs: list[tuple[int, int]]) -> None:
-    sets = join(np.array(pairs, np.int64).reshape(-1, 2), 20)
+    sets = join_pairs(np.array(pairs, np.int64).reshape(-1, 2), 20)
     reached = {number: {number} for number in range(20)}
     for _ in range(20):
         for i, j in pairs:
@@ -87,7 +95,7 @@ def test_what_is_connected_is_one_set(pairs: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("side", [8, 15, 16, 33, 64])
 def test_a_picture_is_described_by_the_means_of_its_fields(side: int) -> None:
     pixels = np.random.default_rng(side).integers(0, 256, (2, side, side, 3), np.uint8)
-    fields = describe(pixels)
+    fields = field_means(pixels)
     count = min(16, side)
     assert fields.shape == (2, count * count, 3)
     assert fields.dtype == np.float32
@@ -100,15 +108,15 @@ def test_a_picture_is_described_by_the_means_of_its_fields(side: int) -> None:
 
 def test_differences_are_shares_of_the_contrast() -> None:
     one, other = (np.asarray(scene(seed))[None] for seed in (1, 2))
-    a, b = describe(one), describe(other)
-    assert difference(a, a) == 0
-    assert difference(a, b) == difference(b, a)
-    assert 0.8 < difference(a, b)[0] < 3
+    a, b = field_means(one), field_means(other)
+    assert contrast_difference(a, a) == 0
+    assert contrast_difference(a, b) == contrast_difference(b, a)
+    assert 0.8 < contrast_difference(a, b)[0] < 3
     # Twice the contrast is twice the distance: what counts is what one sees.
-    assert difference(2 * a, 2 * b) == pytest.approx(difference(a, b), rel=1e-5)
+    assert contrast_difference(2 * a, 2 * b) == pytest.approx(contrast_difference(a, b), rel=1e-5)
     # In an empty picture, a grey value more or less is noise.
     flat = np.full((1, 256, 3), 128, np.float32)
-    assert difference(flat, flat + 1)[0] < 0.2 < difference(flat, flat + 8)[0]
+    assert contrast_difference(flat, flat + 1)[0] < 0.2 < contrast_difference(flat, flat + 8)[0]
 
 
 @pytest.mark.parametrize("way", COPIES)
@@ -118,7 +126,7 @@ def test_copies_are_found_and_other_pictures_are_not(way: str) -> None:
     images += [decode(COPIES[way](image), 32) for image in scenes[:30]]
     hashes = np.array([int(image.phash, 16) for image in images], np.uint64)
     pixels = np.stack([image.pixels for image in images])
-    sets, pairs, differences = find_near(hashes, lambda indices: pixels[indices], 0.2)
+    sets, pairs, differences = find_near(hashes, pixels, 0.2)
     assert sorted(map(tuple, pairs.tolist())) == [(n, 60 + n) for n in range(30)]
     assert (differences <= 0.2).all()
     assert len(set(sets)) == 60
@@ -133,20 +141,21 @@ def test_pictures_of_one_kind_are_not_one_picture() -> None:
         frames.append(decode(encoded(image), 32))
     pixels = np.stack([frame.pixels for frame in frames])
     hashes = np.zeros(len(frames), np.uint64)
-    sets, pairs, _ = find_near(hashes, lambda indices: pixels[indices], 0.2)
+    sets, pairs, _ = find_near(hashes, pixels, 0.2)
     assert len(pairs) == 0
     assert len(set(sets)) == len(frames)
 
 
 def test_a_thousand_copies_make_a_pair_fewer_than_they_are() -> None:
-    pixels = np.repeat(np.asarray(scene(1, 32))[None], 1000, 0)
     read = []
 
-    def take(indices: np.ndarray) -> np.ndarray:
-        read.append(len(indices))
-        return pixels[indices]
+    class Pixels(Joined):
+        def __getitem__(self, which: np.ndarray) -> np.ndarray:
+            read.append(len(which))
+            return super().__getitem__(which)
 
-    sets, pairs, _ = find_near(np.full(1000, 7, np.uint64), take, 0.0)
+    pixels = Pixels([np.repeat(np.asarray(scene(1, 32))[None], 1000, 0)])
+    sets, pairs, _ = find_near(np.full(1000, 7, np.uint64), pixels, 0.0)
     assert len(set(sets)) == 1
     # The pairs that were compared before the sets were known are few blocks' worth.
     assert len(pairs) < 5000
@@ -166,12 +175,12 @@ class TestStage:
     def build() -> tuple[dict[str, str], dict[str, str]]:
         """Runs all stages up to the split: the cluster and the part of each path."""
         rows = check()
-        duplicates.main([])
-        split.main([])
-        table = tables.read(Path("data/duplicates/clusters.csv"))
+        run("duplicates")
+        run("split")
+        table = read_table(Path("data/duplicates/clusters.csv"))
         clusters = dict(zip(table["id"], table["cluster"], strict=True))
         near = {path: clusters.get(row["id"], row["id"]) for path, row in rows.items()}
-        table = tables.read(Path("data/split.csv"))
+        table = read_table(Path("data/split.csv"))
         return near, dict(zip(table["path"], table["part"], strict=True))
 
     def test_copies_stay_in_one_part(self, here: Path) -> None:
@@ -229,8 +238,9 @@ class TestStage:
         files["a/small.png"] = encoded(scaled(scene(4), 0.5))
         write(here / "photos", files)
         _, part = self.build()
-        pairs = tables.read(Path("data/duplicates/pairs.csv"))
-        assert list(pairs.columns) == duplicates.PAIR_COLUMNS
+        pairs = read_table(Path("data/duplicates/pairs.csv"))
+        columns = ["kind", "first", "first_label", "second", "second_label", "difference"]
+        assert list(pairs.columns) == columns
         shown = [tuple(row) for row in pairs[["kind", "first", "second"]].to_numpy()]
         assert shown == [
             ("two labels", "a/0.png", "b/of another class.jpg"),
@@ -244,8 +254,8 @@ class TestStage:
         assert (pixels.shape, pixels.dtype) == ((3, 2, 32, 32, 3), np.uint8)
         assert (pixels[2, 0] == pixels[2, 1]).all()
         assert (pixels[0, 0] == decode(files["a/0.png"], 32).pixels).all()
-        told = LEFT_OUT + "the same picture has two labels"
-        assert [path for path in files if part[path] == told] == [
+        reason = LEFT_OUT + "the same picture has two labels"
+        assert [path for path in files if part[path] == reason] == [
             "a/0.png",
             "b/of another class.jpg",
         ]
@@ -263,6 +273,6 @@ class TestStage:
     def test_nothing_near_makes_empty_tables(self, here: Path) -> None:
         write(here / "photos", {f"{'ab'[n % 2]}/{n}.png": encoded(scene(n)) for n in range(20)})
         self.build()
-        assert len(tables.read(Path("data/duplicates/clusters.csv"))) == 0
-        assert len(tables.read(Path("data/duplicates/pairs.csv"))) == 0
+        assert len(read_table(Path("data/duplicates/clusters.csv"))) == 0
+        assert len(read_table(Path("data/duplicates/pairs.csv"))) == 0
         assert np.load("data/duplicates/pairs.npy").shape == (0, 2, 32, 32, 3)

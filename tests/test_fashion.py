@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.errors import UserError
+from graft.common.errors import UserError
 from images import ROOT, listing
 
 SCRIPT = runpy.run_path(str(ROOT / "workflow/scripts/fashion.py"))
@@ -78,7 +78,7 @@ def shorter(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "name, change, told",
+    "name, change, message",
     [
         ("train-images-idx3", None, "one with the four files of Fashion-MNIST. Received: 'no "),
         ("t10k-labels-idx1", None, "one with the four files of Fashion-MNIST. Received: 'no "),
@@ -104,8 +104,8 @@ def shorter(data: bytes) -> bytes:
         ),
     ],
 )
-def test_files_that_cannot_be_used_are_told_and_leave_nothing(
-    folder: Path, name: str, change: Callable[[bytes], bytes] | None, told: str
+def test_files_that_cannot_be_used_are_named_and_leave_nothing(
+    folder: Path, name: str, change: Callable[[bytes], bytes] | None, message: str
 ) -> None:
     path, archive = folder / f"{name}-ubyte.gz", folder.parent / "fashion.zip"
     if change is None:
@@ -114,7 +114,7 @@ def test_files_that_cannot_be_used_are_told_and_leave_nothing(
         path.write_bytes(change(path.read_bytes()))
     with pytest.raises(UserError) as refused:
         SCRIPT["write"](folder, archive)
-    assert told in str(refused.value) and name in str(refused.value)
+    assert message in str(refused.value) and name in str(refused.value)
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -128,5 +128,5 @@ def test_the_command_ends_with_one_message(
         with pytest.raises(SystemExit) as ended:
             SCRIPT["main"](arguments)
         assert ended.value.code == 2
-        told = capsys.readouterr().err
-        assert told.startswith("fashion.py: error: ") and told.count("\n") == 1
+        errors = capsys.readouterr().err
+        assert errors.startswith("fashion.py: error: ") and errors.count("\n") == 1

@@ -1,46 +1,49 @@
 """Fine-tuning: what is frozen, what is stored, and what it starts from."""
 
-import json
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from graft import parameters
-from graft.errors import UserError
-from graft.schema import OPTIMIZERS
-from images import SHARDS, SIDE, change
-from trainings import COUNTS, pictures, place, start
+from graft.common.errors import UserError
+from graft.common.tables import read_json
+from graft.finetune import stored
+from graft.finetune.cut import Frozen, cut_model
+from graft.finetune.freeze import count_sizes, freeze_layers
+from graft.finetune.stored import open_training_data, store_outputs
+from graft.models.framework import keras
+from graft.models.pooling import truncated
+from graft.models.saving import load_model
+from graft.project.schema import OPTIMIZERS
+from graft.training.loop import Batches, compile_model, fit
+from graft.training.optimizers import two_rates
+from graft.training.rows import read_parts
+from images import SIDE, change, run
+from trainings import COUNTS, backbone, pictures, place, stage_here, start
 
 FILES = (
     *(f"data/models/finetuned.{kind}" for kind in ("keras", "bin")),
     *(f"reports/finetuned/{name}" for name in ("history.csv", "training.json", "repeats.csv")),
 )
+SETTINGS = {"test.epochs": 2, "test.patience": 2, "test.monitor": "val_loss"}
 ALL, VIEWED = sum(COUNTS.values()), 2 * COUNTS["train"]
 
 
 @pytest.fixture(scope="module")
-def keras():
-    from graft.framework import keras
-
-    return keras
-
-
-@pytest.fixture(scope="module")
-def begun(keras, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the stages before the head have run, with one stored view of each image."""
-    from graft import backbone, views
-
     folder = tmp_path_factory.mktemp("begun")
     place(folder, {"augment.rotation": 10, "augment.copies": 1})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        backbone.main([])
-        views.main([])
+        run("backbone")
+        run("views")
     return folder
 
 
@@ -52,18 +55,15 @@ def project(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def assembled(keras, name: str, side: int, count: int, classes: int = 3, **options):
+def assembled(name: str, side: int, count: int, classes: int = 3, **options):
     """A new head on a network of which `count` layers are free: model, backbone, head, sizes."""
-    from graft import architectures
-    from graft.freeze import sizes
-
-    backbone = architectures.backbone(name, side, "none", "avg", 1, **options)
-    inputs = keras.Input((backbone.output_shape[-1],))
+    body = backbone(name, side, **options)
+    inputs = keras.Input((body.output_shape[-1],))
     dense = keras.layers.Dense(classes, "softmax" if classes > 1 else "sigmoid")
     head = keras.Model(inputs, dense(inputs), name="head")
     pixels = keras.Input((side, side, 3), name="pixels")
-    model = keras.Model(pixels, head(backbone(pixels)), name="finetuned")
-    return model, backbone, head, sizes(model, backbone, count, True)
+    model = keras.Model(pixels, head(body(pixels)), name="finetuned")
+    return model, body, head, count_sizes(model, body, count, True)
 
 
 class Images:
@@ -81,47 +81,51 @@ class Images:
         return self._pixels[which]
 
 
-def losses(keras, model, head, data) -> np.ndarray:
-    """Two epochs from the weights that the model has: training and validation loss, (4,)."""
-    from graft import training
-    from graft.optimizers import two_rates
+def rates(name: str, peak: float, head: float, epochs: int, warmup: int = 0) -> dict[str, Any]:
+    """The parameters of an optimizer."""
+    settings = {"optimizer": name, "learning_rate": peak, "head_learning_rate": head}
+    settings |= {"epochs": epochs, "warmup": warmup, "weight_decay": 0.0}
+    return {f"finetune.{key}": value for key, value in settings.items()}
 
+
+def losses(model, head, data) -> np.ndarray:
+    """Two epochs from the weights that the model has: training and validation loss, (4,)."""
     before = model.get_weights()
     keras.utils.set_random_seed(1)
-    optimizer = two_rates("Adam", 1e-4, 1e-3, head.trainable_variables, 0, 10, 0.0)
-    training.compile(model, optimizer)
-    batches = training.Batches(data["train"], 8, 1), training.Batches(data["valid"], 8)
-    history = training.fit("test", model, *batches, 2, 2, {})
+    optimizer = two_rates(rates("Adam", 1e-4, 1e-3, epochs=10), head.trainable_variables, 1)
+    compile_model(model, optimizer)
+    batches = Batches(data["train"], 8, 1), Batches(data["valid"], 8)
+    history = fit("test", SETTINGS, model, *batches)
     model.set_weights(before)
     return history[["loss", "val_loss"]].to_numpy().ravel()
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "count", "cut"),
-    [("cnn", 32, 9, "halve_120"), ("MobileNet", 40, 10, "conv_dw_12_relu")],
+    ("name", "side", "count", "cut", "dtypes"),
+    [
+        ("cnn", 32, 9, "halve_120", {np.float32: 1e-5, np.float16: 5e-4}),
+        ("MobileNet", 40, 10, "conv_dw_12_relu", {np.float16: 5e-4}),
+    ],
 )
 def test_the_tail_on_stored_outputs_learns_like_the_whole_model(
-    keras, tmp_path: Path, name: str, side: int, count: int, cut: str
+    tmp_path: Path, name: str, side: int, count: int, cut: str, dtypes: dict[type, float]
 ) -> None:
     """Frozen layers in every epoch, or once: the same losses; moving statistics never change."""
-    from graft.stored import store
-    from graft.tail import Frozen, divide
-
-    model, backbone, head, _ = assembled(keras, name, side, count)
-    parts = divide(model, backbone, head)
+    model, whole_body, head, _ = assembled(name, side, count)
+    parts = cut_model(model, whole_body, head)
     assert parts.cut == cut
-    body = backbone.get_layer("network").layers
+    body = whole_body.get_layer("network").layers
     norms = [layer for layer in body if isinstance(layer, keras.layers.BatchNormalization)]
     before = [norm.get_weights() for norm in norms]
     pixels = {"train": Images(24, side), "valid": Images(12, side)}
     inputs = keras.Input((side, side, 3))
     whole = keras.Model(inputs, parts.tail(Frozen(parts.frozen)(inputs)))
-    expected = losses(keras, whole, head, pixels)
+    expected = losses(whole, head, pixels)
     assert expected[2] < expected[0]
     # Half precision has eleven bits, outputs are off by up to 0.05 %: here losses are by less.
-    for dtype, tolerance in {np.float32: 1e-5, np.float16: 5e-4}.items():
-        data = store(parts.frozen, pixels, tmp_path, dtype)
-        assert losses(keras, parts.tail, head, data) == pytest.approx(expected, rel=tolerance)
+    for dtype, tolerance in dtypes.items():
+        data = store_outputs(parts.frozen, pixels, tmp_path, dtype)
+        assert losses(parts.tail, head, data) == pytest.approx(expected, rel=tolerance)
     after = [norm.get_weights() for norm in norms]
     assert len(norms) >= 9
     for one, other in zip(before, after, strict=True):
@@ -129,19 +133,15 @@ def test_the_tail_on_stored_outputs_learns_like_the_whole_model(
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
-def test_batch_norm_of_a_pretrained_network_stays_as_it_is(keras, pretrained: bool) -> None:
-    from graft import training
-    from graft.freeze import freeze
-
-    model, backbone, _, _ = assembled(keras, "cnn", SIDE, 0)
-    body = backbone.get_layer("network").layers
+def test_batch_norm_of_a_pretrained_network_stays_as_it_is(pretrained: bool) -> None:
+    model, network, _, _ = assembled("cnn", SIDE, 0)
+    body = network.get_layer("network").layers
     norms = [layer for layer in body if isinstance(layer, keras.layers.BatchNormalization)]
     before = [norm.get_weights() for norm in norms]
-    freeze(backbone, len(body), pretrained)
-    training.compile(model, keras.optimizers.Adam(1e-3))
+    freeze_layers(network, len(body), pretrained)
+    compile_model(model, keras.optimizers.Adam(1e-3))
     part = Images(24, SIDE)
-    batches = training.Batches(part, 8, 1), training.Batches(part, 8)
-    training.fit("test", model, *batches, 1, 1, {})
+    fit("test", SETTINGS | {"test.epochs": 1}, model, Batches(part, 8, 1), Batches(part, 8))
     for norm, old in zip(norms, before, strict=True):
         same = [np.array_equal(a, b) for a, b in zip(norm.get_weights(), old, strict=True)]
         assert all(same) if pretrained else not any(same)
@@ -155,39 +155,31 @@ def test_batch_norm_of_a_pretrained_network_stays_as_it_is(keras, pretrained: bo
     ],
 )
 def test_parameters_are_those_that_were_published(
-    keras, name: str, count: int, classes: int, expected: dict[str, int]
+    name: str, count: int, classes: int, expected: dict[str, int]
 ) -> None:
-    *_, sizes = assembled(keras, name, 150, count, classes)
+    *_, sizes = assembled(name, 150, count, classes)
     assert sizes._asdict().items() >= expected.items()
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 9, 34])
-def test_unfreezing_counts_layers_from_the_top(keras, count: int) -> None:
-    from graft.freeze import freeze
-    from graft.tail import divide
-
-    model, backbone, head, _ = assembled(keras, "cnn", SIDE, count)
-    layers = backbone.get_layer("network").layers
+def test_unfreezing_counts_layers_from_the_top(count: int) -> None:
+    model, network, head, _ = assembled("cnn", SIDE, count)
+    layers = network.get_layer("network").layers
     free = layers[len(layers) - count :]
     learning = [layer.name for layer in free if isinstance(layer, keras.layers.Conv2D)]
     assert [layer.name for layer in layers if layer.trainable_variables] == learning
-    parts = divide(model, backbone, head)
-    assert (parts.frozen is None, parts.below) == (count == 34, 0 if count == 34 else parts.below)
-    freeze(backbone, count, pretrained=False)
+    assert (cut_model(model, network, head).frozen is None) == (count == 34)
+    freeze_layers(network, count, pretrained=False)
     norms = [layer for layer in free if isinstance(layer, keras.layers.BatchNormalization)]
     assert all(layer.trainable_variables for layer in norms)
 
 
-def test_chance_is_at_work_in_free_layers_alone(keras) -> None:
+def test_chance_is_at_work_in_free_layers_alone() -> None:
     """Dropout below the cut never drops; one in a free layer keeps the cut below itself."""
-    from graft import stacks
-    from graft.tail import Frozen, divide
-
     texts = ["conv 4", "dropout 0.5", "pool", "conv 8", "dropout 0.5", "pool"]
-    options = {"layers_": stacks.read(texts, stacks.IMAGES)}
     images = pictures(8)[0].astype(np.float32)
     for count, cut in {0: "pooling", 1: "pooling", 2: "conv_2", 3: "pool_1"}.items():
-        parts = divide(*assembled(keras, "stack", SIDE, count, **options)[:3])
+        parts = cut_model(*assembled("stack", SIDE, count, stack=texts)[:3])
         assert parts.cut == cut
         inputs = keras.Input((SIDE, SIDE, 3))
         frozen = keras.Model(inputs, Frozen(parts.frozen)(inputs))
@@ -199,11 +191,9 @@ def test_chance_is_at_work_in_free_layers_alone(keras) -> None:
 
 def predicted(path: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """What a written model says of a part, and the truth: float (n, 3), int64 (n,)."""
-    from graft import models
-
     pixels, labels = pictures(ALL)
     mine = np.repeat([*COUNTS], [*COUNTS.values()]) == part
-    return models.load(path).predict(pixels[mine], verbose=0), labels[mine]
+    return load_model(path).predict(pixels[mine], verbose=0), labels[mine]
 
 
 def balanced(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -218,24 +208,19 @@ def contents(names: Sequence[str]) -> dict[str, bytes]:
 
 def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On stored outputs of images and views; with two seeds, and with one the same again."""
-    from graft import finetune
-
     balance = {"finetune.class_weight": "balanced"}
     change(project, {**balance, "finetune.cut": "always", "finetune.repeats": 2})
     start()
     capsys.readouterr()
-    finetune.main([])
+    run("finetune")
     printed = capsys.readouterr()
-    stored = VIEWED + COUNTS["valid"] + COUNTS["test"]
+    count = VIEWED + COUNTS["valid"] + COUNTS["test"]
     assert printed.out.splitlines()[0] == "finetune: 259,563 parameters trained, 183,168 frozen"
-    assert printed.out.splitlines()[1].startswith(
-        f"finetune: stored {stored} outputs of halve_120 (3.84 kB each, 369 kB) once instead of"
-        " running 27 of 34 layers in each of 4 epochs: "
-    )
+    assert printed.out.splitlines()[1] == f"finetune: trains on {count} stored outputs of halve_120"
     steps = 2 * -(-VIEWED // 8)
     assert printed.err.count(f"finetune: {steps}/{steps} steps") == 2
-    assert not list(Path(".graft").iterdir())
-    summary = json.loads(Path("reports/finetuned/training.json").read_text())
+    assert not Path(".graft/cut").exists()
+    summary = read_json(Path("reports/finetuned/training.json"))
     history = pd.read_csv("reports/finetuned/history.csv")
     seeds = pd.read_csv("reports/finetuned/repeats.csv")
     assert summary["cut"] == "halve_120" and summary["chosen"] == "finetuned"
@@ -253,7 +238,7 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
 
     before = contents(FILES)
     change(project, {"finetune.repeats": 1})
-    finetune.main([])
+    run("finetune")
     after = contents(FILES)
     first = b"\n".join(before[FILES[-1]].splitlines()[:2]) + b"\n"
     assert after == before | {FILES[-1]: first}
@@ -261,25 +246,23 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
 
 def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The head, alone on an earlier layer; at such a rate every epoch is worse than it was."""
-    from graft import architectures, finetune, models
-
     # Smoothed labels punish the certainty that such steps lead to.
     wild = {"finetune.head_learning_rate": 1.0, "finetune.label_smoothing": 0.5}
     change(project, {**wild, "finetune.epochs": 1, "finetune.cut": "always"})
     start(depth=2, unfreeze=0)
-    finetune.main([])
-    assert "outputs of pooling (" in capsys.readouterr().out
+    run("finetune")
+    assert "stored outputs of pooling\n" in capsys.readouterr().out
     history = pd.read_csv("reports/finetuned/history.csv")
-    summary = json.loads(Path("reports/finetuned/training.json").read_text())
+    summary = read_json(Path("reports/finetuned/training.json"))
     assert summary["chosen"] == "head" and summary["best_epoch"] == 0 and summary["epochs"] == 1
     assert summary["val_loss"] == summary["start_val_loss"] < history["val_loss"].min()
     assert summary["val_accuracy"] == summary["start_val_accuracy"]
-    row = json.loads(Path("data/depth/layer.json").read_text())
+    row = read_json(Path("data/depth/layer.json"))
     assert row["layer"] != "residual_120_out"
-    backbone = models.load(Path("data/backbone/network.keras"))
-    lower = architectures.truncated(backbone, row["layer"], row["pooling"])
-    head = models.load(Path("data/models/head.keras"))
-    made = models.load(Path("data/models/finetuned.keras"))
+    network = load_model(Path("data/backbone/network.keras"))
+    lower = truncated(network, row["layer"], row["pooling"])
+    head = load_model(Path("data/models/head.keras"))
+    made = load_model(Path("data/models/finetuned.keras"))
     body = made.get_layer("backbone").get_layer("network")
     assert body.layers[-1].name == row["layer"] and len(body.layers) == row["layers"]
     pixels = pictures(4)[0]
@@ -287,82 +270,63 @@ def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixtu
     assert np.allclose(made.predict(pixels, verbose=0), expected, rtol=1e-5)
 
 
-def test_what_cannot_be_stored_is_said(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_outputs_that_cannot_be_stored_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from graft import shortcut
-    from graft.rows import rows
-    from graft.tail import divide
-
     place(tmp_path, {"finetune.cut": "always", "augment.rotation": 5})
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"finetune\.cut must be auto or never where augment\.copi"):
-        parameters.read()
-    change(tmp_path, {"finetune.epochs": 100_000, "augment.rotation": 0})
-    settings = parameters.flatten(parameters.read())
-    files = [sorted(Path("data/tensors").glob(f"*.{kind}")) for kind in ("csv", "npy")]
-    pixels = {part: rows(part, Path("data/split.csv"), *files) for part in COUNTS}
-    assert len(files[0]) == SHARDS
+        stage_here("finetune")
+    change(tmp_path, {"augment.rotation": 0})
+    stage = stage_here("finetune")
+    pixels = read_parts(stage, "data/tensors")
 
-    def told(parts, cut: str) -> str:
-        with shortcut.data(settings | {"finetune.cut": cut}, parts, pixels) as data:
-            assert (data is pixels) == (not Path(".graft/cut").exists() or "auto" in cut)
+    def trains_on(halves, cut: str, **others: int) -> str:
+        changes = {f"augment.{name}": value for name, value in others.items()}
+        settings = {**stage, "finetune.cut": cut, **changes}
+        with open_training_data(settings, halves, pixels) as data:
+            printed = capsys.readouterr().out
+            assert (data is pixels) == printed.startswith("finetune: trains on pixels: ")
         assert not Path(".graft/cut").exists()
-        return capsys.readouterr().out
+        return printed.partition("trains on ")[2]
 
-    everything = divide(*assembled(keras, "cnn", SIDE, 34)[:3])
-    with pytest.raises(UserError, match=r"auto or never where finetune\.unfreeze leaves no layer"):
-        told(everything, "always")
-    assert told(everything, "auto") == (
-        "finetune: trains on pixels: no layer that computes is frozen\n"
-    )
-    model, backbone, head, _ = assembled(keras, "cnn", SIDE, 9)
-    parts = divide(model, backbone, head)
-    assert told(parts, "always").startswith("finetune: stored 60 outputs of halve_120")
-    # An hour of training is saved by a graph that takes a second; two epochs are not worth it.
-    norm = backbone.get_layer("network").get_layer("residual_64_2_norm")
-    norm.set_weights([1e6 * weight for weight in norm.get_weights()[:2]] + norm.get_weights()[2:])
-    overflow = r"halve_120: one is \S+, too large for float16\n"
-    assert re.search(overflow, told(parts, "auto"))
-    with pytest.raises(UserError, match=r"auto or never: of the outputs of halve_120 one is"):
-        told(parts, "always")
-    settings |= {"finetune.epochs": 2, "augment.rotation": 5}
-    assert "augment.copies is 0, so that every epoch changes" in told(parts, "auto")
-    settings |= {"augment.rotation": 0}
-    assert "(0 MB) would save little time" in told(parts, "auto")
-    assert told(parts, "never") == (
-        "finetune: runs 27 of 34 layers in each of 2 epochs, those up to halve_120:"
-        " finetune.cut is never\n"
-    )
+    def halved(count: int):
+        model, network, head, _ = assembled("stack", SIDE, count, stack=texts)
+        return cut_model(model, network, head), network.get_layer("network").get_layer("norm_1")
 
+    texts = ["conv 4", "norm", "pool", "conv 4"]
+    everything, _ = halved(5)
+    nothing = "finetune.unfreeze leaves no layer frozen that computes"
+    with pytest.raises(UserError, match=r"auto or never: finetune\.unfreeze leaves no layer"):
+        trains_on(everything, "always")
+    assert trains_on(everything, "auto") == f"pixels: {nothing}\n"
+    halves, norm = halved(1)
+    assert trains_on(halves, "never") == "pixels: finetune.cut is never\n"
+    found = trains_on(halves, "auto", rotation=5)
+    assert found == "pixels: augment.copies is 0, so that every epoch changes the images anew\n"
+    size = 60 * 16 * 16 * 4 * 2  # bytes of all outputs
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "_LARGEST", size - 1)
+        assert trains_on(halves, "auto") == "pixels: the outputs of pool_1 would take 0 GB\n"
+        patch.setattr(stored, "_LARGEST", size)
+        found = trains_on(halves, "auto", rotation=5, copies=1)
+        assert found == "60 stored outputs of pool_1\n"
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=size - 1))
+        with pytest.raises(UserError, match=r"need 0\.0 GB of disk; 0\.0 GB are free\. Set fine"):
+            trains_on(halves, "always")
 
-def test_costs_are_counted_from_kernels(keras) -> None:
-    from graft import costs
-
-    layers = keras.layers
-    inner = keras.Sequential([keras.Input((4, 4, 8)), layers.DepthwiseConv2D(3, padding="same")])
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 3)),
-            layers.Conv2D(8, 3, strides=2, padding="same"),
-            inner,
-            layers.SeparableConv2D(5, 3, padding="same"),
-            layers.BatchNormalization(),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(7),
-        ]
-    )
-    expected = 16 * 9 * 3 * 8 + 16 * 9 * 8 + 16 * (9 * 8 + 8 * 5) + 5 * 7
-    assert costs.multiply_adds(model) == expected
-    work = costs.Work(10**9, 10**8, 10_000, train=1000, valid=100, test=100, epochs=20)
-    assert work.worth() is None and 0.5 < work.saving() < 1
-    assert "20,000 GB" in work._replace(width=10**10, train=1800).worth()
-    assert "would save little time" in work._replace(frozen=10**6).worth()
+    before = norm.get_weights()
+    norm.set_weights([1e6 * weight for weight in before[:2]] + before[2:])
+    overflow = r"pixels: of the outputs of pool_1 one is \S+, too large for float16\n"
+    assert re.fullmatch(overflow, trains_on(halves, "auto"))
+    with pytest.raises(UserError, match=r"auto or never: of the outputs of pool_1 one is"):
+        trains_on(halves, "always")
+    norm.set_weights([3e38 + 0 * weight for weight in before[:2]] + before[2:])
+    with pytest.raises(UserError, match=r"some outputs of the frozen layers are not finite"):
+        trains_on(halves, "auto")
 
 
 def test_a_fine_tuning_that_diverges_is_refused(project: Path) -> None:
-    from graft import finetune
-
     # A decay of 1 at a rate of 10 multiplies every weight by -9 in a step.
     wild = {
         "finetune.learning_rate": 10.0,
@@ -374,19 +338,17 @@ def test_a_fine_tuning_that_diverges_is_refused(project: Path) -> None:
     change(project, wild)
     start()
     with pytest.raises(UserError, match=r"^finetune: the .*loss is not a finite number") as refused:
-        finetune.main([])
+        run("finetune")
     lower = "lower finetune.learning_rate or finetune.head_learning_rate. Received: 10.0, 9.5"
     assert str(refused.value).endswith(lower)
-    assert not list(Path("data/models").glob("fine*")) and not Path("reports/finetuned").exists()
-    assert not list(Path(".graft").iterdir())
+    assert not any(Path(name).exists() for name in FILES)
+    assert not Path(".graft/cut").exists()
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_head_and_backbone_learn_at_their_own_rates(keras, name: str) -> None:
-    from graft.optimizers import two_rates
-
+def test_head_and_backbone_learn_at_their_own_rates(name: str) -> None:
     slow, fast = (keras.Variable(np.full((3, 4), 2, "float32")) for _ in range(2))
-    made = two_rates(name, 0.001, 0.01, [fast], warmup=0, steps=10, weight_decay=0.0)
+    made = two_rates(rates(name, 0.001, 0.01, epochs=10), [fast], 1)
     made.apply([keras.ops.full((3, 4), 0.5), keras.ops.full((3, 4), 0.5)], [slow, fast])
     steps = [2 - variable.numpy() for variable in (slow, fast)]
     assert all(np.isfinite(step).all() and step.any() for step in steps)
@@ -399,14 +361,12 @@ def test_head_and_backbone_learn_at_their_own_rates(keras, name: str) -> None:
         assert np.abs(steps[1]).mean() > np.abs(steps[0]).mean()
 
 
-def test_the_rate_warms_up_and_falls_to_zero(keras) -> None:
-    from graft.optimizers import two_rates
-
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
     weight = keras.Variable(np.zeros(1, "float32"))
-    made = two_rates("SGD", 0.1, 0.5, [weight], warmup=4, steps=20, weight_decay=0.0)
+    made = two_rates(rates("SGD", 0.1, 0.5, epochs=5, warmup=1), [weight], 4)
     made.build([weight])
     (own,) = made.optimizers
-    rates = [float(own._learning_rate(step)) for step in range(21)]
-    assert rates[0] == 0 and rates[20] == pytest.approx(0, abs=1e-6)
-    assert max(rates) == pytest.approx(0.5) and rates.index(max(rates)) == 4
-    assert rates[:5] == sorted(rates[:5]) and rates[4:] == sorted(rates[4:], reverse=True)
+    found = [float(own._learning_rate(step)) for step in range(21)]
+    assert found[0] == 0 and found[20] == pytest.approx(0, abs=1e-6)
+    assert max(found) == pytest.approx(0.5) and found.index(max(found)) == 4
+    assert found[:5] == sorted(found[:5]) and found[4:] == sorted(found[4:], reverse=True)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft import folds
-from graft.moments import FLOOR, PIECE, moments, standardise
+from graft.head.folds import _FOLDS, divide_folds, judged_rows, sample_images
+from graft.head.standardising import _FLOOR, _PIECE, find_moments, standardise
 
 
 @st.composite
@@ -23,7 +23,7 @@ def test_no_unit_and_no_class_is_where_it_must_not_be(
     part: tuple[np.ndarray, np.ndarray], seed: int
 ) -> None:
     labels, units = part
-    divided = folds.divide(labels, units, seed)
+    divided = divide_folds(labels, units, seed)
     judged_once = np.zeros(len(labels), int)
     for learned, judged in divided:
         assert len(judged) and len(np.unique(labels[learned])) > 1
@@ -41,11 +41,10 @@ def test_no_unit_and_no_class_is_where_it_must_not_be(
 
 def test_a_class_of_one_unit_is_judged_nowhere() -> None:
     labels, units = np.array([0] * 20 + [1] * 20 + [2] * 3), np.array([*range(40), 99, 99, 99])
-    divided = folds.divide(labels, units, 1)
-    assert len(divided) == folds.FOLDS
-    judged = np.concatenate([judged for _, judged in divided])
-    assert sorted(judged) == list(range(40))
-    assert sum(2 in labels[learned] for learned, _ in divided) == folds.FOLDS - 1
+    divided = divide_folds(labels, units, 1)
+    assert len(divided) == _FOLDS
+    assert judged_rows(divided).tolist() == list(range(40))
+    assert sum(2 in labels[learned] for learned, _ in divided) == _FOLDS - 1
 
 
 @given(parts(), st.integers(1, 60), st.integers(0, 3))
@@ -53,7 +52,7 @@ def test_a_sample_has_the_shares_of_the_whole(
     part: tuple[np.ndarray, np.ndarray], most: int, seed: int
 ) -> None:
     labels, _ = part
-    chosen = folds.sample(labels, most, seed)
+    chosen = sample_images(labels, most, seed)
     assert len(chosen) == min(most, len(labels))
     assert chosen.tolist() == sorted(set(chosen.tolist()))
     for label in np.unique(labels):
@@ -61,18 +60,18 @@ def test_a_sample_has_the_shares_of_the_whole(
         assert abs((labels[chosen] == label).sum() - share) <= 1
 
 
-@pytest.mark.parametrize("n", [1, PIECE, 2 * PIECE + 7])
+@pytest.mark.parametrize("n", [1, _PIECE, 2 * _PIECE + 7])
 def test_moments_are_those_of_all_rows(n: int) -> None:
     generator = np.random.default_rng(1)
     scales = 10.0 ** np.arange(-3, 3)
     features = (5e3 + scales * generator.normal(size=(n, 6))).astype(np.float32)
-    mean, variance = moments(features)
+    mean, variance = find_moments(features)
     assert mean.dtype == variance.dtype == np.float32
     wide = features.astype(float)
     assert np.allclose(mean, wide.mean(0), rtol=1e-6)
     deviation = wide.std(0)
     differ = deviation[deviation > 0]
-    floor = FLOOR * np.median(differ) if n > 1 else 1.0
+    floor = _FLOOR * np.median(differ) if n > 1 else 1.0
     assert np.allclose(variance, np.maximum(deviation, floor) ** 2, rtol=1e-5)
     expected = (wide - mean.astype(float)) / np.sqrt(variance.astype(float))
     assert np.allclose(standardise(features, mean, variance), expected)
@@ -82,6 +81,6 @@ def test_a_feature_that_hardly_differs_is_not_blown_up() -> None:
     features = np.random.default_rng(1).normal(size=(1000, 5)).astype(np.float32)
     features[:, 0] = 0
     features[:, 1] *= 1e-6
-    _, variance = moments(features)
-    assert np.allclose(variance[:2], FLOOR**2, rtol=0.2)
+    _, variance = find_moments(features)
+    assert np.allclose(variance[:2], _FLOOR**2, rtol=0.2)
     assert np.allclose(variance[2:], 1, rtol=0.2)

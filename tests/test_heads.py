@@ -16,18 +16,17 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from digits import digits, parts, store
-from graft import linear
-from graft.errors import UserError
-from graft.inference import in_batches, run
-from graft.moments import moments, standardise
-from images import change
-
-
-@pytest.fixture(scope="module")
-def keras():
-    from graft.framework import keras
-
-    return keras
+from graft.common.errors import UserError
+from graft.common.tables import read_json, write_json
+from graft.head import head, linear
+from graft.head.construction import dense_head
+from graft.head.linear import LinearRule, fit_linear
+from graft.head.standardising import find_moments, standardise
+from graft.models.framework import keras
+from graft.models.inference import run_graph
+from graft.models.saving import load_model, save_model
+from graft.training.loop import SmoothedCrossentropy, best_epoch, compile_model
+from images import change, run
 
 
 class Made(NamedTuple):
@@ -55,14 +54,12 @@ def made(features: np.ndarray) -> Made:
     Args:
         features: float32 (n, d), of the chosen layer alone.
     """
-    from graft import head, models
-
-    head.main([])
-    model = models.load(Path("data/models/head.keras"))
+    run("head")
+    model = load_model(Path("data/models/head.keras"))
     return Made(
         model,
         model.predict(features, verbose=0),
-        np.concatenate(list(run(Path("data/models/head.xml"), in_batches(features)))),
+        np.concatenate(list(run_graph(Path("data/models/head.xml"), features))),
         pd.read_csv("reports/head/history.csv"),
         pd.read_csv("reports/head/repeats.csv"),
         json.loads(Path("reports/head/training.json").read_text()),
@@ -91,7 +88,6 @@ def written() -> dict[str, bytes]:
     ],
 )
 def test_a_linear_head_predicts_as_scikit_learn_does(
-    keras,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
@@ -116,11 +112,12 @@ def test_a_linear_head_predicts_as_scikit_learn_does(
         views=np.concatenate([np.zeros((len(seen), 7)), seen], 1)[train.sum() :].astype("float32"),
     )
     monkeypatch.chdir(tmp_path)
-    layer = json.loads(Path("data/backbone/depths.json").read_text())[1]
-    Path("data/depth/layer.json").write_text(json.dumps(layer))
+    write_json(
+        Path("data/depth/layer.json"), read_json(Path("data/backbone/depths.json"))["depths"][1]
+    )
     found = made(features)
 
-    mean, variance = moments(seen)
+    mean, variance = find_moments(seen)
     weight = class_weight if class_weight == "balanced" else None
     c = found.summary["regularisation"]
     if kind == "logistic":
@@ -153,13 +150,13 @@ def test_a_linear_head_predicts_as_scikit_learn_does(
     assert summary["epochs"] == summary["best_epoch"] == row["epoch"] == 1
     assert summary["parameters"] == summary["trained"] == 65 * classes
     assert summary["cv_accuracy"] == pytest.approx(row["val_accuracy"], abs=0.06)
-    assert c == pytest.approx(min(linear.GRID, key=lambda one: abs(one - c)), rel=1e-5)
+    assert c == pytest.approx(min(linear._GRID, key=lambda one: abs(one - c)), rel=1e-5)
 
 
 def test_units_stay_together_when_the_regularisation_is_chosen(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who may look at one picture of a hand and be asked about the next learns hands by heart."""
+    """A classifier that sees one picture of a hand and is asked about the next learns hands."""
     generator = np.random.default_rng(1)
     units = np.repeat(np.arange(60), 5)
     labels = units % 2
@@ -167,63 +164,56 @@ def test_units_stay_together_when_the_regularisation_is_chosen(
     features = hands + 0.1 * generator.normal(size=(300, 150))
     features[:, 0] = 0.5 * (2 * labels - 1) + generator.normal(size=300)
     features = features.astype(np.float32)
-    chosen = {}
+    rule, chosen = LinearRule("logistic", 2, seed=1), {}
     for name, own in {"together": units, "apart": np.arange(300)}.items():
-        fitted = linear.fit("logistic", features.astype(float), labels, 2, own, seed=1)
-        chosen[name] = fitted.regularisation, fitted.cv_accuracy
+        fitted = fit_linear(rule, features.astype(float), labels, own)
+        chosen[name] = fitted.scores.regularisation, fitted.scores.right.mean()
     assert chosen["together"][0] < chosen["apart"][0] / 30
     assert chosen["together"][1] < 0.75 and chosen["apart"][1] > 0.95
     store(tmp_path, {"top": features}, labels, {"head.kind": "logistic"}, units)
     monkeypatch.chdir(tmp_path)
     summary = made(features).summary
     train = parts(300) == "train"
-    fitted = linear.fit(
-        "logistic",
-        standardise(features[train], *moments(features[train])),
-        labels[train],
-        2,
-        units[train],
-        seed=1,
-    )
-    assert summary["regularisation"] == pytest.approx(fitted.regularisation, rel=1e-5)
-    assert summary["cv_accuracy"] == pytest.approx(fitted.cv_accuracy, abs=1e-6)
-    assert fitted.cv_accuracy < 0.75
+    standardised = standardise(features[train], *find_moments(features[train]))
+    fitted = fit_linear(rule, standardised, labels[train], units[train])
+    assert summary["regularisation"] == pytest.approx(fitted.scores.regularisation, rel=1e-5)
+    assert summary["cv_accuracy"] == pytest.approx(fitted.scores.right.mean(), abs=1e-6)
+    assert fitted.scores.right.mean() < 0.75
 
 
 def test_a_part_that_cannot_be_divided_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graft import head
-
     features, labels = digits(60)
     store(tmp_path, {"top": features}, labels, {"head.kind": "svm"}, np.zeros(60, int))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"^params\.yaml: head\.kind must be dense: .*: 'svm'$"):
-        head.main([])
-    assert not Path("data/models").exists() and not Path("reports").exists()
+        run("head")
+    assert not written()
 
 
 def test_a_class_without_an_image_to_learn_from_is_never_predicted() -> None:
     features, labels = digits(200, 3)
     for kind in ("logistic", "svm"):
-        fitted = linear.fit(kind, features.astype(float), 2 * labels, 6, np.arange(len(labels)))
+        fitted = fit_linear(
+            LinearRule(kind, 6), features.astype(float), 2 * labels, np.arange(len(labels))
+        )
         outputs = features @ fitted.kernel + fitted.bias
         assert set(outputs.argmax(1)) == {0, 2, 4}
-        assert np.isfinite(outputs).all() and 0.5 < fitted.cv_accuracy <= 1
+        assert np.isfinite(outputs).all() and 0.5 < fitted.scores.right.mean() <= 1
 
 
-def test_an_optimiser_that_does_not_arrive_is_told(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_optimiser_that_does_not_arrive_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from graft import head
-
     features, labels = digits(200)
     store(tmp_path, {"top": features}, labels, {"head.kind": "logistic"})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(linear, "STEPS", 3)
-    head.main([])
+    monkeypatch.setattr(linear, "LINEAR_STEPS", 3)
+    monkeypatch.setattr(head, "LINEAR_STEPS", 3)
+    run("head")
     lines = capsys.readouterr().err.splitlines()
-    assert lines.count("head: warning: it had not converged after 3 steps") == 1
+    assert lines.count("head: warning: not converged after 3 steps") == 1
     assert not any("ConvergenceWarning" in line for line in lines)
 
 
@@ -234,12 +224,12 @@ def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> 
         import os, sys
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
         import numpy as np
-        from graft import linear
+        from graft.head.linear import LinearRule, fit_linear
         features = np.random.default_rng(1).normal(size=(600, 300))
         labels = (features[:, :5].argmax(1)).astype(np.int64)
         for kind in ("logistic", "svm"):
-            fitted = linear.fit(kind, features, labels, 5, np.arange(600))
-            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted)
+            fitted = fit_linear(LinearRule(kind, 5), features, labels, np.arange(600))
+            np.savez(f"{kind} {sys.argv[1]}.npz", *fitted[:2], *fitted.scores, fitted.converged)
     """
     for cores in ("1", "2"):
         subprocess.run([sys.executable, "-c", code, cores], cwd=tmp_path, check=True)
@@ -249,12 +239,10 @@ def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> 
 
 
 def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same numbers come of binary cross-entropy over one sigmoid unit."""
-    from graft import heads, training
-
-    wide = heads.dense(np.zeros(2048, "float32"), np.ones(2048, "float32"), [], "sigmoid", 2)
+    wide = dense_head(np.zeros(2048, "float32"), np.ones(2048, "float32"), [], "sigmoid", 2)
     assert wide.count_params() == 2049 and wide.output_shape == (None, 2)
 
     features, labels = digits(200, 2)
@@ -268,7 +256,7 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
     assert np.allclose(found.keras.sum(1), 1, atol=1e-6)
 
     train, valid = (parts(len(labels)) == name for name in ("train", "valid"))
-    mean, variance = moments(features[train])
+    mean, variance = find_moments(features[train])
     keras.utils.set_random_seed(3)
     own = keras.Sequential([keras.Input((64,)), keras.layers.Dense(1, "sigmoid")])
     own.compile(keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy(label_smoothing=0.1))
@@ -277,26 +265,22 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
     history = own.fit(*data[0], 1000, 5, validation_data=data[1], verbose=0).history
     for name in ("loss", "val_loss"):
         assert np.allclose(found.history[name], history[name], atol=1e-5)
-    assert training.best_epoch(found.history, "val_loss") == 5  # so these weights were kept
+    assert best_epoch(found.history, "val_loss") == 5  # so these weights were kept
     assert np.allclose(found.keras[:, 1:], own.predict(rows, verbose=0), atol=1e-4)
 
 
 def test_one_logit_is_refused_for_three_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graft import head
-
     features, labels = digits(60, 3)
     store(tmp_path, {"top": features}, labels, {"head.output": "sigmoid"})
     monkeypatch.chdir(tmp_path)
     allowed = r"^params\.yaml: head\.output must be softmax for 3 classes; .* Received: 'sigmoid'$"
     with pytest.raises(UserError, match=allowed):
-        head.main([])
+        run("head")
 
 
-def test_a_stack_stands_before_the_output(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stack_comes_before_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With rare classes that weigh more; twice the same bytes.
 
     What was trained is counted without moving statistics.
@@ -329,11 +313,9 @@ def test_a_stack_stands_before_the_output(
 
 
 def test_a_training_that_diverges_is_refused(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written, and the message says what to lower."""
-    from graft import head
-
     features, labels = digits(60)
     wild = {"head.stack": ["dense 512"] * 8, "head.learning_rate": 10.0, "head.batch": 8}
     store(tmp_path, {"top": features}, labels, wild)
@@ -343,14 +325,12 @@ def test_a_training_that_diverges_is_refused(
         match=r"^head: the (validation )?loss is not a finite number in epoch 1:"
         r" lower head\.learning_rate\. Received: 10\.0$",
     ):
-        head.main([])
-    assert not list(Path("data").glob("models/*")) and not Path("reports/head").exists()
+        run("head")
+    assert not written()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.7])
-def test_smoothed_labels_cost_what_they_cost_in_keras(keras, share: float) -> None:
-    from graft.training import SmoothedCrossentropy
-
+def test_smoothed_labels_cost_what_they_cost_in_keras(share: float) -> None:
     generator = np.random.default_rng(1)
     for classes in (2, 7):
         labels = generator.integers(0, classes, 50)
@@ -363,11 +343,9 @@ def test_smoothed_labels_cost_what_they_cost_in_keras(keras, share: float) -> No
 
 
 def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first row is the model's, and `evaluate` finds on the test part what it says."""
-    from graft import evaluate, training
-
     features, labels = digits(250)
     changes = {"head.epochs": 8, "head.patience": 8, "head.learning_rate": 0.1, "head.batch": 16}
     changes |= {"head.monitor": "val_accuracy", "head.repeats": 2, "head.seed": 5}
@@ -378,14 +356,14 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     best = found.history["val_accuracy"].max()
     valid = parts(len(labels)) == "valid"
     assert (found.keras[valid].argmax(1) == labels[valid]).mean() == pytest.approx(best, abs=1e-6)
-    assert found.summary["best_epoch"] == training.best_epoch(found.history, "val_accuracy")
+    assert found.summary["best_epoch"] == best_epoch(found.history, "val_accuracy")
     assert found.summary["val_accuracy"] == best
     expected = cost(found.keras[valid], labels[valid])
     assert found.summary["val_loss"] == pytest.approx(expected, rel=1e-4)
     assert found.repeats["seed"].tolist() == [5, 6]
     assert list(found.repeats)[1:] == ["epochs", "val_loss", "val_accuracy", "accuracy", "log_loss"]
     assert (found.repeats["epochs"] == 8).all() and found.repeats["val_loss"].nunique() == 2
-    evaluate.main(["head"])
+    run("evaluate", "head")
     metrics = json.loads(Path("reports/head/metrics.json").read_text())
     first = found.repeats.iloc[0]
     assert first["accuracy"] == metrics["accuracy"]
@@ -397,24 +375,20 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     assert made(features).repeats.iloc[0].equals(found.repeats.iloc[1])
 
 
-def test_the_best_of_equal_epochs_is_the_last(keras) -> None:
-    from graft import training
-
+def test_the_best_of_equal_epochs_is_the_last() -> None:
     history = pd.DataFrame({"epoch": [1, 2, 3, 4], "val_loss": [2.0, 1.0, 1.0, 1.5]})
     history["val_accuracy"] = [0.5, 0.75, 0.75, 0.5]
-    assert training.best_epoch(history, "val_loss") == 3
-    assert training.best_epoch(history, "val_accuracy") == 3
+    assert best_epoch(history, "val_loss") == 3
+    assert best_epoch(history, "val_accuracy") == 3
 
 
-def test_how_a_model_was_trained_is_not_in_its_file(keras, tmp_path: Path) -> None:
-    from graft import models, training
-
+def test_how_a_model_was_trained_is_not_in_its_file(tmp_path: Path) -> None:
     inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
     inputs = keras.Input((4,))
     model = keras.Model(inputs, inner(inputs))
-    models.save(model, tmp_path / "plain.keras")
-    training.compile(model, keras.optimizers.Adam(0.0), 0.1)
+    save_model(model, tmp_path / "plain.keras")
+    compile_model(model, keras.optimizers.Adam(0.0), 0.1)
     model.fit(np.ones((2, 4)), np.ones(2), verbose=0)
-    models.save(model, tmp_path / "compiled.keras")
+    save_model(model, tmp_path / "compiled.keras")
     plain, compiled = ((tmp_path / f"{n}.keras").read_bytes() for n in ("plain", "compiled"))
     assert plain == compiled

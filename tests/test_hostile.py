@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from graft import archives, files
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.images import archives, files
 from images import change, check, encoded, graft, listing, picture
 from packing import GOOD, KINDS, header, mark, pack, pack_tar, pack_zip, problems, read
 
@@ -161,7 +161,7 @@ class TestHostileMembers:
     def test_files_that_are_too_large(
         self, here: Path, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(files, "LARGEST", 5000)
+        monkeypatch.setattr(files, "LARGEST_FILE", 5000)
         pack(here / f"photos{kind}", GOOD | {"cat/large.png": bytes(5001), "cat/5000": bytes(5000)})
         rows = {row["path"]: row["reason"] for row in listing(f"photos{kind}")}
         assert {path for path, reason in rows.items() if reason} == {"cat/large.png"}
@@ -174,7 +174,7 @@ class TestBombs:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Limits that a test can reach."""
-        monkeypatch.setattr(archives, "ROOM", 2**20)
+        monkeypatch.setattr(archives, "_ROOM", 2**20)
 
     @pytest.mark.parametrize("kind", [".zip", ".tar.gz", ".tar.xz", ".tar.bz2"])
     @pytest.mark.parametrize("where", ["cat/bomb.png", ".hidden"])
@@ -182,7 +182,7 @@ class TestBombs:
         pack(here / f"photos{kind}", GOOD | {where: bytes(2**24)})
         with pytest.raises(UserError, match=r"must be an archive of images, .* Received"):
             listing(f"photos{kind}")
-        assert not Path("data").exists()
+        assert not list(Path("data").glob("*"))
 
     def test_one_in_the_command(self, here: Path) -> None:
         with lzma.open(here / "photos.tar.xz", "w", preset=0) as file:
@@ -194,22 +194,22 @@ class TestBombs:
         change(here, {"dataset.path": "photos.tar.xz"})
         status, out, errors = graft(here, "manifest", "--shards", "4")
         assert (status, out) == (2, "")
-        assert "Received: one that unfolds to more" in errors
-        assert "Traceback" not in errors and not Path("data").exists()
+        assert "Received: 'one that unfolds to more'" in errors
+        assert "Traceback" not in errors and not list(Path("data").glob("*"))
 
     @pytest.mark.parametrize("fold", ["deflated", "bzip2", "lzma"])
     def test_a_member_that_unfolds_to_more_than_it_says(self, here: Path, fold: str) -> None:
         packing = {"deflated": 8, "bzip2": 12, "lzma": 14}[fold]
         with zipfile.ZipFile(here / "photos.zip", "w", packing) as archive:
             for number in range(3):
-                archive.writestr(f"cat/{number}", bytes(2**26))
+                archive.writestr(f"cat/{number}", bytes(2**24))
         for number in range(3):
             mark(here / "photos.zip", b"cat/%d" % number, 24, struct.pack("<I", 1000))
         tracemalloc.start()
         found = read(here / "photos.zip")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 2**24
+        assert peak < 2**22
         assert [file.data for file in found] == [None] * 3
         assert all(file.problem for file in found)
 
@@ -239,7 +239,13 @@ class TestBombs:
 
     @pytest.mark.parametrize(
         "kind",
-        archives.SAYING_MORE,
+        [
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+        ],
     )
     @pytest.mark.parametrize("size", [2**17, 2**33, -512])
     def test_a_header_without_end(self, here: Path, kind: bytes, size: int) -> None:

@@ -1,6 +1,5 @@
 """Networks, heads and fine-tuning, on images made on the spot."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,18 +10,23 @@ import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from graft import tables
-from graft.errors import UserError
-from graft.moments import moments
-from graft.rows import Rows, columns, rows
-from images import SIDE, graft, workspace
+from graft.common.arrays import Joined
+from graft.common.errors import UserError
+from graft.common.stage import Stage
+from graft.common.tables import read_json, write_json, write_table
+from graft.head.construction import dense_head
+from graft.head.standardising import find_moments
+from graft.models.framework import keras
+from graft.models.inference import run_graph
+from graft.models.pooling import truncated
+from graft.models.saving import load_model, save_graph, save_model
+from graft.network.scaling import probe_scaling
+from graft.training.loop import Batches, compile_model, fit
+from graft.training.rows import Rows, read_features, read_parts
+from images import SIDE, run, workspace
+from trainings import backbone
 
-
-@pytest.fixture(scope="module")
-def keras():
-    from graft.framework import keras
-
-    return keras
+SETTINGS = {"test.epochs": 12, "test.patience": 12, "test.monitor": "val_loss"}
 
 
 def pictures(n: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,10 +39,9 @@ def pictures(n: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def as_rows(pixels: np.ndarray, labels: np.ndarray) -> Rows:
-    where = np.stack([np.zeros(len(labels), np.int64), np.arange(len(labels))], 1)
     names = tuple("abc")
     ids = tuple(map(str, range(len(labels))))
-    return Rows(ids, ids, labels, names, (pixels,), where)
+    return Rows(ids, ids, labels, names, Joined([pixels]), np.arange(len(labels)))
 
 
 def blobs(counts: tuple[int, ...], seed: int = 0) -> Rows:
@@ -57,12 +60,12 @@ def loss(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> fl
 
 def new_head(train: Rows):
     """A head without hidden layers over the features of a part."""
-    from graft import heads
-
-    return heads.dense(*moments(train), [], "softmax", len(train.classes))
+    return dense_head(*find_moments(train), [], "softmax", len(train.classes))
 
 
-def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
+def test_rows_come_in_the_order_of_the_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two shards, one quarantined image, one image left out: every row is the right one.
 
     Of two columns one can be chosen, and changed copies can follow, of all images at a time.
@@ -73,30 +76,34 @@ def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
         pd.DataFrame({"id": [], "status": []}),
     ]
     arrays = [np.array([[0, 5], [2, 6]]), np.array([[3, 7], [4, 8]]), np.zeros((0, 0))]
+    monkeypatch.chdir(tmp_path)
+    for name in ("checked", "features", "depth"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    paths = [Path("data/split.csv"), Path("data/depth/layer.json")]
     for number, (table, array) in enumerate(zip(checked, arrays, strict=True)):
-        tables.write(tmp_path / f"{number}.csv", table)
-        np.save(tmp_path / f"{number}.npy", array)
+        paths += [Path(f"data/checked/{number}.csv"), Path(f"data/features/{number}.npy")]
+        write_table(paths[-2], table)
+        np.save(paths[-1], array)
     split = pd.DataFrame(
         [("e", "10"), ("a", "2"), ("b", "2"), ("d", "nan"), ("c", "10")], columns=["id", "label"]
     )
     split["path"] = split["id"] + ".png"
     split["part"] = ["train", "train", "left out: truncated", "test", "train"]
-    tables.write(tmp_path / "split.csv", split)
-    files = [sorted(tmp_path.glob(f"[0-9].{kind}")) for kind in ("csv", "npy")]
-    train = rows("train", tmp_path / "split.csv", *files)
+    write_table(paths[0], split)
+    write_json(paths[1], {"layer": "later", "start": 1, "width": 1})
+    stage = Stage("test", {}, {"dataset.classes": "all"}, tuple(paths), {})
+    train = read_parts(stage, "data/features")["train"]
     assert train.classes == ("2", "10", "nan")
     assert train.paths == ("e.png", "a.png", "c.png")
     assert train.labels.tolist() == [1, 0, 1]
     assert train[:].tolist() == [[4, 8], [0, 5], [2, 6]]
     assert train[np.array([2, 0])].tolist() == [[2, 6], [4, 8]]
-    layer = tmp_path / "layer.json"
-    layer.write_text(json.dumps({"layer": "above", "start": 1, "width": 1}))
-    above = train.of_columns(columns(layer))
-    assert above[:].tolist() == [[8], [5], [6]] and above[:0].shape == (0, 1)
+    later = read_features(stage)["train"]
+    assert later[:].tolist() == [[8], [5], [6]] and later[:0].shape == (0, 1)
     np.save(tmp_path / "none.npy", np.zeros((0, 2)))
     assert train.with_views(tmp_path / "none.npy")[:].tolist() == train[:].tolist()
     np.save(tmp_path / "views.npy", np.arange(20, 32).reshape(6, 2))
-    both = above.with_views(tmp_path / "views.npy")
+    both = later.with_views(tmp_path / "views.npy")
     assert both[:].tolist() == [[8], [5], [6], [21], [23], [25], [27], [29], [31]]
     assert both[np.array([7, 0, 3])].tolist() == [[29], [8], [21]]
     assert len(both) == 9 and both.labels.tolist() == 3 * [1, 0, 1]
@@ -104,12 +111,10 @@ def test_rows_come_in_the_order_of_the_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])
-def test_balanced_weights_are_those_of_scikit_learn(keras, counts: tuple[int, ...]) -> None:
-    from graft import training
-
+def test_balanced_weights_are_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
     part = blobs(counts)
     found: dict[int, float] = {}
-    batches = training.Batches(part, 16, 1, "balanced")
+    batches = Batches(part, 16, 1, "balanced")
     for index in range(len(batches)):
         points, labels, weights = batches[index]
         assert len(points) == len(labels) == len(weights)
@@ -119,31 +124,25 @@ def test_balanced_weights_are_those_of_scikit_learn(keras, counts: tuple[int, ..
     assert found == pytest.approx(dict(zip(present.tolist(), expected.tolist(), strict=True)))
 
 
-def test_without_class_weight_batches_have_no_weights(keras) -> None:
-    from graft import training
-
+def test_without_class_weight_batches_have_no_weights() -> None:
     part = blobs((5, 3, 2))
-    ((points, labels),) = list(training.Batches(part, 16, class_weight="none"))
+    ((points, labels),) = list(Batches(part, 16, class_weight="none"))
     assert np.array_equal(points, part[:]) and np.array_equal(labels, part.labels)
 
 
-def test_balanced_training_finds_the_rare_class(keras) -> None:
-    from graft import training
-
+def test_balanced_training_finds_the_rare_class() -> None:
     train, valid, test = (blobs((300, 300, 12), 1), blobs((100, 100, 4), 2), blobs((200,) * 3, 3))
     recall, weights = {}, []
     for class_weight in ("none", "balanced", "balanced"):
         keras.utils.set_random_seed(1)
         model = new_head(train)
-        training.compile(model, keras.optimizers.Adam(0.01))
-        history = training.fit(
+        compile_model(model, keras.optimizers.Adam(0.02))
+        history = fit(
             "test",
+            SETTINGS,
             model,
-            training.Batches(train, 32, 1, class_weight),
-            training.Batches(valid, 32, class_weight=class_weight),
-            12,
-            12,
-            {},
+            Batches(train, 64, 1, class_weight),
+            Batches(valid, 64, class_weight=class_weight),
         )
         assert list(history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
         outputs = model.predict(valid[:], verbose=0)
@@ -161,52 +160,41 @@ def test_balanced_training_finds_the_rare_class(keras) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(*weights[1:], strict=True))
 
 
-def test_good_epochs_excuse_no_bad_one(keras) -> None:
+def test_good_epochs_excuse_no_bad_one() -> None:
     """The third epoch spoils the weights after its own loss was taken."""
-    from graft import training
-
     train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
     keras.utils.set_random_seed(1)
     model = new_head(train)
+    rates = {"test.learning_rate": 0.01, "test.other_learning_rate": 3e38}
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.01, 3e38])
-    training.compile(model, keras.optimizers.SGD(rate))
+    compile_model(model, keras.optimizers.SGD(rate))
     with pytest.raises(
-        UserError, match=r"test: the validation loss .* in epoch 3: lower one or two\. Received: "
+        UserError,
+        match=r"^test: the validation loss .* in epoch 3: lower test\.learning_rate or"
+        r" test\.other_learning_rate\. Received: 0\.01, 3e\+38$",
     ):
-        training.fit(
-            "test",
-            model,
-            training.Batches(train, 96, 1),
-            training.Batches(valid, 30),
-            9,
-            9,
-            {"one": 0.01, "two": 3e38},
-        )
+        fit("test", SETTINGS | rates, model, Batches(train, 96, 1), Batches(valid, 30))
 
 
 @pytest.mark.parametrize(
     "module",
     ["vgg16", "resnet", "mobilenet_v2", "densenet", "inception_v3", "xception", "efficientnet"],
 )
-def test_scaling_is_the_one_of_keras(keras, module: str) -> None:
-    from graft.preprocessing import affine
-
+def test_scaling_is_the_one_of_keras(module: str) -> None:
     own = getattr(keras.applications, module)
-    scale, offset, reverse = affine(own)
+    scale, offset, reverse = probe_scaling(own)
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 5, 5, 3)).astype("float32")
     mine = (pixels[..., ::-1] if reverse else pixels) * scale + offset
     assert np.allclose(mine, own.preprocess_input(pixels.copy()), atol=1e-3)
 
 
-def test_equal_models_are_equal_files(keras, tmp_path: Path) -> None:
-    from graft import architectures, models
-
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         keras.utils.clear_session()
-        model = architectures.backbone("cnn", SIDE, "none", "avg", 1)
+        model = backbone("cnn", SIDE)
         (tmp_path / name).mkdir()
-        models.save(model, tmp_path / name / "model.keras")
-        models.save_graph(model, tmp_path / name / "model.xml")
+        save_model(model, tmp_path / name / "model.keras")
+        save_graph(model, tmp_path / name / "model.xml")
     # The names in the .xml count what this process has built; stages are processes of their own.
     for file in ("model.keras", "model.bin"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
@@ -219,29 +207,29 @@ def test_equal_models_are_equal_files(keras, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
 def test_features_are_computed_in_pieces(
-    keras, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
     """A full shard, an empty one, and one whose features are not finite."""
-    from graft import architectures, backbone, features, models
-
     workspace(tmp_path, {"features.runtime": runtime, "backbone.weights": "none"})
-    for name in ("pretrained", "tensors", "features"):
+    for name in ("pretrained", "tensors"):
         (tmp_path / "data" / name).mkdir(parents=True)
     pixels, _ = pictures(150)
     np.save(tmp_path / "data/tensors/0.npy", pixels)
     np.save(tmp_path / "data/tensors/1.npy", pixels[:0])
     monkeypatch.chdir(tmp_path)
-    backbone.main([])
+    run("backbone")
     for shard in "01":
-        features.main([shard])
-    model = models.load(Path("data/backbone/network.keras"))
+        run("features", shard)
+    model = load_model(Path("data/backbone/network.keras"))
     found = np.load("data/features/0.npy")
-    rows_ = json.loads(Path("data/backbone/depths.json").read_text())
+    table = read_json(Path("data/backbone/depths.json"))
+    assert table["layers"] == [layer.name for layer in model.get_layer("network").layers]
+    rows_ = table["depths"]
     assert found.dtype == np.float32 and found.shape == (150, sum(row["width"] for row in rows_))
     assert rows_[0]["width"] == model.output_shape[1] and len(rows_) > 2
     for row in (rows_[0], rows_[-1]):
         mine = found[:, row["start"] : row["start"] + row["width"]]
-        expected = architectures.truncated(model, row["layer"], row["pooling"])
+        expected = truncated(model, row["layer"], row["pooling"])
         expected = expected.predict(pixels, verbose=0)
         assert np.abs(mine - expected).max() <= 1e-4 * np.abs(expected).max(), row["layer"]
     empty = np.load("data/features/1.npy")
@@ -254,42 +242,41 @@ def test_features_are_computed_in_pieces(
             keras.layers.GlobalAveragePooling2D(),
         ]
     )
-    models.save(wild, Path("data/backbone/network.keras"))
-    models.save_graph(wild, Path("data/backbone/graph.xml"))
-    Path("data/backbone/depths.json").write_text(json.dumps(rows_[:1]))
+    save_model(wild, Path("data/backbone/network.keras"))
+    save_graph(wild, Path("data/backbone/graph.xml"))
+    write_json(Path("data/backbone/depths.json"), table | {"depths": rows_[:1]})
     Path("data/features/0.npy").unlink()
-    status, _, errors = graft(tmp_path, "features", "0")
-    assert status == 2 and "features are not finite" in errors and "Traceback" not in errors
+    with pytest.raises(UserError, match="features are not finite"):
+        run("features", "0")
     assert [path.name for path in Path("data/features").iterdir()] == ["1.npy"]
 
 
-@pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
-def test_graph_and_keras_agree(keras, tmp_path: Path, pooling: str) -> None:
-    from graft import architectures, models
-    from graft.inference import in_batches, run
-
-    model = architectures.backbone("cnn", SIDE, "none", pooling, 1)
-    models.save_graph(model, tmp_path / "graph.xml")
+@pytest.mark.parametrize(
+    ("pooling", "name", "width"),
+    [("avg", "cnn", 120), ("max", "stack", 5), ("flatten", "stack", 5 * 16 * 16)],
+)
+def test_graph_and_keras_agree(tmp_path: Path, pooling: str, name: str, width: int) -> None:
+    stack = ["conv 4", "norm", "pool", "conv 5"]
+    model = backbone(name, SIDE, pooling=pooling, stack=stack)
+    save_graph(model, tmp_path / "graph.xml")
     pixels, _ = pictures(37)
-    features = np.concatenate(list(run(tmp_path / "graph.xml", in_batches(pixels))))
+    features = np.concatenate(list(run_graph(tmp_path / "graph.xml", pixels)))
     expected = model.predict(pixels, verbose=0)
-    assert features.shape == expected.shape == (37, 120 if pooling != "flatten" else 1920)
+    assert features.shape == expected.shape == (37, width)
     assert np.abs(features - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
-def test_the_number_of_cores_changes_no_bit_of_the_features(keras, tmp_path: Path) -> None:
+def test_the_number_of_cores_changes_no_bit_of_the_features(tmp_path: Path) -> None:
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores whose use can be limited")
-    from graft import architectures, models
-
-    models.save_graph(architectures.backbone("cnn", SIDE, "none", "avg", 1), tmp_path / "graph.xml")
+    save_graph(backbone("cnn", SIDE), tmp_path / "graph.xml")
     np.save(tmp_path / "pixels.npy", pictures(50)[0])
     code = """if True:
         import os, sys
         import numpy as np
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
-        from graft.inference import in_batches, run
-        rows = run("graph.xml", in_batches(np.load("pixels.npy")))
+        from graft.models.inference import run_graph
+        rows = run_graph("graph.xml", np.load("pixels.npy"))
         np.save(f"{sys.argv[1]}.npy", np.concatenate(list(rows)))
     """
     for cores in ("1", "2"):
@@ -297,34 +284,29 @@ def test_the_number_of_cores_changes_no_bit_of_the_features(keras, tmp_path: Pat
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
 
 
-def test_weights_of_a_trained_model_serve_as_backbone_weights(keras, tmp_path: Path) -> None:
-    from graft import architectures, models, weights
-
-    backbone = architectures.backbone("cnn", SIDE, "none", "avg", 7)
-    pixels = keras.Input((SIDE, SIDE, 3))
-    whole = keras.Model(pixels, keras.layers.Dense(2, "softmax")(backbone(pixels)))
-    models.save(whole, tmp_path / "model.keras")
+def test_a_weights_file_serves_images_of_another_side(tmp_path: Path) -> None:
+    source = backbone("cnn", SIDE, seed=7)
     file = tmp_path / "mine.weights.h5"
-    weights.main([str(tmp_path / "model.keras"), str(file)])
-    assert file.stat().st_size <= 2_000_000
-    again = architectures.backbone("cnn", 48, str(file), "avg", 1)
+    source.get_layer("network").save_weights(file)
+    again = backbone("cnn", 48, str(file))
     images = np.random.default_rng(1).uniform(0, 255, (2, 48, 48, 3)).astype("float32")
-    larger = architectures.backbone("cnn", 48, "none", "avg", 7)
+    larger = backbone("cnn", 48, seed=7)
     assert np.array_equal(again.predict(images, verbose=0), larger.predict(images, verbose=0))
 
     with pytest.raises(UserError, match=r"weights must be a file of weights .* Received: "):
-        architectures.backbone("VGG16", 48, str(file), "avg", 1)
+        backbone("VGG16", 48, str(file))
 
 
 def test_weights_that_cannot_be_fetched_are_named(tmp_path: Path) -> None:
     """No network: the message says which file to put where."""
     code = (
-        "from graft.architectures import backbone\n"
-        "from graft.errors import UserError\n"
-        "try:\n    backbone('VGG16', 48, 'imagenet', 'avg', 1)\n"
+        "from graft.common.errors import UserError\n"
+        "from trainings import backbone\n"
+        "try:\n    backbone('VGG16', 48, 'imagenet')\n"
         "except UserError as error:\n    print(error)\n"
     )
     nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path)}
+    nowhere["PYTHONPATH"] = os.pathsep.join(sys.path)
     result = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | nowhere,

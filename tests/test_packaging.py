@@ -7,20 +7,24 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from graft import parameters
+from graft.project.parameters import flatten, read_parameters
+from graft.project.recipes import DEFAULTS
 from images import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-PARAMETERS = [ROOT / "params.yaml", *sorted((ROOT / "workflow/recipes").glob("*.yaml"))]
 # Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {"PIL": "pillow", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
+INSTALLED_AS = {
+    "PIL": "pillow",
+    "ruamel": "ruamel-yaml",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def normal(name: str) -> str:
@@ -116,34 +120,15 @@ def test_dvc_keeps_to_itself_and_copies() -> None:
     assert config["cache"]["type"].strip('"') == "reflink,copy"
 
 
-def keys(values: Any) -> set[str]:
-    """Every key of nested mappings and lists."""
-    if isinstance(values, dict):
-        return set(values).union(*map(keys, values.values()))
-    return set().union(*map(keys, values)) if isinstance(values, list) else set()
+def test_no_key_is_one_that_dvc_overlooks() -> None:
+    # DVC's run cache ignores keys of these names, and would restore wrong results.
+    keys = {part for key in flatten(read_parameters(DEFAULTS)) for part in key.split(".")}
+    assert not keys & {"size", "nfiles"}
 
 
-@pytest.mark.parametrize("path", PARAMETERS, ids=lambda path: path.stem)
-class TestParameters:
-    """params.yaml and the recipes, which are copied over it."""
-
-    def test_it_is_valid(self, path: Path) -> None:
-        assert parameters.read(path)
-
-    def test_no_key_is_one_that_dvc_overlooks(self, path: Path) -> None:
-        # DVC's run cache ignores keys of these names, and would restore wrong results.
-        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        assert not keys(values) & {"size", "nfiles"}
-
-    def test_its_keys_are_in_the_order_of_all_others(self, path: Path) -> None:
-        values = [YAML(typ="safe").load(p.read_text(encoding="utf-8")) for p in PARAMETERS[:1]]
-        own = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        assert list(parameters.flatten(own)) == list(parameters.flatten(values[0]))
-
-    def test_it_says_what_it_is_for(self, path: Path) -> None:
-        text = path.read_text(encoding="utf-8")
-        assert text.startswith("# ")
-        assert "@@" not in text
+def test_no_folder_of_code_is_hashed_with_its_compiled_files() -> None:
+    ignored = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
+    assert {"workflow/**/__pycache__/", "data/**/.gitignore", ".part-*"} <= set(ignored)
 
 
 def tracked() -> list[Path]:

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 CODE = """if True:
-    from graft import progress
-    progress.INTERVAL = 0.0
+    from graft.common import progress
+    progress._INTERVAL = 0.0
     with progress.Progress("head", 4, "steps") as shown:
         for step in range(4):
             shown.advance(note=f"loss {step}")

@@ -1,6 +1,5 @@
-"""Recipes: what they say of themselves, and that each runs through all stages."""
+"""Recipes: what they say of themselves, the models that they make, and that they run."""
 
-import importlib
 import json
 import re
 import runpy
@@ -14,63 +13,66 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft import declared, parameters
+from graft.project.launcher import run_stage
+from graft.project.parameters import check_files, flatten, read_parameters
+from graft.project.pipeline import declarations
+from graft.project.recipes import DEFAULTS, RECIPES, compose_parameters, list_recipes
+from graft.project.yaml12 import read_yaml, read_yaml_file
 from images import ROOT, change, encoded, write
 
-RECIPES = {path.stem: path for path in sorted((ROOT / "workflow/recipes").glob("*.yaml"))}
+NAMES = list(list_recipes())
 SHARED = ROOT.parent / "shared"
 PHOTOS = SHARED / "data/sign-language-digits.zip"
 WEIGHTS = SHARED / "weights/mobilenet_v2_imagenet_notop.weights.h5"
 
 
-def divided(name: str) -> tuple[str, str]:
-    """What a recipe opens with, without its #, and the rest."""
-    head, _, rest = RECIPES[name].read_text(encoding="utf-8").partition("\n\n")
-    assert all(line.startswith("#") for line in head.splitlines())
-    return "\n".join(line[1:].removeprefix(" ") for line in head.splitlines()), rest
-
-
-def frame(text: str) -> list[tuple[str, str]]:
-    """Each line without its value: its key with what stands before, and its comment."""
-    found = []
-    for line in text.splitlines():
-        key, _, comment = line.partition("#")
-        found.append((re.sub(r"(:).*|\s+$", r"\1", key), comment))
-    return found
+def composed(name: str) -> dict[str, Any]:
+    """The parameters that `graft use` makes of a recipe, nested."""
+    return read_yaml(compose_parameters(name, {}).encode())
 
 
 def test_every_experiment_is_there() -> None:
-    assert set(RECIPES) == {
+    assert set(NAMES) >= {
         *("cats-dogs-inceptionv3", "cats-dogs-vgg16", "cats-dogs-xception", "cifar10-scratch"),
         *("fashion-cnn", "sign-digits-by-person", "sign-digits-mobilenetv2", "sign-digits-vgg16"),
-        "thirty-classes-cnn",
+        *("thirty-classes-cnn", "digits"),
     }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+def test_the_main_job_is_the_recipe_digits() -> None:
+    """`params.yaml` is written by `graft use digits`, and has the defaults."""
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8") == compose_parameters("digits", {})
+    assert composed("digits") == read_yaml_file(DEFAULTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
 class TestText:
-    """A recipe is a params.yaml that says what it is."""
+    """A recipe says what it is, and only what differs."""
 
-    def test_it_can_be_read(self, name: str) -> None:
-        parameters.read(RECIPES[name])
-
-    def test_it_has_the_lines_of_params_yaml_in_their_order(self, name: str) -> None:
-        text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-        assert frame(divided(name)[1]) == frame(text[text.index("dataset:") :])
+    def test_it_has_the_keys_that_differ(self, name: str) -> None:
+        defaults = flatten(read_yaml_file(DEFAULTS))
+        own = flatten(read_yaml_file(ROOT / RECIPES / f"{name}.yaml") or {})
+        assert {key: value for key, value in own.items() if defaults[key] == value} == {}
+        assert flatten(composed(name)) == defaults | own
 
     def test_it_opens_with_what_people_must_know(self, name: str) -> None:
-        head = divided(name)[0]
-        assert head.startswith("Reproduces ")
+        text = (ROOT / RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 40
+        head = "\n".join(line[2:] for line in text.splitlines() if line.startswith("#"))
+        assert head.partition("\n")[0] == list_recipes()[name]
         said = dict(re.findall(r"^(\w+): +(.+(?:\n +.+)*)", head, flags=re.MULTILINE))
         assert {"Data", "Command", "Expect"} <= set(said)
-        command = f"cp workflow/recipes/{name}.yaml params.yaml && uv run snakemake --cores all"
-        assert said["Command"].startswith(command)
+        assert said["Command"] == f"uv run graft use {name} && uv run snakemake --cores all"
         measured = re.search(r"\d\d\.\d %.*measured", said["Expect"], flags=re.DOTALL)
         assert measured or said["Expect"] == "not measured here."
-        if parameters.read(RECIPES[name])["backbone"]["weights"] == "imagenet":
+        if composed(name)["backbone"]["weights"] == "imagenet":
             assert "Weights" in said
         for script in re.findall(r"workflow/scripts/\w+\.py", head):
             assert (ROOT / script).is_file()
+
+    def test_the_readme_names_it(self, name: str) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        assert f"{RECIPES}/{name}.yaml" in readme or name == "digits"
 
 
 def test_shares_give_the_published_numbers_of_images() -> None:
@@ -80,7 +82,7 @@ def test_shares_give_the_published_numbers_of_images() -> None:
         ("cats-dogs-inceptionv3", None, (3000, 1000, 1000)),
         ("cats-dogs-xception", None, (9305, 2326, 2326)),
     ]:
-        values = parameters.read(RECIPES[name])
+        values = composed(name)
         total = images or 2 * values["dataset"]["per_class"]
         shares = [values["split"][part] for part in ("train", "valid", "test")]
         assert [round(total * share) for share in shares] == pytest.approx(expected, abs=1)
@@ -119,18 +121,18 @@ def signs(folder: Path, count: int) -> None:
 
 def run(name: str, changes: dict[str, Any]) -> None:
     """Runs every stage of a recipe here, on the folder `photos`, in this process."""
-    for source, copy in ((RECIPES[name], "params.yaml"), (ROOT / "dvc.yaml", "dvc.yaml")):
-        shutil.copyfile(source, copy)
+    Path("params.yaml").write_text(TEXTS[name], encoding="utf-8")
+    shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
     Path("data/pretrained").mkdir(parents=True, exist_ok=True)
     change(Path(), {"dataset.path": "photos", **changes})
-    parameters.check_files(parameters.read())
-    for address in declared.addresses():
-        stage, _, key = address.partition("@")
-        arguments = ["--shards", "4"] if stage == "manifest" else [key] if key else []
-        importlib.import_module(f"graft.{stage}").main(arguments)
-    for address in declared.addresses():
-        for paths in declared.declaration(address, parameters.read()).outputs.values():
-            assert all(path.is_file() for path in paths)
+    check_files(read_parameters())
+    for stage in declarations(read_parameters()):
+        run_stage(stage.command.split()[1:])
+        assert all(path.is_file() for path in stage.outputs)
+
+
+# They are read from the project's folder, which the tests leave.
+TEXTS = {name: compose_parameters(name, {}) for name in NAMES}
 
 
 def results(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -165,28 +167,72 @@ GENERATED: dict[str, tuple[Callable[[Path, int, int], None], int, int, int, int,
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_a_recipe_runs_to_the_end(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From drawn weights on generated images of the right shape, an epoch each."""
-    make, classes, count, side, parameters_, unfrozen, own = GENERATED[name]
-    monkeypatch.chdir(tmp_path)
+def test_a_recipe_makes_the_published_model(name: str) -> None:
+    """Parameters of the whole model, of those unfrozen, and of the head: no image is needed."""
+    from graft.finetune.freeze import count_sizes
+    from graft.head.construction import dense_head
+    from graft.head.unfreeze import count_unfrozen
+    from graft.models.framework import keras
+    from graft.models.pooling import NETWORK
+    from graft.models.stacks import VECTOR_KINDS, read_stack
+    from graft.network.architectures import build_backbone
+
+    _, classes, _, side, parameters, unfrozen, own = GENERATED[name]
+    flat = flatten(composed(name))
+    backbone = build_backbone(flat | {"image.side": side, "backbone.weights": "none"})
+    zeros = np.zeros(backbone.output_shape[1], np.float32)
+    layers = read_stack(flat["head.stack"], VECTOR_KINDS)
+    head = dense_head(zeros, zeros + 1, layers, flat["head.output"], classes)
+    assert head.count_params() == own
+    model = keras.Model(backbone.input, head(backbone.output))
+    names = [layer.name for layer in backbone.get_layer(NETWORK).layers]
+    count = count_unfrozen(flat["finetune.unfreeze"], names)
+    counts = count_sizes(model, backbone, count, flat["backbone.weights"] != "none")
+    assert (counts.parameters, counts.unfrozen) == (parameters, unfrozen)
+
+
+def runs_to_the_end(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a recipe from drawn weights on generated images of the right shape, an epoch each."""
+    make, classes, count, side, parameters, unfrozen, own = GENERATED[name]
+    monkeypatch.chdir(folder)
     make(Path("photos"), classes, count)
     once = {f"{stage}.epochs": 1 for stage in ("head", "finetune")}
-    small = {"image.side": side, "backbone.weights": "none", "finetune.warmup": 0}
-    # With more than an epoch it would pay by itself to run the frozen layers once.
-    cut = {"finetune.cut": "always"} if name == "cats-dogs-inceptionv3" else {}
-    run(name, {**small, **once, **cut})
+    drawn = {"backbone.weights": "none", "finetune.warmup": 0}
+    run(name, {"image.side": side, **drawn, **once})
     _, head = results("head")
     _, finetuned = results("finetuned")
     assert (head["parameters"], head["epochs"]) == (own, 1)
-    assert finetuned["parameters"] == parameters_
-    assert finetuned["unfrozen"] == unfrozen
+    assert (finetuned["parameters"], finetuned["unfrozen"]) == (parameters, unfrozen)
     assert finetuned["trained"] <= unfrozen
-    assert finetuned["cut"] == ("mixed9" if cut else finetuned["cut"])
     assert (finetuned["chosen"] == "head") == (finetuned["best_epoch"] == 0)
 
 
+def test_a_stack_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_to_the_end("fashion-cnn", tmp_path, monkeypatch)
+
+
+def test_a_recipe_with_a_cut_runs_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main job on photos, with changed copies and stored outputs of its lower layers."""
+    monkeypatch.chdir(tmp_path)
+    photos(Path("photos"), 3, 9)
+    few = {"augment.copies": 1, "finetune.epochs": 1, "head.epochs": 1, "finetune.warmup": 0}
+    run("digits", {"finetune.unfreeze": 10, "backbone.weights": "none", **few})
+    results("head")
+    _, finetuned = results("finetuned")
+    assert finetuned["cut"] == "widen_120"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in GENERATED if name != "fashion-cnn"])
+def test_a_recipe_runs_to_the_end(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_to_the_end(name, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.exists(), reason="the photos of signs are not at ../shared")
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights of MobileNetV2 are not at ../shared")
 @pytest.mark.parametrize("name", ["sign-digits-mobilenetv2", "sign-digits-by-person"])

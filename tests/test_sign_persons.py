@@ -22,7 +22,7 @@ def test_a_digit_that_is_not_larger_begins_the_next_person(
 ) -> None:
     expected, number, person, last = {}, 1000, 0, 10
     for digits in shown:
-        # Two persons can only be told apart where the second begins again.
+        # Two persons can only be distinguished where the second begins again.
         person += min(digits) <= last
         for digit in sorted(digits):
             number += data.draw(st.integers(1, 5))

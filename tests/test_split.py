@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from graft import declared, leaks, split, tables, units
-from graft.errors import UserError
-from graft.parts import LEFT_OUT, PARTS
-from graft.split import assign
-from graft.units import position
-from images import change, graft, workspace
+from graft.common.classes import LEFT_OUT, PARTS
+from graft.common.errors import UserError
+from graft.common.tables import read_table, write_table
+from graft.split.assignment import assign_parts, draw_parts
+from graft.split.leaks import check_leaks, count_leaks
+from graft.split.units import hash_position, number_units, unit_positions
+from images import SHARDS, change, graft, run, workspace
 
 SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}
 seeds = st.integers(0, 2**31 - 1)
@@ -34,13 +35,13 @@ def divide(
     keys: Sequence[str], labels: Sequence[str], shares: dict[str, float] = SHARES, seed: int = 1
 ) -> pd.Series:
     """The part of each key."""
-    places = pd.Series([position(seed, key) for key in keys], dtype=float)
-    return assign(places, pd.Series(list(labels), dtype=str), shares)
+    places = pd.Series([hash_position(seed, key) for key in keys], dtype=float)
+    return draw_parts(places, pd.Series(list(labels), dtype=str), shares)
 
 
 def drawn(seed: int, key: str, shares: dict[str, float]) -> str:
     """The part that an image alone would get."""
-    place = position(seed, key)
+    place = hash_position(seed, key)
     if place < shares["test"]:
         return "test"
     return "valid" if place < shares["test"] + shares["valid"] else "train"
@@ -56,12 +57,14 @@ def everywhere(labels: Sequence[str], parts: Sequence[str]) -> bool:
 
 @given(seeds, st.text())
 def test_a_position_is_a_fixed_number_from_0_to_below_1(seed: int, key: str) -> None:
-    assert 0 <= position(seed, key) < 1
-    assert position(seed, key) == position(seed, key)
+    assert 0 <= hash_position(seed, key) < 1
+    assert hash_position(seed, key) == hash_position(seed, key)
 
 
 def test_positions_are_uniform_and_differ_by_seed() -> None:
-    places = pd.DataFrame({seed: [position(seed, str(n)) for n in range(4000)] for seed in (1, 2)})
+    places = pd.DataFrame(
+        {seed: [hash_position(seed, str(n)) for n in range(4000)] for seed in (1, 2)}
+    )
     for seed in places:
         counts = places[seed].mul(20).astype(int).value_counts()
         chi_squared = ((counts - 200) ** 2 / 200).sum()
@@ -71,8 +74,8 @@ def test_positions_are_uniform_and_differ_by_seed() -> None:
 
 def test_known_positions_never_change() -> None:
     # The splits that people have made depend on them.
-    assert position(1, "") == 0.4357646219016123
-    assert position(7, "ab") == 0.10718865079301547
+    assert hash_position(1, "") == 0.4357646219016123
+    assert hash_position(7, "ab") == 0.10718865079301547
 
 
 @given(seeds, shares, st.integers(30, 60), st.lists(st.sampled_from("ab"), max_size=40))
@@ -195,6 +198,8 @@ class TestStage:
             status: why files are quarantined, by id.
             near: sets of ids that are near copies.
         """
+        for folder in ("checked", "duplicates"):
+            Path("data", folder).mkdir(parents=True, exist_ok=True)
         manifest = pd.DataFrame(rows)
         for column in ("group", "part"):
             manifest[column] = manifest[column].fillna("") if column in manifest else ""
@@ -202,9 +207,9 @@ class TestStage:
         manifest["reason"] = ""
         columns = ["id", "path", "label", "group", "part", "shard", "reason"]
         more = [name for name in manifest if name.startswith("csv_")]
-        tables.write(Path("data/manifest.csv"), manifest[columns + more])
+        write_table(Path("data/manifest.csv"), manifest[columns + more])
         clusters = [(id_, min(ids)) for ids in near for id_ in ids]
-        tables.write(
+        write_table(
             Path("data/duplicates/clusters.csv"), pd.DataFrame(clusters, columns=["id", "cluster"])
         )
         checked = manifest.drop_duplicates("id")
@@ -219,8 +224,8 @@ class TestStage:
                 "phash": "0" * 16,
             }
         )
-        for key in declared.keys("tensors"):
-            tables.write(Path(f"data/tensors/{key}.csv"), table[checked["shard"] == key])
+        for key in map(str, range(SHARDS)):
+            write_table(Path(f"data/checked/{key}.csv"), table[checked["shard"] == key])
 
     @staticmethod
     def rows(counts: dict[str, int], **more: str) -> list[dict[str, str]]:
@@ -234,8 +239,8 @@ class TestStage:
 
     @staticmethod
     def result() -> pd.DataFrame:
-        split.main([])
-        return tables.read(Path("data/split.csv"))
+        run("split")
+        return read_table(Path("data/split.csv"))
 
     def test_every_row_of_the_manifest_is_a_row_in_its_order(self) -> None:
         rows = self.rows({"nan": 20, "01": 20, 'a "b", c': 20, "고양이": 20})
@@ -327,20 +332,20 @@ class TestStage:
     def test_a_data_set_with_nothing_to_train_on_is_refused(self) -> None:
         self.place(self.rows({"a": 9, "b": 9}, part="test"))
         with pytest.raises(UserError, match="must be a data set with images for train, valid and"):
-            split.main([])
+            run("split")
         self.place(
             [row for part in ("valid", "test") for row in self.rows({"a": 9, "b": 9}, part=part)]
         )
         with pytest.raises(
             UserError, match=r"dataset\.path must be .*\. Received: 'none for train'"
         ):
-            split.main([])
+            run("split")
         assert not Path("data/split.csv").exists()
 
     def test_a_class_needs_an_image_for_each_part(self) -> None:
         self.place(self.rows({"a": 20, "few": 2}))
         with pytest.raises(UserError, match=r"of class 'few' must be 3 or more, .* Received: 2"):
-            split.main([])
+            run("split")
         self.place(self.rows({"a": 20, "few": 3}))
         table = self.result()
         assert set(table["part"][table["label"] == "few"]) == set(PARTS)
@@ -348,19 +353,19 @@ class TestStage:
     def test_bad_and_equal_files_do_not_count_for_a_class(self) -> None:
         self.place(self.rows({"a": 80, "few": 4}), {"few0": "truncated", "few1": "zero bytes"})
         with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 2"):
-            split.main([])
+            run("split")
         rows = self.rows({"a": 20, "few": 2})
         self.place([*rows, rows[-1] | {"path": "few/copy.png"}])
         with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 2"):
-            split.main([])
+            run("split")
         self.place(self.rows({"a": 80, "few": 1}), {"few0": "truncated"})
         with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 0"):
-            split.main([])
+            run("split")
 
     def test_one_class_is_nothing_to_tell_apart(self) -> None:
         self.place(self.rows({"alone": 20}))
         with pytest.raises(UserError, match=r"two classes or more\. Received: \['alone'\]"):
-            split.main([])
+            run("split")
 
     def test_near_copies_share_a_part(self) -> None:
         rows = self.rows({"a": 40, "b": 40})
@@ -384,8 +389,8 @@ class TestStage:
     ) -> None:
         self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "b0", "b1"]])
         part = self.result().set_index("id")["part"]
-        told = LEFT_OUT + "the same picture has two labels"
-        assert list(part[part == told].index) == ["a0", "b0", "b1"]
+        reason = LEFT_OUT + "the same picture has two labels"
+        assert list(part[part == reason].index) == ["a0", "b0", "b1"]
         change(here, {"dataset.two_labels": "keep"})
         part = self.result().set_index("id")["part"]
         assert set(part) == set(PARTS)
@@ -396,7 +401,7 @@ class TestStage:
     ) -> None:
         self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "a1"], ["b2", "b3", "b4"]])
         self.result()
-        unit = tables.read(Path("data/units.csv")).set_index("id")["unit"]
+        unit = read_table(Path("data/units.csv")).set_index("id")["unit"]
         assert sorted(unit.index) == sorted(f"{label}{n}" for label in "ab" for n in range(20))
         together = [set(ids) for _, ids in unit.index.to_series().groupby(unit) if len(ids) > 1]
         assert sorted(map(sorted, together)) == [["a0", "a1"], ["b2", "b3", "b4"]]
@@ -408,7 +413,7 @@ class TestStage:
         table = self.result()
         assert set(table["part"][table["label"] == "c"]) == {LEFT_OUT + "class not chosen"}
         assert set(table["part"][table["label"] != "c"]) == set(PARTS)
-        assert list(tables.read(Path("data/parts.csv"))["label"]) == ["b"] * 3 + ["a"] * 3
+        assert list(read_table(Path("data/parts.csv"))["label"]) == ["b"] * 3 + ["a"] * 3
 
     def test_an_unknown_class_is_an_error(self, here: Path) -> None:
         self.place(self.rows({"a": 20, "b": 20}))
@@ -417,7 +422,7 @@ class TestStage:
             UserError,
             match=r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'",
         ):
-            split.main([])
+            run("split")
 
     def test_a_larger_cap_holds_the_smaller_one_and_moves_nothing(self, here: Path) -> None:
         self.place(self.rows({"a": 90, "b": 30}))
@@ -460,7 +465,7 @@ class TestStage:
         with pytest.raises(
             UserError, match=r"dataset\.group must be auto, none, .* that matches paths"
         ):
-            split.main([])
+            run("split")
 
     def test_what_lies_in_two_given_parts_stays_in_the_later_one(self) -> None:
         rows = [
@@ -473,8 +478,8 @@ class TestStage:
         table = self.result()
         assert table["part"].iloc[-1] == f"{LEFT_OUT}the same picture or group is in valid"
         part = table.iloc[:-1].set_index("id")["part"]
-        told = f"{LEFT_OUT}the same picture or group is in test"
-        assert list(part[part == told].index) == ["a1train", "a2valid"]
+        reason = f"{LEFT_OUT}the same picture or group is in test"
+        assert list(part[part == reason].index) == ["a1train", "a2valid"]
         others = part.drop(["a1train", "a2valid"])
         assert [id_.endswith(own) for id_, own in others.items()] == [True] * len(others)
 
@@ -516,7 +521,7 @@ class TestStage:
             near=[["a4", "a5", "a6"], ["a7", "b7"]],
         )
         table = self.result()
-        counts = tables.read(Path("data/parts.csv"))
+        counts = read_table(Path("data/parts.csv"))
         assert list(counts) == ["label", "part", "images", "share", "groups"]
         assert list(counts["part"]) == ["train", "valid", "test"] * 2
         for row in counts.to_dict("records"):
@@ -547,37 +552,42 @@ class TestStage:
         table = pd.DataFrame(
             {
                 "label": draw.choice(list("ab"), n),
-                "given": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
+                "part": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
                 "id": [f"i{number}" for number in draw.integers(0, 2 * n, n)],
                 "cluster": [f"c{number}" for number in draw.integers(0, 3 * n, n)],
                 "group": draw.choice([*[""] * 6, *"stuvwxyz"], n),
             }
         )
-        unit = units.units(table["id"], table["cluster"], table["group"])
-        place = units.positions(1, unit, table["id"], table["group"])
-        free = pd.Series("", table.index, dtype=str)
+        table["unit"] = number_units(table)
+        table["place"] = unit_positions(1, table)
+        given = table["part"]
         try:
-            part = split.divide(free, table["given"], place, table["label"], SHARES)
+            part = assign_parts(table, pd.Series("", table.index, dtype=str), SHARES)
         except UserError:
             assume(False)  # everything hangs together
-        keys = table[["id", "cluster", "group"]]
-        assert set(leaks.count_leaks(part, keys).values()) == {0}
-        stays = part.isin(PARTS)
-        kept = table["given"].isin(["valid", "test"]) & stays
-        assert (part[kept] == table["given"][kept]).all()
+        assert set(count_leaks(table.assign(part=part)).values()) == {0}
+        kept = given.isin(["valid", "test"]) & part.isin(PARTS)
+        assert (part[kept] == given[kept]).all()
 
     def test_leaks_are_counted(self) -> None:
-        part = pd.Series(["train", "test", "train", "valid", "test", LEFT_OUT + "bad"])
-        keys = pd.DataFrame(
-            {"ids": list("aabbcc"), "clusters": list("xxyzxq"), "groups": ["", "", "g", "", "", ""]}
+        files = pd.DataFrame(
+            {
+                "part": ["train", "test", "train", "valid", "test", LEFT_OUT + "bad"],
+                "id": list("aabbcc"),
+                "cluster": list("xxyzxq"),
+                "group": ["", "", "g", "", "", ""],
+            }
         )
-        assert leaks.count_leaks(part, keys) == {
+        assert count_leaks(files) == {
             "ids_in_two_parts": 2,
             "clusters_in_two_parts": 1,
             "groups_in_two_parts": 0,
         }
+        with pytest.raises(RuntimeError, match="the split has leaks"):
+            check_leaks(files)
 
 
+@settings(max_examples=40)
 @given(seeds, st.integers(60, 120))
 def test_ten_more_images_leave_every_other_where_it_was(seed: int, n: int) -> None:
     ids = pd.Series([f"{number:x}" for number in range(n)])
@@ -585,19 +595,20 @@ def test_ten_more_images_leave_every_other_where_it_was(seed: int, n: int) -> No
     more = more.reset_index(drop=True)
     found = []
     for own in (ids, more):
-        none = pd.Series("", own.index, dtype=str)
-        unit = units.units(own, own, none)
-        place = units.positions(seed, unit, own, none)
-        found.append(split.divide(none, none, place, pd.Series("a", own.index), SHARES))
+        files = pd.DataFrame({"id": own, "cluster": own, "group": "", "label": "a", "part": ""})
+        files["unit"] = number_units(files)
+        files["place"] = unit_positions(seed, files)
+        found.append(assign_parts(files, files["part"], SHARES))
     assert list(found[1][10:]) == list(found[0])
 
 
 def test_large_units_are_drawn_like_small_ones() -> None:
     ids = pd.Series([str(number) for number in range(8000)])
-    none = pd.Series("", ids.index, dtype=str)
     for together in (1, 8):
-        unit = units.units(ids, (ids.astype(int) // together).astype(str), none)
-        place = units.positions(1, unit, ids, none).drop_duplicates()
+        clusters = (ids.astype(int) // together).astype(str)
+        files = pd.DataFrame({"id": ids, "cluster": clusters, "group": ""})
+        files["unit"] = number_units(files)
+        place = unit_positions(1, files).drop_duplicates()
         assert len(place) == 8000 / together
         share = (place < 0.15).mean()
         assert abs(share - 0.15) < 5 * math.sqrt(0.15 * 0.85 / len(place))

@@ -1,4 +1,4 @@
-"""Stacks of plain layers: what is read from their text is what Keras builds."""
+"""Stacks of plain layers: Keras builds what their text says."""
 
 from typing import Any
 
@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft import stacks
-from graft.stacks import IMAGES, VECTORS, Layer
+from graft.models.stacks import (
+    IMAGE_KINDS,
+    VECTOR_KINDS,
+    Layer,
+    count_parameters,
+    describe_forms,
+    layer_names,
+    read_stack,
+    smallest_side,
+)
 
 FRACTIONS = st.integers(0, 999).map(lambda n: n / 1000)
 LAYERS = {
@@ -30,10 +38,10 @@ def written(layers: list[tuple[str, tuple]]) -> list[str]:
     return [" ".join([kind, *map(str, numbers)]) for kind, numbers in layers]
 
 
-@given(st.one_of(listed(IMAGES), listed(VECTORS)))
-def test_what_is_written_is_read(layers: list[tuple[str, tuple]]) -> None:
-    kinds = VECTORS if any(kind == "dense" for kind, _ in layers) else (*IMAGES, "dense")
-    found = stacks.read(written(layers), kinds)
+@given(st.one_of(listed(IMAGE_KINDS), listed(VECTOR_KINDS)))
+def test_a_stack_is_read_as_it_is_written(layers: list[tuple[str, tuple]]) -> None:
+    kinds = VECTOR_KINDS if any(kind == "dense" for kind, _ in layers) else (*IMAGE_KINDS, "dense")
+    found = read_stack(written(layers), kinds)
     assert [(layer.kind, layer.numbers) for layer in found] == layers
     names = [layer.name for layer in found]
     assert len(set(names)) == len(names)
@@ -43,7 +51,7 @@ def test_what_is_written_is_read(layers: list[tuple[str, tuple]]) -> None:
 
 
 def test_numbers_that_are_left_out_are_the_usual_ones() -> None:
-    assert stacks.read(["conv 32", "pool", " conv  8 5 ", "pool 3"], IMAGES) == (
+    assert read_stack(["conv 32", "pool", " conv  8 5 ", "pool 3"], IMAGE_KINDS) == (
         Layer("conv", (32, 3), "conv_1"),
         Layer("pool", (2,), "pool_1"),
         Layer("conv", (8, 5), "conv_2"),
@@ -57,11 +65,11 @@ LIKE = st.from_regex(r"(conv|pool|dense|norm|dropout)( [0-9.+e-]{1,4}){0,3}")
 @given(st.text(max_size=12) | LIKE)
 def test_any_text_is_a_layer_or_refused(text: str) -> None:
     try:
-        (layer,) = stacks.read([text], IMAGES)
+        (layer,) = read_stack([text], IMAGE_KINDS)
     except ValueError:
         return
-    assert stacks.read([" ".join([layer.kind, *map(str, layer.numbers)])], IMAGES) == (layer,)
-    assert text.split()[0] in IMAGES and len(text.split()) <= 1 + len(layer.numbers)
+    assert read_stack([" ".join([layer.kind, *map(str, layer.numbers)])], IMAGE_KINDS) == (layer,)
+    assert text.split()[0] in IMAGE_KINDS and len(text.split()) <= 1 + len(layer.numbers)
 
 
 @pytest.mark.parametrize(
@@ -73,28 +81,27 @@ def test_any_text_is_a_layer_or_refused(text: str) -> None:
         *("dropout 0.5 1", "Conv 8", "convolution 8", "conv8", "dense 8"),
     ],
 )
-def test_what_is_no_layer_is_refused(text: str) -> None:
+def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        stacks.read([text], IMAGES)
+        read_stack([text], IMAGE_KINDS)
 
 
-@pytest.mark.parametrize("kinds", [IMAGES, VECTORS])
-def test_what_may_be_listed_is_described(kinds: tuple[str, ...]) -> None:
-    told = stacks.describe(kinds)
-    assert all(stacks.FORMS[kind] in told for kind in kinds)
-    assert sum(form in told for form in stacks.FORMS.values()) == len(kinds)
+@pytest.mark.parametrize("kinds", [IMAGE_KINDS, VECTOR_KINDS])
+def test_the_forms_of_the_allowed_kinds_are_described(kinds: tuple[str, ...]) -> None:
+    listed = describe_forms(kinds).partition(": ")[2].split(", ")
+    assert [form.split()[0] for form in listed] == list(kinds)
 
 
 class TestKeras:
-    """What follows from the text alone is what the built network has."""
+    """The network that is built has the names, parameters and side that its text says."""
 
     @staticmethod
     def build(texts: list[str], side: int) -> Any:
-        from graft import architectures
+        from graft.network.architectures import build_network
 
-        return architectures.network("stack", side, stacks.read(texts, IMAGES), "he_normal")
+        return build_network("stack", side, read_stack(texts, IMAGE_KINDS), "he_normal")
 
-    @settings(max_examples=25)
+    @settings(max_examples=15)
     @given(
         st.lists(
             st.one_of(
@@ -109,11 +116,11 @@ class TestKeras:
     )
     def test_layers_parameters_and_sides(self, layers: list[tuple[str, tuple]]) -> None:
         texts = written(layers)
-        stack = stacks.read(texts, IMAGES)
-        least = stacks.side(stack)
+        stack = read_stack(texts, IMAGE_KINDS)
+        least = smallest_side(stack)
         body = self.build(texts, least)
-        assert tuple(layer.name for layer in body.layers) == stacks.names(stack)
-        assert body.count_params() == stacks.parameters(stack)
+        assert tuple(layer.name for layer in body.layers) == layer_names(stack)
+        assert body.count_params() == count_parameters(stack)
         assert all(length >= 1 for length in body.output.shape[1:])
         for layer, (kind, numbers) in zip(body.layers[1:], layers, strict=True):
             config = layer.get_config()
@@ -131,19 +138,19 @@ class TestKeras:
 
     def test_a_smaller_side_leaves_nothing(self) -> None:
         texts = ["conv 4", "pool 3", "norm", "pool"]
-        least = stacks.side(stacks.read(texts, IMAGES))
+        least = smallest_side(read_stack(texts, IMAGE_KINDS))
         assert least == 6
         assert self.build(texts, least).output.shape == (None, 1, 1, 4)
         with pytest.raises(ValueError):
             self.build(texts, least - 1)
 
     def test_a_stack_of_vectors(self) -> None:
-        from graft import layers
-        from graft.framework import keras
+        from graft.models.framework import keras
+        from graft.models.layers import apply_stack
 
-        stack = stacks.read(["dense 64", "norm", "dropout 0.5", "dense 3"], VECTORS)
+        stack = read_stack(["dense 64", "norm", "dropout 0.5", "dense 3"], VECTOR_KINDS)
         inputs = keras.Input((10,))
-        model = keras.Model(inputs, layers.apply(stack, inputs))
+        model = keras.Model(inputs, apply_stack(stack, inputs))
         assert model.output.shape == (None, 3)
-        assert model.count_params() == stacks.parameters(stack, 10) == 64 * 11 + 4 * 64 + 3 * 65
+        assert model.count_params() == count_parameters(stack, 10) == 64 * 11 + 4 * 64 + 3 * 65
         assert [layer.name for layer in model.layers[1:]] == [layer.name for layer in stack]

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft import cores, files, tables, tensors
-from graft.errors import UserError
-from images import SIDE, change, check, classes, encoded, graft, listing, picture, write
+from graft.common import parallel
+from graft.common.errors import UserError
+from graft.common.tables import read_table
+from graft.images import files
+from images import SIDE, change, check, classes, encoded, graft, listing, picture, run, write
 from packing import KINDS, pack, pack_zip
 from readable import KNOWN, READABLE
 from unreadable import UNREADABLE
@@ -22,7 +24,8 @@ COLLECTION |= {f"bad/{name}": data for name, (data, _) in UNREADABLE.items()}
 
 def outputs() -> dict[str, bytes]:
     """The files of all shards, by name."""
-    return {path.name: path.read_bytes() for path in Path("data/tensors").iterdir()}
+    folders = Path("data/tensors"), Path("data/checked")
+    return {path.name: path.read_bytes() for folder in folders for path in folder.iterdir()}
 
 
 class TestCollection:
@@ -71,15 +74,12 @@ class TestCollection:
         write(here / "photos", COLLECTION)
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         listing()
-        shards = sorted({row["shard"] for row in listing()})
-        for shard in shards:
-            tensors.main([shard])
+        run("tensors", "0")
         first = outputs()
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        monkeypatch.setattr(cores, "PATIENCE", 0)
-        monkeypatch.setattr(cores, "ITEMS", 7)
-        for shard in shards:
-            tensors.main([shard])
+        monkeypatch.setattr(parallel, "_PATIENCE", 0)
+        monkeypatch.setattr(parallel, "_ITEMS", 7)
+        run("tensors", "0")
         assert outputs() == first
 
     @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -104,9 +104,9 @@ class TestShards:
     def test_its_images_are_in_order_of_the_manifest(self, here: Path) -> None:
         write(here / "photos", classes({"cat": 9, "dog": 9}))
         rows = check()
-        listed = tables.read(Path("data/manifest.csv"))
+        listed = read_table(Path("data/manifest.csv"))
         for shard in "0123":
-            table = tables.read(Path(f"data/tensors/{shard}.csv"))
+            table = read_table(Path(f"data/checked/{shard}.csv"))
             assert list(table) == ["id", "status", "reason", "width", "height", "phash"]
             assert list(table["id"]) == list(listed["id"][listed["shard"] == shard])
             assert np.load(f"data/tensors/{shard}.npy").shape == (len(table), SIDE, SIDE, 3)
@@ -130,9 +130,9 @@ class TestShards:
         data = encoded(picture(3))
         write(here / "photos", {"cat/1.png": data, "cat/copy.png": data, "dog/copy.png": data})
         assert len(check()) == 3
-        tables_ = [tables.read(Path(f"data/tensors/{shard}.csv")) for shard in "0123"]
-        assert [len(table) for table in tables_].count(1) == 1
-        assert sum(len(table) for table in tables_) == 1
+        tables = [read_table(Path(f"data/checked/{shard}.csv")) for shard in "0123"]
+        assert [len(table) for table in tables].count(1) == 1
+        assert sum(len(table) for table in tables) == 1
 
     def test_one_may_be_empty_or_all_bad(self, here: Path) -> None:
         write(here / "photos", {"cat/1.png": encoded(KNOWN), "dog/1.png": b""})
@@ -171,10 +171,10 @@ class TestReplaced:
             changed = {"changed": encoded(picture(77)), "cut": data[:-1], "emptied": b""}
             inside["dog/1.png"] = changed[how]
         self.lay(here, kind, inside)
-        told = "cannot be read any more: missing" if how == "removed" else "has changed since"
-        with pytest.raises(UserError, match=rf"'dog/1\.png' {told}.* Run the manifest again"):
-            tensors.main([shard])
-        assert not list(Path("data/tensors").iterdir())
+        problem = "cannot be read any more: missing" if how == "removed" else "has changed since"
+        with pytest.raises(UserError, match=rf"'dog/1\.png' {problem}.* Run the manifest again"):
+            run("tensors", shard)
+        assert not outputs()
 
     def test_by_what_is_no_file_is_noticed(self, here: Path) -> None:
         write(here / "photos", classes(CLASSES))
@@ -183,7 +183,7 @@ class TestReplaced:
         path.unlink()
         os.mkfifo(path)
         with pytest.raises(UserError, match=r"'dog/1\.png' .*: not a regular file. Run the man"):
-            tensors.main([shard])
+            run("tensors", shard)
 
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_by_two_of_its_name_is_noticed(self, here: Path) -> None:
@@ -192,17 +192,17 @@ class TestReplaced:
         shard = {row["path"]: row["shard"] for row in listing()}["dog/1.png"]
         pack_zip(here / "photos.zip", [*inside.items(), ("dog/1.png", inside["dog/1.png"])])
         with pytest.raises(UserError, match=r"'dog/1\.png' has changed since"):
-            tensors.main([shard])
+            run("tensors", shard)
 
     def test_with_the_whole_data_set_gone_is_noticed(self, here: Path) -> None:
         self.lay(here, ".zip", classes(CLASSES))
         shard = listing()[0]["shard"]
         (here / "photos.zip").write_bytes(b"no archive")
         with pytest.raises(UserError, match=r"dataset\.path must be "):
-            tensors.main([shard])
+            run("tensors", shard)
         (here / "photos.zip").unlink()
         with pytest.raises(UserError, match=r"dataset\.path must be "):
-            tensors.main([shard])
+            run("tensors", shard)
 
     def test_leaves_nothing_behind_and_ends_with_2(self, here: Path) -> None:
         write(here / "photos", classes({"cat": 1, "dog": 1}))
@@ -211,15 +211,15 @@ class TestReplaced:
         status, out, errors = graft(here, "tensors", shard)
         assert (status, out) == (2, "")
         assert errors.splitlines()[-1].startswith("graft tensors: error: 'cat/0.png' has changed")
-        assert not list(Path("data/tensors").iterdir())
+        assert not outputs()
 
     def test_is_noticed_by_several_cores(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write(here / "photos", classes({"cat": 30, "dog": 30}))
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        monkeypatch.setattr(cores, "PATIENCE", 0)
-        monkeypatch.setattr(cores, "ITEMS", 2)
+        monkeypatch.setattr(parallel, "_PATIENCE", 0)
+        monkeypatch.setattr(parallel, "_ITEMS", 2)
         last = [row for row in listing() if row["shard"] == "0"][-1]
         write(here / "photos", {last["path"]: b"other"})
         with pytest.raises(UserError, match=r"has changed since"):
-            tensors.main(["0"])
-        assert not list(Path("data/tensors").iterdir())
+            run("tensors", "0")
+        assert not outputs()

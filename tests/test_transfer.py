@@ -11,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft import noise, report, transfer
-from pages import Page
-from test_audit import images
-from test_audit import summary as audited
+from graft.report.page import PICTURES, ReportedModel, render_page
+from graft.report.statistics import repeatability
+from graft.report.transfer import (
+    describe_depths,
+    describe_training,
+    summarise_transfer,
+    tile_samples,
+)
+from pages import METRICS, Page, audited, in_parts
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
@@ -60,7 +65,7 @@ def page(
     """The page of two models whose pictures are left out."""
     values = PARAMETERS | {key.replace("__", "."): value for key, value in parameters.items()}
     m, each, side = samples
-    learnt = transfer.summary(
+    learnt = summarise_transfer(
         scores=table(SCORES, scores),
         layer={"layer": "mixed9", "pooling": "avg", "width": 2048, "start": 0, "layers": 40},
         unfreeze={"unfreeze": unfreeze, "reason": reason},
@@ -68,12 +73,11 @@ def page(
         repeats=seeds or {name: repeats(0.9) for name in NAMES.values()},
         parameters=values,
     )
-    metrics = {"n": 4} | dict.fromkeys(report.SHOWN_METRICS - {"n"}, 0.5)
     models = [
-        report.Model(
+        ReportedModel(
             key=key,
             name=NAMES[key],
-            metrics=metrics,
+            metrics=METRICS,
             history=pd.DataFrame([(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=HISTORY),
             training=training,
             monitor="val_loss",
@@ -81,9 +85,9 @@ def page(
         )
         for key, training in (("head", head), ("finetuned", finetuned))
     ]
-    drawn = {(model.key, picture): "" for model in models for picture in report.PICTURES}
-    found = audited(images(a=(2, 1, 1), b=(2, 1, 1)))
-    return Page(report.render(models, ["a", "b"], found, learnt, values, drawn))
+    drawn = {(model.key, picture): "" for model in models for picture in PICTURES}
+    found = audited(in_parts(a=(2, 1, 1), b=(2, 1, 1)))
+    return Page(render_page(models, ["a", "b"], found, learnt, values, drawn))
 
 
 def test_it_says_which_model_was_chosen() -> None:
@@ -138,8 +142,8 @@ def test_repeats_are_reported_where_there_are_any() -> None:
     assert "Each model was trained once." in text
     two = {"Head": repeats(0.9, 0.92, 0.94), "Fine-tuned model": repeats(0.95, 0.95)}
     text = page(seeds=two).text
-    limit = 100 * noise.repeatability([0.9, 0.92, 0.94])
-    assert f"two trainings of the head lie less than {limit:.1f} points apart" in text
+    limit = 100 * repeatability([0.9, 0.92, 0.94])
+    assert f"two trainings of the head are less than {limit:.1f} points apart" in text
     assert "Every seed gave the fine-tuned model the same accuracy." in text
     assert "1: 90.0 % , 2: 92.0 % , 3: 94.0 % 2.00 points 3" in text
     one = {"Head": repeats(0.9, 0.92), "Fine-tuned model": repeats(0.95)}
@@ -158,11 +162,11 @@ def test_changes_are_named() -> None:
 @pytest.mark.parametrize(("side", "shown"), [(8, 96), (32, 96), (64, 128), (100, 100), (160, 128)])
 def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (2, 3, side, side, 3), np.uint8)
-    samples = transfer.tile(pixels)
-    grid = np.asarray(Image.open(io.BytesIO(base64.b64decode(samples.png))))
-    gap = transfer.GAP
+    samples = tile_samples(pixels)
+    grid = np.asarray(Image.open(io.BytesIO(base64.b64decode(samples["png"]))))
+    gap = 6
     assert grid.shape == (2 * shown + gap, 3 * shown + 4 * gap, 3)
-    assert (samples.height, samples.width) == grid.shape[:2]
+    assert (samples["height"], samples["width"]) == grid.shape[:2]
     for row in range(2):
         for column, left in enumerate((0, shown + 3 * gap, 2 * shown + 4 * gap)):
             top = row * (shown + gap)
@@ -172,20 +176,19 @@ def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
                 enlarged = pixels[row, column].repeat(times, 0).repeat(times, 1)
                 assert (cell == enlarged).all()
     assert (grid[shown : shown + gap] == 255).all()
-    assert transfer.tile(pixels[:0]) is None
+    assert tile_samples(pixels[:0]) is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.1)), max_size=6))
 def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
     rows = [(f"layer{n}", n, 8, *pair, "") for n, pair in enumerate(values)]
-    depths = transfer.describe_depths(table(SCORES, rows))
-    assert [depth.accuracy for depth in depths] == [accuracy for accuracy, _ in values]
+    depths = describe_depths(table(SCORES, rows))["rows"]
+    assert [depth["accuracy"] for depth in depths] == [accuracy for accuracy, _ in values]
     for depth in depths:
-        low, width = depth.bar
-        assert -1e-6 <= low <= depth.place + 1e-6
-        assert depth.place <= low + width + 1e-6 <= 100 + 2e-6
-    order = sorted(depths, key=lambda depth: depth.accuracy)
-    assert [depth.place for depth in order] == sorted(depth.place for depth in depths)
+        assert -1e-6 <= depth["start"] <= depth["place"] + 1e-6
+        assert depth["place"] <= depth["start"] + depth["length"] + 1e-6 <= 100 + 2e-6
+    order = sorted(depths, key=lambda depth: depth["accuracy"])
+    assert [depth["place"] for depth in order] == sorted(depth["place"] for depth in depths)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +199,7 @@ def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
         ("val_accuracy", 0, "2 epochs, none with a higher validation accuracy than the start, "),
     ],
 )
-def test_the_kept_epoch_is_told(monitor: str, best: int, expected: str) -> None:
-    # The row of epoch 0, the start, is no epoch.
-    history = pd.DataFrame({"epoch": [0.0, 1.0, 2.0]})
-    text = transfer.describe_training(history, TRAINED | {"best_epoch": best}, monitor)
+def test_the_kept_epoch_is_named(monitor: str, best: int, expected: str) -> None:
+    text = describe_training(TRAINED | {"best_epoch": best}, monitor)
     assert text.startswith(expected)
     assert " ".join(text.split()).endswith("loss 0.250, 90.0 % of the validation images right.")

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.rows import rows
-from images import SIDE
-from trainings import COUNTS, STILL, pictures, place
+from graft.training.augmentation import build_augmentation
+from graft.training.rows import read_parts
+from images import SIDE, run
+from trainings import COUNTS, STILL, pictures, place, stage_here
 
 OFF = {
     **STILL,
@@ -23,9 +24,7 @@ OFF = {
 
 def test_each_image_is_changed_in_its_own_way() -> None:
     """In training alone, within the range of pixels, and anew with each call."""
-    from graft.augment import augmentation
-
-    assert augmentation(OFF, SIDE) is None
+    assert build_augmentation(OFF, SIDE) is None
     same = np.repeat(pictures(1)[0], 16, axis=0).astype("float32")
     for name, strength in {
         "flip": "horizontal_and_vertical",
@@ -35,26 +34,25 @@ def test_each_image_is_changed_in_its_own_way() -> None:
         "brightness": 0.3,
         "contrast": 0.3,
     }.items():
-        change = augmentation(OFF | {f"augment.{name}": strength}, SIDE)
+        change = build_augmentation(OFF | {f"augment.{name}": strength}, SIDE)
         assert np.array_equal(change(same, training=False), same), name
         changed = np.concatenate([np.asarray(change(same, training=True)) for _ in range(2)])
         assert changed.min() >= 0 and changed.max() <= 255, name
         # A flip has four outcomes.
         count = len(np.unique(changed, axis=0))
         assert count == 4 if name == "flip" else count > 24, name
-        again = augmentation(OFF | {f"augment.{name}": strength}, SIDE)
+        again = build_augmentation(OFF | {f"augment.{name}": strength}, SIDE)
         assert np.array_equal(again(same, training=True), changed[:16]), name
 
 
 def test_copies_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a first copy, then all of a second one; the same on one core, in another process."""
-    from graft import backbone, views
-    from graft.inference import in_batches, run
+    from graft.models.inference import run_graph
 
     place(tmp_path, {"augment.flip": "horizontal", "augment.copies": 2})
     monkeypatch.chdir(tmp_path)
-    backbone.main([])
-    views.main([])
+    run("backbone")
+    run("views")
     n = COUNTS["train"]
     pixels, labels = pictures(sum(COUNTS.values()))
     pixels, labels = pixels[:n], labels[:n]
@@ -70,22 +68,21 @@ def test_copies_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert turned[0] != turned[1] and all(n // 4 < sum(copy) < 3 * n // 4 for copy in turned)
 
     features = np.load("data/views/features.npy")
-    graph = np.concatenate([*run(Path("data/backbone/graph.xml"), in_batches(made))])
+    graph = np.concatenate([*run_graph(Path("data/backbone/graph.xml"), made)])
     assert np.array_equal(features, graph) and features.dtype == np.float32
     samples = np.load("data/views/samples.npy")
     assert samples.shape == (3, 8, SIDE, SIDE, 3) and samples.dtype == np.uint8
     assert np.array_equal(samples[:, 0], pixels[[0, 1, 4]])
     assert len(np.unique(samples[:, 1:].reshape(21, -1), axis=0)) == 6
 
-    files = [sorted(Path("data/tensors").glob(f"*.{kind}")) for kind in ("csv", "npy")]
-    train = rows("train", Path("data/split.csv"), *files)
+    train = read_parts(stage_here("views"), "data/tensors")["train"]
     both = train.with_views(Path("data/views/pixels.npy"))
     assert len(both) == 3 * n and np.array_equal(both.labels, np.tile(labels, 3))
     assert np.array_equal(both[:], np.concatenate([pixels, made]))
 
     names = [f"data/views/{name}.npy" for name in ("pixels", "features", "samples")]
     before = [Path(name).read_bytes() for name in names]
-    code = "from graft import views; views.main([])"
+    code = "from graft.project.launcher import run_stage; run_stage(['views'])"
     one = sorted(os.sched_getaffinity(0))[:1] if hasattr(os, "sched_getaffinity") else []
     alone = f"import os; os.sched_setaffinity(0, {one}); " if one else ""
     subprocess.run([sys.executable, "-c", alone + code], check=True, capture_output=True)
@@ -98,8 +95,8 @@ def test_no_change_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     code = """if True:
         import sys
-        from graft import views
-        views.main([])
+        from graft.project.launcher import run_stage
+        run_stage(["views"])
         assert not {"tensorflow", "keras", "openvino"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,8 +1,7 @@
 """A folder in which a head has been trained, made without the stages before fine-tuning."""
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from graft import tables
+from graft.common.stage import Stage
+from graft.common.tables import read_json, write_json, write_table
+from graft.project.launcher import select_parameters
+from graft.project.parameters import flatten, read_parameters
+from graft.project.pipeline import declarations
 from images import ROOT, SHARDS, SIDE, workspace
 
 CNN = "data/pretrained/cnn-cifar10.weights.h5"
@@ -24,6 +27,40 @@ SMALL = {
     "finetune.warmup": 0,
 }
 COUNTS = {"train": 36, "valid": 12, "test": 12}
+
+
+def backbone(
+    name: str,
+    side: int,
+    weights: str = "none",
+    pooling: str = "avg",
+    seed: int = 1,
+    layer: str = "last",
+    stack: Sequence[str] = (),
+    initializer: str = "glorot_uniform",
+) -> Any:
+    """A backbone by the parameters that it depends on."""
+    from graft.network.architectures import build_backbone
+
+    settings = {
+        "name": name,
+        "weights": weights,
+        "pooling": pooling,
+        "seed": seed,
+        "layer": layer,
+        "stack": stack,
+        "initializer": initializer,
+    }
+    chosen = {f"backbone.{key}": value for key, value in settings.items()}
+    return build_backbone({**chosen, "image.side": side})
+
+
+def stage_here(address: str) -> Stage:
+    """A stage as the launcher hands it over here, but that its outputs are no temporary files."""
+    values = read_parameters()
+    (found,) = (one for one in declarations(values) if one.address == address)
+    parameters = select_parameters(found, flatten(values))
+    return Stage(address, {}, parameters, found.inputs, {path: path for path in found.outputs})
 
 
 def pictures(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,11 +85,13 @@ def place(folder: Path, changes: Mapping[str, Any]) -> None:
     ids = np.array([f"{i}" for i in range(len(parts))])
     split = pd.DataFrame({"id": ids, "label": np.array([*"abc"])[labels], "part": parts})
     split["path"] = split["id"] + ".png"
-    tables.write(folder / "data/split.csv", split)
+    write_table(folder / "data/split.csv", split)
+    for name in ("checked", "tensors"):
+        (folder / "data" / name).mkdir()
     for shard in range(SHARDS):
         mine = np.arange(shard, len(parts), SHARDS)
         table = pd.DataFrame({"id": ids[mine], "status": "ok"})
-        tables.write(folder / f"data/tensors/{shard}.csv", table)
+        write_table(folder / f"data/checked/{shard}.csv", table)
         np.save(folder / f"data/tensors/{shard}.npy", pixels[mine])
 
 
@@ -60,16 +99,16 @@ def start(depth: int = 0, unfreeze: int = 9) -> None:
     """Puts a trained head into the present folder, where `backbone` has run.
 
     Args:
-        depth: which row of `depths.json` is the layer that the head stands on.
+        depth: the row of `depths.json` whose layer the head takes its features from.
         unfreeze: how many layers are trained, from there downwards.
     """
-    from graft import models
-    from graft.framework import keras
-    from graft.inference import in_batches, run
+    from graft.models.framework import keras
+    from graft.models.inference import run_graph
+    from graft.models.saving import save_model
 
-    layer = json.loads(Path("data/backbone/depths.json").read_text())[depth]
+    layer = read_json(Path("data/backbone/depths.json"))["depths"][depth]
     pixels, labels = pictures(COUNTS["train"])
-    features = np.concatenate([*run(Path("data/backbone/graph.xml"), in_batches(pixels))])
+    features = np.concatenate([*run_graph(Path("data/backbone/graph.xml"), pixels)])
     features = features[:, layer["start"] : layer["start"] + layer["width"]]
     fitted = LogisticRegression(max_iter=1000).fit(features, labels)
     inputs = keras.Input((layer["width"],), name="features")
@@ -77,7 +116,7 @@ def start(depth: int = 0, unfreeze: int = 9) -> None:
     head.set_weights([fitted.coef_.T, fitted.intercept_])
     for folder in ("data/models", "data/depth"):
         Path(folder).mkdir(exist_ok=True)
-    models.save(head, Path("data/models/head.keras"))
+    save_model(head, Path("data/models/head.keras"))
     # What the stage `depth` would write.
-    Path("data/depth/layer.json").write_text(json.dumps(layer))
-    Path("data/depth/unfreeze.json").write_text(json.dumps({"unfreeze": unfreeze, "reason": ""}))
+    write_json(Path("data/depth/layer.json"), layer)
+    write_json(Path("data/depth/unfreeze.json"), {"unfreeze": unfreeze, "reason": ""})

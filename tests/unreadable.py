@@ -49,7 +49,7 @@ def patched(data: bytes, place: int, other: bytes) -> bytes:
     return data[:place] + other + data[place + len(other) :]
 
 
-SIZE = JPEG.index(b"\xff\xc0") + 5  # where height and width stand
+SIZE = JPEG.index(b"\xff\xc0") + 5  # the place of height and width
 BOMB = header(60000, 60000, zlib.compress(bytes(1000)))
 TEXT_BOMB = formats.chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(2**23)))
 NO_IMAGE = {

@@ -1,1 +1,1 @@
-"""graft: a new head on a pretrained network, every file between reproducible."""
+"""graft: a new head on a pretrained network, with every intermediate file reproducible."""

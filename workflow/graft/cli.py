@@ -1,8 +1,6 @@
-"""The command `graft COMMAND …`: finds the module of that name and hands it the rest of the line.
+"""The command `graft`: stages of the pipeline, which `dvc.yaml` names, and tools beside it.
 
-A command is a module of this package that defines `main(arguments)`. Which ones do is read from
-their source, so that help lists them and a new module is a new command, while only the module
-that runs is imported: importing TensorFlow alone costs five seconds.
+Only the module that runs is imported: importing TensorFlow alone takes five seconds.
 """
 
 import ast
@@ -11,35 +9,47 @@ import signal
 import sys
 from pathlib import Path
 
-from graft.errors import UserError
+from graft.common.errors import UserError
+from graft.project import launcher, pipeline
 
 
-def commands() -> dict[str, str]:
-    """The commands that there are, by name, each with the first line of its module's docstring."""
+def find_tools() -> dict[str, str]:
+    """The commands that are no stage, by name: what each does, by its module's docstring."""
     found = {}
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+    for path in sorted((Path(__file__).parent / "tools").glob("[a-z]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        if "main" in functions and path.stem != "cli":
+        if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
             found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 
 
 def main() -> None:
-    """Runs the command that the command line names; exit status 2 for an error of the user's."""
+    """Runs the command in the command line; exit status 2 for an error that a user can mend."""
     # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    name, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
-    known = commands()
-    if name in {"-h", "--help"}:
-        lines = [f"  {command:<10} {summary}" for command, summary in known.items()]
-        print("usage: graft COMMAND …\n\ncommands:", *lines, sep="\n")
-        return
+    arguments = sys.argv[1:] or ["--help"]
     try:
-        if name not in known:
-            raise UserError(f"a command must be one of {', '.join(known)}. Received: {name!r}")
-        importlib.import_module(f"graft.{name}").main(arguments)
+        _run(arguments)
     except UserError as error:
-        print(f"graft {name}: error: {error}", file=sys.stderr)
+        print(f"graft {arguments[0]}: error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _run(arguments: list[str]) -> None:
+    name, *more = arguments
+    stages = pipeline.stage_names() if pipeline.FILE.is_file() else {}
+    if name in {"-h", "--help"}:
+        print("usage: graft COMMAND …")
+        for title, commands in (("commands", find_tools()), ("stages of dvc.yaml", stages)):
+            if commands:
+                lines = [f"  {command:<10} {summary}" for command, summary in commands.items()]
+                print(f"\n{title}:", *lines, sep="\n")
+    elif name in stages:
+        launcher.run_stage(arguments)
+    elif name in (tools := find_tools()):
+        importlib.import_module(f"graft.tools.{name}").main(more)
+    else:
+        allowed = f"a command must be one of {', '.join([*tools, *stages])}"
+        elsewhere = "" if stages else "; stages run in the project's folder, where dvc.yaml is"
+        raise UserError(f"{allowed}{elsewhere}. Received: {name!r}")

@@ -2,29 +2,12 @@
 # own, give it more: `--set-threads tensors=8`.
 
 
-rule params:
-    input:
-        unpack(bridge.inputs("params")),
-    output:
-        **bridge.outputs("params"),
-    log:
-        "logs/params.log",
-    benchmark:
-        "logs/params.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    shell:
-        "dvc --wait-for-lock repro --single-item params 2>&1 | tee {log}"
-
-
+# All rules run their stage like this one.
 rule manifest:
     input:
-        unpack(bridge.inputs("manifest")),
+        bridge.inputs("manifest"),
     output:
-        **bridge.outputs("manifest"),
+        *bridge.outputs("manifest"),
     log:
         "logs/manifest.log",
     benchmark:
@@ -34,60 +17,50 @@ rule manifest:
     threads: 1
     resources:
         mem_mb=500,
+    params:
+        stage=bridge.address("manifest"),
     shell:
-        "dvc --wait-for-lock repro --single-item manifest 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro --single-item {params.stage} 2>&1 | tee {log}"
 
 
-rule tensors:
+use rule manifest as tensors with:
     input:
-        unpack(bridge.inputs("tensors")),
+        bridge.inputs("tensors"),
     output:
-        **bridge.outputs("tensors", "shard"),
+        *bridge.outputs("tensors", "shard"),
     log:
         "logs/tensors@{shard}.log",
     benchmark:
         "logs/tensors@{shard}.tsv"
-    conda:
-        "../../environment.yml"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: max(1, (workflow.cores or 4) // 4)
     resources:
         mem_mb=1000,
-    shell:
-        "dvc --wait-for-lock repro --single-item tensors@{wildcards.shard} 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("tensors"),
 
 
-rule duplicates:
+use rule manifest as duplicates with:
     input:
-        unpack(bridge.inputs("duplicates")),
+        bridge.inputs("duplicates"),
     output:
-        **bridge.outputs("duplicates"),
+        *bridge.outputs("duplicates"),
     log:
         "logs/duplicates.log",
     benchmark:
         "logs/duplicates.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    shell:
-        "dvc --wait-for-lock repro --single-item duplicates 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("duplicates"),
 
 
-rule split:
+use rule manifest as split with:
     input:
-        unpack(bridge.inputs("split")),
+        bridge.inputs("split"),
     output:
-        **bridge.outputs("split"),
+        *bridge.outputs("split"),
     log:
         "logs/split.log",
     benchmark:
         "logs/split.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=500,
-    shell:
-        "dvc --wait-for-lock repro --single-item split 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("split"),

@@ -1,53 +1,49 @@
 # How good the models are, measured and drawn.
 
+from pathlib import Path
 
-rule evaluate:
+
+use rule manifest as evaluate with:
     input:
-        unpack(bridge.inputs("evaluate")),
+        bridge.inputs("evaluate"),
     output:
-        **{
-            name: report(
+        *(
+            report(
                 path,
-                caption=f"../report/{name}.rst",
+                caption=f"../report/{Path(path).stem}.rst",
                 category="Test part",
-                labels={"model": "{model}", "file": path.rpartition("/")[2]},
+                labels={"model": "{model}", "file": Path(path).name},
             )
-            for name, path in bridge.outputs("evaluate", "model").items()
-        },
+            for path in bridge.outputs("evaluate", "model")
+        ),
     log:
         "logs/evaluate@{model}.log",
     benchmark:
         "logs/evaluate@{model}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item evaluate@{wildcards.model} 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("evaluate"),
 
 
-rule report:
+use rule manifest as report with:
     input:
-        unpack(bridge.inputs("report")),
+        bridge.inputs("report"),
     output:
-        **{
-            name: report(
+        *(
+            report(
                 path,
                 caption="../report/picture.rst",
                 category="Pictures",
                 labels={"file": path.partition("/")[2]},
             )
-            for name, path in bridge.outputs("report").items()
-        },
+            for path in bridge.outputs("report")
+        ),
     log:
         "logs/report.log",
     benchmark:
         "logs/report.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
     resources:
         mem_mb=1000,
-    shell:
-        "dvc --wait-for-lock repro --single-item report 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("report"),

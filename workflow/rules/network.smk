@@ -2,38 +2,34 @@
 # a node of its own, give it more: `--set-threads features=8`.
 
 
-rule backbone:
+use rule manifest as backbone with:
     input:
-        unpack(bridge.inputs("backbone")),
+        bridge.inputs("backbone"),
     output:
-        **bridge.outputs("backbone"),
+        *bridge.outputs("backbone"),
     log:
         "logs/backbone.log",
     benchmark:
         "logs/backbone.tsv"
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item backbone 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("backbone"),
 
 
-rule features:
+use rule manifest as features with:
     input:
-        unpack(bridge.inputs("features")),
+        bridge.inputs("features"),
     output:
-        **bridge.outputs("features", "shard"),
+        *bridge.outputs("features", "shard"),
     log:
         "logs/features@{shard}.log",
     benchmark:
         "logs/features@{shard}.tsv"
-    conda:
-        "../../environment.yml"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: max(1, (workflow.cores or 4) // 4)
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item features@{wildcards.shard} 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("features"),

@@ -2,73 +2,64 @@
 # that their results do not depend on the machine; with fewer cores the four share them.
 
 
-rule views:
+use rule manifest as views with:
     input:
-        unpack(bridge.inputs("views")),
+        bridge.inputs("views"),
     output:
-        **bridge.outputs("views"),
+        *bridge.outputs("views"),
     log:
         "logs/views.log",
     benchmark:
         "logs/views.tsv"
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item views 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("views"),
 
 
-rule depth:
+use rule manifest as depth with:
     input:
-        unpack(bridge.inputs("depth")),
+        bridge.inputs("depth"),
     output:
-        **bridge.outputs("depth"),
+        *bridge.outputs("depth"),
     log:
         "logs/depth.log",
     benchmark:
         "logs/depth.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
     resources:
         mem_mb=1000,
-    shell:
-        "dvc --wait-for-lock repro --single-item depth 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("depth"),
 
 
-rule head:
+use rule manifest as head with:
     input:
-        unpack(bridge.inputs("head")),
+        bridge.inputs("head"),
     output:
-        **bridge.outputs("head"),
+        *bridge.outputs("head"),
     log:
         "logs/head.log",
     benchmark:
         "logs/head.tsv"
-    conda:
-        "../../environment.yml"
     threads: 4
     resources:
         mem_mb=2000,
-    shell:
-        "dvc --wait-for-lock repro --single-item head 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("head"),
 
 
-rule finetune:
+use rule manifest as finetune with:
     input:
-        unpack(bridge.inputs("finetune")),
+        bridge.inputs("finetune"),
     output:
-        **bridge.outputs("finetune"),
+        *bridge.outputs("finetune"),
     log:
         "logs/finetune.log",
     benchmark:
         "logs/finetune.tsv"
-    conda:
-        "../../environment.yml"
     threads: 4
     resources:
         mem_mb=4000,
-    shell:
-        "dvc --wait-for-lock repro --single-item finetune 2>&1 | tee {log}"
+    params:
+        stage=bridge.address("finetune"),

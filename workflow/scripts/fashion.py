@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graft.atomic import whole
-from graft.errors import UserError, refuse
+from graft.common.atomic import whole
+from graft.common.errors import UserError, refuse
 
 # By label, as its authors call them, but for a slash in the first.
 CLASSES = (
@@ -87,7 +87,7 @@ def write(folder: Path, archive: Path) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the script; exit status 2 for an error of the user's."""
+    """Runs the script; exit status 2 for an error that a user can mend."""
     try:
         if len(arguments) != 2:
             raise refuse("fashion.py", "given a folder and an archive", " ".join(arguments))

@@ -1,32 +1,37 @@
-"""Write workflow/graft/networks.json: what params.yaml is checked against without TensorFlow.
+"""Write workflow/graft/project/networks.json: what params.yaml is checked against.
 
-    uv run python workflow/scripts/networks.py
+    uv run python workflow/scripts/networks.py [NAME …]
 
-To be run again when Keras is another one; a test compares a few of the networks.
+Run it when Keras or a network of graft's own changes, for all networks or those named; a test
+compares a few of them. Of the
+networks of Keras both sides are kept: Keras checks them, but does not list them.
 """
 
 import json
-from pathlib import Path
+import sys
 
-from graft.atomic import write_text
-from graft.framework import keras
-from graft.networks import FILE, NETWORKS
+from graft.common.atomic import write_text
+from graft.models.framework import keras
+from graft.network.architectures import OWN_NETWORKS, build_network
+from graft.project.catalogue import NETWORKS, NETWORKS_FILE
 
 
 def describe(name: str) -> dict[str, int | str]:
-    """The parameters and the layers of a network without its classifier, input included."""
-    from graft import architectures
-
+    """The sides, the parameters and the layers of a network without its classifier."""
     keras.backend.clear_session()  # layers without a name of their own are counted a session
-    side = NETWORKS[name].sides[0]
-    body = architectures.network(name, side)
-    return {
-        "side": side,
-        "parameters": body.count_params(),
-        "layers": " ".join(layer.name for layer in body.layers),
-    }
+    if name in OWN_NETWORKS:
+        _, smallest, largest = OWN_NETWORKS[name]
+        row = {"side": smallest, "largest": largest}
+    else:
+        known = NETWORKS[name]
+        row = {"side": known.sides[0], "imagenet": known.imagenet}
+    network = build_network(name, row["side"])
+    layers = " ".join(layer.name for layer in network.layers)
+    return row | {"parameters": network.count_params(), "layers": layers}
 
 
 if __name__ == "__main__":
-    rows = [f" {json.dumps(name)}: {json.dumps(describe(name))}" for name in NETWORKS]
-    write_text(Path(FILE), "{\n" + ",\n".join(rows) + "\n}\n")
+    rows = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
+    rows |= {name: describe(name) for name in sys.argv[1:] or {*OWN_NETWORKS, *rows}}
+    lines = [f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
+    write_text(NETWORKS_FILE, "{\n" + ",\n".join(lines) + "\n}\n")

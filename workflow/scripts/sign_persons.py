@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from graft.atomic import write_text
+from graft.common.atomic import write_text
 
 
 def persons(paths: Iterable[str]) -> dict[str, int]:

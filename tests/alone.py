@@ -1,0 +1,62 @@
+"""`graft` for a test: runs a stage in a folder that has nothing but what the stage declares.
+
+A file that it reads besides is missing there, and one that it writes besides is an error.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from graft.project.parameters import read_parameters
+from graft.project.pipeline import PACKAGE, declarations
+
+# What starts every stage and is no dependency of a result. Of the rooms only those modules are
+# there that check parameters; the others import more than a stage may need.
+STARTER = (
+    "dvc.yaml",
+    "params.yaml",
+    *(f"{PACKAGE}/{name}.py" for name in ("__init__", "__main__", "cli")),
+    f"{PACKAGE}/project",
+    *(f"{PACKAGE}/{name}.py" for name in ("images/__init__", "images/files")),
+    *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
+    *(f"{PACKAGE}/{name}.py" for name in ("head/__init__", "head/unfreeze")),
+    *(f"{PACKAGE}/{name}.py" for name in ("training/__init__", "training/augmentation")),
+)
+
+
+def place(source: Path, target: Path) -> None:
+    """Copies a file or folder, and makes the folder above it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(source, target)
+
+
+def files(folder: Path) -> set[Path]:
+    """All files below a folder but compiled ones."""
+    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the stage with this command, and takes over its outputs."""
+    command = ["graft", *arguments]
+    (stage,) = (s for s in declarations(read_parameters()) if s.command.split() == command)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in {*map(Path, STARTER), *stage.rooms, *stage.inputs}:
+            place(path, folder / path)
+        before = files(folder)
+        environment = {"PYTHONPATH": str(folder / PACKAGE.parent)}
+        subprocess.run([sys.executable, "-m", *command], cwd=folder, env=environment, check=True)
+        written = files(folder) - before
+        if written != set(stage.outputs):
+            sys.exit(f"{stage.address} wrote {sorted(written)}, not {sorted(stage.outputs)}")
+        for path in stage.outputs:
+            place(folder / path, path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,75 @@
+"""A stage that computes nothing: each output is a hash of all that the stage may depend on.
+
+It replaces the module of every stage in a project of stand-ins, where a build takes seconds. What
+the engines do with it is what they do with the real stages.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from graft.common.errors import UserError
+from graft.common.stage import Stage
+from graft.project.launcher import select_parameters, split_options
+from graft.project.parameters import flatten, read_parameters
+from graft.project.pipeline import Declaration, declarations
+
+FAILING = 0.125  # the value of dataset.max_bad with which the split fails
+
+
+def main(stage: Stage) -> None:
+    """Writes the outputs of the stage."""
+    if stage.address == "split" and stage["dataset.max_bad"] == FAILING:
+        raise UserError(f"params.yaml: dataset.max_bad must be anything. Received: {FAILING}")
+    values = read_parameters()
+    (declaration,) = (d for d in declarations(values) if d.address == stage.address)
+    read = {path: path for path in stage.read}
+    text = describe(declaration, dict(stage), dict(stage.options), Path(), read)
+    for path, part in stage.written.items():
+        part.write_text(f"{path}\n{text}\n", encoding="utf-8")
+
+
+def describe(
+    declaration: Declaration,
+    parameters: Mapping[str, object],
+    options: Mapping[str, str],
+    folder: Path,
+    read: Mapping[Path, Path | bytes],
+) -> str:
+    """The hash of a stage's parameters, options, code and inputs.
+
+    Args:
+        declaration: of the stage.
+        parameters, options: as the stage is given them.
+        folder: of the project.
+        read: the inputs: where each of them is, or its content.
+    """
+    found = hashlib.sha256(json.dumps([declaration.address, parameters, options]).encode())
+    for room in declaration.rooms:
+        for file in sorted((folder / room).rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                found.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    for name, content in read.items():
+        if isinstance(content, Path) and content.is_dir():
+            for file in sorted(content.rglob("*")):
+                if file.is_file() and file.name != ".gitignore":
+                    found.update(str(file.relative_to(content)).encode() + file.read_bytes())
+        else:
+            data = content.read_bytes() if isinstance(content, Path) else content
+            found.update(str(name).encode() + data)
+    return found.hexdigest()
+
+
+def expect(folder: Path) -> dict[str, bytes]:
+    """Every output of a project of stand-ins by path, worked out without an engine."""
+    values = read_parameters(folder / "params.yaml")
+    flat = flatten(values)
+    made: dict[Path, bytes] = {}
+    for stage in declarations(values):
+        parameters = select_parameters(stage, flat)
+        options = split_options(stage.command.split())
+        read = {path: made.get(path, folder / path) for path in stage.inputs}
+        text = describe(stage, parameters, options, folder, read)
+        made |= {path: f"{path}\n{text}\n".encode() for path in stage.outputs}
+    return {str(path): content for path, content in made.items()}

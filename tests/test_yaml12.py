@@ -1,0 +1,68 @@
+"""graft reads YAML as DVC does, which uses ruamel.yaml."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from graft.project.yaml12 import NoYaml, read_yaml
+from images import ROOT
+
+SCALARS = st.text("0123456789+-._:eExXobaftrulnNyYsS~=<% ", min_size=1, max_size=9)
+
+
+def as_dvc(text: str) -> Any:
+    try:
+        return YAML(typ="safe").load(text)
+    except (YAMLError, ValueError, NotImplementedError):
+        return NoYaml
+
+
+def as_graft(text: str) -> Any:
+    try:
+        return read_yaml(text.encode())
+    except NoYaml:
+        return NoYaml
+
+
+@pytest.mark.parametrize("name", ["dvc.yaml", "dvc.lock", "params.yaml", "environment.yml"])
+def test_the_files_of_the_project_are_read_alike(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert as_graft(text) == as_dvc(text)
+
+
+@given(SCALARS)
+@example("1e-3")
+@example("1.e3")
+@example("+.5")
+@example("-.inf")
+@example("010")
+@example("0o17")
+@example("0x1F")
+@example("-0b11")
+@example("1_000")
+@example("1:30")
+@example("off")
+@example("Yes")
+@example("TRUE")
+@example("~")
+@example("2001-12-14")
+def test_a_scalar_means_the_same(scalar: str) -> None:
+    graft, dvc = as_graft(f"key: {scalar}\n"), as_dvc(f"key: {scalar}\n")
+    assert repr(graft) == repr(dvc)
+
+
+@given(st.recursive(SCALARS | st.integers() | st.booleans(), st.lists, max_leaves=8))
+def test_what_ruamel_writes_is_read(value: Any) -> None:
+    out = StringIO()
+    YAML(typ="safe").dump({"key": value}, out)
+    assert as_graft(out.getvalue()) == {"key": value}
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: {b: 1, b: 2}\n", "1: 1\n1: 2\n"])
+def test_a_key_occurs_once(text: str) -> None:
+    assert as_graft(text) is as_dvc(text) is NoYaml

@@ -1,0 +1,1 @@
+"""Below all rooms: errors, outputs that appear whole, tables, arrays, classes, parallel work."""

@@ -1,0 +1,42 @@
+"""Classes and parts: their names, and their one order in models, tables and pictures."""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+
+# The value of `dataset.classes` where no classes are chosen.
+ALL_CLASSES = "all"
+# The values of the column `part` of the split.
+PARTS = ("train", "valid", "test")
+# An image in no part has this and the reason instead.
+LEFT_OUT = "left out: "
+
+
+def natural(text: str) -> str:
+    """The key that sorts `2` before `10`, as people count, and different names differently.
+
+    It is one text and not a list, since there is one for every file of a data set.
+
+    Args:
+        text: a name without the character 0, as are all names of files.
+    """
+
+    def key(match: re.Match[str]) -> str:
+        digits = match[0].lstrip("0")
+        # The longer number is the larger, and ends like a shorter name before any other letter.
+        return f"\0{chr(min(len(digits), sys.maxunicode))}{digits}\0{match[0]}\0"
+
+    return re.sub("[0-9]+", key, text)
+
+
+def in_order(labels: Iterable[str], chosen: str | Sequence[str] = ALL_CLASSES) -> tuple[str, ...]:
+    """The different names among `labels`: as `dataset.classes` lists them, or in natural order.
+
+    Args:
+        labels: names of classes, in any number.
+        chosen: `all`, or names in the wanted order. Names that are not among `labels` are
+            ignored; labels that are not chosen follow in natural order.
+    """
+    names = set(labels)
+    first = [] if chosen == ALL_CLASSES else [name for name in chosen if name in names]
+    return (*first, *sorted(names.difference(first), key=natural))

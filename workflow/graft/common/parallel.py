@@ -1,0 +1,73 @@
+"""The cores that a stage was given, and work in other processes to fill them."""
+
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+# Starting other processes costs about a second, so the first second of work is done without.
+_PATIENCE = 1.0
+# What is handed over at once: small enough to keep memory flat, and worth the way there and back.
+_ITEMS, _WEIGHT = 64, 2**22
+
+
+def count_cores() -> int:
+    """How many cores this stage may use."""
+    # Snakemake says in this variable how many threads the rule was given.
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_parallel(
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    weigh: Callable[[_Item], int],
+) -> Iterator[_Result]:
+    """The result of `work` for each item, in their order, on all cores that the stage was given.
+
+    Args:
+        work: a function of a module, or a `partial` of one: other processes import it.
+        items: taken one by one, by this process, never many ahead of the results.
+        weigh: how heavy an item is, in bytes.
+
+    Raises:
+        whatever `items` or `work` raises.
+    """
+    items = iter(items)
+    count, start = count_cores(), time.monotonic()
+    for item in items:
+        yield work(item)
+        if count > 1 and time.monotonic() - start > _PATIENCE:
+            break
+    # Nothing is left unless the work is long; what the pool does is then worth its start.
+    waiting: deque[Iterator[_Result]] = deque()
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        for chunk in _chunks(items, weigh):
+            waiting.append(pool.map(work, chunk, chunksize=_ITEMS))
+            if len(waiting) > 2 * count:
+                yield from waiting.popleft()
+        while waiting:
+            yield from waiting.popleft()
+
+
+def _chunks(items: Iterable[_Item], weigh: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    chunk: list[_Item] = []
+    weight = 0
+    for item in items:
+        chunk.append(item)
+        weight += weigh(item)
+        if len(chunk) == _ITEMS or weight > _WEIGHT:
+            yield chunk
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk

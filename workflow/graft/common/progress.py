@@ -1,0 +1,52 @@
+"""How far a stage is: a bar with a rate on a terminal, plain lines in a log."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+
+from tqdm import tqdm
+
+# Seconds between the lines of a log: a stage of ten seconds says nothing, one of an hour 360 lines.
+_INTERVAL = 10.0
+
+
+class Progress(AbstractContextManager["Progress"]):
+    """Counts units of work on standard error.
+
+    Args:
+        title: what is being done.
+        total: how many units there are, if that is known.
+        unit: what one is called, in the plural.
+    """
+
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._note = 0, ""
+        self._start = self._said = time.monotonic()
+        # Where no terminal is, `disable=None` makes a bar that shows nothing.
+        self._bar = tqdm(
+            total=total, desc=title, unit=f" {unit}", leave=False, file=sys.stderr, disable=None
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._bar.close()
+        if kind is None:
+            self._say()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Adds `count` finished units; `note` is shown behind the rate, such as the last loss."""
+        self._done += count
+        self._note = note or self._note
+        self._bar.set_postfix_str(self._note, refresh=False)
+        self._bar.update(count)
+        if self._bar.disable and time.monotonic() - self._said >= _INTERVAL:
+            self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
+        seconds = max(self._said - self._start, 1e-9)
+        rate = self._done / seconds
+        rate = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+        note = f", {self._note}" if self._note else ""
+        done = self._done if self._total is None else f"{self._done}/{self._total}"
+        print(f"{self._title}: {done} {self._unit}, {rate} {self._unit}/s{note}", file=sys.stderr)

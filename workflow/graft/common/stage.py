@@ -1,0 +1,71 @@
+"""What a stage is given: the parameters and files that `dvc.yaml` declares for it, no more."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class Undeclared(LookupError):
+    """A stage asked for a parameter or file that `dvc.yaml` does not declare for it: a bug.
+
+    It is no KeyError, so that `stage.get` and `in` cannot hide it.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Stage(Mapping[str, Any]):
+    """One stage while it runs; as a mapping, its parameters by dotted key.
+
+    Attributes:
+        address: the stage's address in DVC, such as `split` or `tensors@0`.
+        options: what its command in `dvc.yaml` says besides, such as `shards` of `--shards 4`.
+        parameters: plain values by dotted key, as in params.yaml.
+        read: the files that it may read. A folder that other stages write into is declared as a
+            whole, but is here file by file, so that files of an earlier build are not read.
+        written: the files that it must write, each with the temporary path to write it to.
+    """
+
+    address: str
+    options: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    read: tuple[Path, ...]
+    written: Mapping[Path, Path]
+
+    @property
+    def key(self) -> str:
+        """The part of the address after `@`; empty for a stage without keys."""
+        return self.address.partition("@")[2]
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.parameters:
+            raise Undeclared(f"{self.address} does not declare the parameter {key}")
+        return self.parameters[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def input(self, path: str) -> Path:
+        """A declared input."""
+        if Path(path) not in self.read:
+            raise Undeclared(f"{self.address} does not declare the input {path}")
+        return Path(path)
+
+    def inputs(self, folder: str) -> tuple[Path, ...]:
+        """The declared inputs in a folder, in the order in which `dvc.yaml` declares them."""
+        found = tuple(path for path in self.read if path.parent == Path(folder))
+        if not found:
+            raise Undeclared(f"{self.address} does not declare an input in {folder}")
+        return found
+
+    def output(self, path: str) -> Path:
+        """Where to write a declared output: a temporary path of the same name.
+
+        It is renamed with all others once the stage has ended well.
+        """
+        if Path(path) not in self.written:
+            raise Undeclared(f"{self.address} does not declare the output {path}")
+        return self.written[Path(path)]

@@ -1,0 +1,1 @@
+"""The models measured on the test part; stage evaluate."""

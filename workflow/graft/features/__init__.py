@@ -1,0 +1,1 @@
+"""The network run once over every image; stage features."""

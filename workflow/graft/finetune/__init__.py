@@ -1,0 +1,1 @@
+"""Network and head trained together; stage finetune."""

@@ -1,0 +1,54 @@
+"""Which layers of a network are trained, and how many parameters that makes."""
+
+from typing import NamedTuple
+
+from graft.models.framework import keras
+from graft.models.pooling import NETWORK
+
+
+class ParameterCounts(NamedTuple):
+    """Numbers of parameters.
+
+    Attributes:
+        parameters: of the whole model.
+        unfrozen: of the layers that are not frozen and the head, without moving statistics, with
+            batch normalisation counted as if it were trained.
+        trained: those that change.
+    """
+
+    parameters: int
+    unfrozen: int
+    trained: int
+
+
+def freeze_layers(backbone: keras.Model, count: int, pretrained: bool) -> None:
+    """Makes only the top layers of a backbone trainable.
+
+    Batch normalisation of a pretrained network stays frozen, even where all else is trained: with
+    `trainable = False` it keeps its moving statistics and uses them, while `training=False` alone
+    is overridden inside `fit` (keras#20285).
+
+    Args:
+        backbone: the layers of its `network` are counted.
+        count: how many layers from the top.
+        pretrained: whether its weights were learned before.
+    """
+    network = backbone.get_layer(NETWORK)
+    backbone.trainable = network.trainable = True
+    for number, layer in enumerate(reversed(network.layers)):
+        norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = number < count and not (norm and pretrained)
+
+
+def count_sizes(
+    model: keras.Model, backbone: keras.Model, count: int, pretrained: bool
+) -> ParameterCounts:
+    """Freezes a backbone and counts the parameters of the model that it is a part of."""
+    freeze_layers(backbone, count, pretrained=False)
+    unfrozen = _count(model.trainable_variables)
+    freeze_layers(backbone, count, pretrained)
+    return ParameterCounts(model.count_params(), unfrozen, _count(model.trainable_variables))
+
+
+def _count(variables: list[keras.Variable]) -> int:
+    return sum(variable.shape.num_elements() for variable in variables)

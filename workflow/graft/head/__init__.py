@@ -1,0 +1,1 @@
+"""Heads over features, and the choice of depth; stages depth and head."""

@@ -1,0 +1,220 @@
+"""Linear classifiers by scikit-learn, with their regularisation chosen by cross-validation.
+
+All run on one thread: another number would divide sums in another way and change the last bits.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
+
+from graft.head.folds import divide_folds, judged_rows, sample_images
+
+# C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
+_GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
+_PATIENCE = 2  # steps of the grid without a better one
+# Rows at most, and images at least, that C is chosen with. The optimum is flat, and C belongs to
+# the features: it is a belief about the weights that the number of images does not change.
+_ROWS, _IMAGES = 3000, 500
+LINEAR_STEPS = 10_000  # of an optimiser
+_ABSENT = -1000.0  # the output of a class without an image to learn from
+# When an optimiser has arrived: while C is chosen, and for the head itself.
+_TOLERANCE = {"logistic": (1e-4, 1e-6), "svm": (1e-1, 1e-4)}
+_SCALES = (-2.0, 2.0)  # powers of ten
+
+
+class LinearRule(NamedTuple):
+    """What is fitted.
+
+    Attributes:
+        kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
+            with a squared hinge, a class against the rest.
+        classes: how many there are.
+        class_weight: None, or `balanced`: each class has the same weight, in the fit and in the
+            choice.
+        seed: draws the folds, and the images for the choice where there are too many.
+    """
+
+    kind: str
+    classes: int
+    class_weight: str | None = None
+    seed: int = 0
+
+
+class Scores(NamedTuple):
+    """How a classifier did on images that it had not learned from.
+
+    Attributes:
+        regularisation: C.
+        scale: what its outputs are multiplied by before a softmax makes them probabilities.
+        loss: the mean log loss of these, nats, weighted as the training is.
+        right: bool (k,), whether the largest output is that of the image's class, for the images
+            of `judged_rows`.
+    """
+
+    regularisation: float
+    scale: float
+    loss: float
+    right: np.ndarray
+
+
+class Linear(NamedTuple):
+    """A fitted classifier.
+
+    Attributes:
+        kernel: float64 (d, classes).
+        bias: float64 (classes,).
+        scores: of the choice of C; each image judged by a classifier that had seen none of its
+            unit.
+        converged: whether the optimiser arrived within LINEAR_STEPS steps.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    scores: Scores
+    converged: bool
+
+
+def fit_linear(
+    rule: LinearRule, features: np.ndarray, labels: np.ndarray, units: np.ndarray
+) -> Linear | None:
+    """Chooses C on at most about _ROWS rows of the images, drawn by class, and fits all of them.
+
+    20,000 rows of 2,048 features take one to two minutes on one core. A support vector machine
+    needs memory for another copy of the features, twice as large.
+
+    Args:
+        rule: what is fitted.
+        features: float64 (m · n, d), standardised: of n images, then of a first copy of all of
+            them, then of the next. Only the images themselves are judged by.
+        labels: int64 (n,), each a class.
+        units: int64 (n,), equal for images that must stay together. Copies go with their image.
+
+    Returns:
+        The classifier, or None where the images cannot be divided into folds.
+    """
+    copies = len(features) // len(labels)
+    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), rule.seed)
+    divided = divide_folds(labels[chosen], units[chosen], rule.seed)
+    if not divided:
+        return None
+    some = features[_with_copies(chosen, len(labels), copies)]
+    scores = cross_validate(rule, some, labels[chosen], divided)
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted = _estimator(rule, features.shape, _TOLERANCE[rule.kind][1])
+        fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
+    converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
+    return Linear(*_weights(fitted, rule.classes), scores, converged)
+
+
+def cross_validate(
+    rule: LinearRule,
+    features: np.ndarray,
+    labels: np.ndarray,
+    divided: Sequence[tuple[np.ndarray, np.ndarray]],
+    grid: Sequence[float] = _GRID,
+) -> Scores:
+    """How well a classifier does with the C that suits it best.
+
+    That is the C with the lowest log loss of the images judged. It has no ties, and depends less
+    on chance than the accuracy, where one image more or less decides: on photos of signs
+    and of things the C of the best accuracy, and the largest penalty within a standard error of
+    it, both gave worse probabilities on other images, and no better accuracy. The grid is climbed
+    from the largest penalty on, and left where _PATIENCE steps in a row are no better: the fits
+    beyond take the longest.
+
+    Args:
+        rule, features, labels: as of `fit_linear`.
+        divided: of `divide_folds`; one fold or more.
+        grid: the values of C, rising.
+    """
+    n = len(labels)
+    copies = len(features) // n
+    learned = [_with_copies(rows, n, copies) for rows, _ in divided]
+    judged = judged_rows(divided)
+    own = labels[judged]
+    weights = compute_sample_weight(rule.class_weight, own)
+    shapes = [(len(rows), features.shape[1]) for rows in learned]
+    estimators = [_estimator(rule, shape, _TOLERANCE[rule.kind][0]) for shape in shapes]
+    best, place = None, 0
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
+        for number, c in enumerate(grid):
+            outputs = np.empty((n, rule.classes))
+            for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
+                estimator.set_params(C=c).fit(features[rows], labels[rows % n])
+                kernel, bias = _weights(estimator, rule.classes)
+                outputs[others] = features[others] @ kernel + bias
+            found = outputs[judged]
+            scale = _scale(found, own, weights) if rule.kind == "svm" else 1.0
+            logs = log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+            loss = float(-np.average(logs, weights=weights))
+            if best is None or loss < best.loss:
+                best, place = Scores(float(c), scale, loss, found.argmax(1) == own), number
+            elif number - place == _PATIENCE:
+                break
+    return best
+
+
+def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
+    """The rows of some of n images, and of their copies: int64 (copies · chosen,)."""
+    return (chosen + n * np.arange(copies)[:, None]).ravel()
+
+
+def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
+    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": rule.class_weight}
+    if rule.kind == "logistic":
+        return LogisticRegression(warm_start=True, **made)
+    # With few images for a feature the primal problem takes a thousand times as long.
+    return LinearSVC(dual=shape[0] < 4 * shape[1], random_state=rule.seed, **made)
+
+
+def _weights(estimator, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (d, classes) and bias (classes,) of a fitted estimator, with a column for each class.
+
+    scikit-learn has one column for two classes. Here it is given to the second and taken from the
+    first: whole for the margins of a machine, half of it for the logit, of which the softmax of
+    both takes the difference.
+    """
+    coefficients, offsets = estimator.coef_, estimator.intercept_
+    if len(estimator.classes_) == 2:
+        share = 0.5 if isinstance(estimator, LogisticRegression) else 1.0
+        coefficients = share * np.concatenate([-coefficients, coefficients])
+        offsets = share * np.concatenate([-offsets, offsets])
+    kernel = np.zeros((coefficients.shape[1], classes))
+    bias = np.full(classes, _ABSENT)
+    kernel[:, estimator.classes_], bias[estimator.classes_] = coefficients.T, offsets
+    return kernel, bias
+
+
+def _scale(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The factor by which margins become the logits with the lowest log loss.
+
+    One image more is counted as mistaken for the class that comes next, so that no factor is beyond
+    all bounds where all are right (Platt 1999 does likewise with the labels).
+
+    Args:
+        margins: float64 (n, classes), of images that were not learned from.
+        labels: int64 (n,).
+        weights: float64 (n,), of the images.
+    """
+    rows = np.arange(len(labels))
+    others = margins.copy()
+    others[rows, labels] = -np.inf
+    next_ = others.argmax(1)
+
+    def loss(power: float) -> float:
+        logs = log_softmax(10**power * margins, axis=1)
+        mistaken = np.average(logs[rows, next_], weights=weights)
+        return -(weights @ logs[rows, labels] / weights.mean() + mistaken) / (len(labels) + 1)
+
+    return float(10 ** minimize_scalar(loss, bounds=_SCALES, method="bounded").x)

@@ -1,0 +1,1 @@
+"""From raw files to checked pixels; stages manifest and tensors."""

@@ -1,0 +1,213 @@
+"""Archives of images, read in place and in one pass: nothing is unpacked to disk.
+
+An archive comes from anywhere. Its paths are text and are never followed, its links lead nowhere,
+and its content in memory is bounded by its size on disk.
+"""
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple, TypeAlias
+
+from graft.common.errors import UserError, refuse
+from graft.images import files
+from graft.images.files import File
+
+# Pictures are packed already, and archives of them unfold to about their own size; plain bitmaps of
+# drawings to some dozen times it. Small archives may unfold to any size up to `_ROOM` bytes.
+_EXPANSION, _ROOM = 200, 256 * 2**20
+# How members of a .zip may be packed. Python unpacks bzip2 and LZMA as well, but in steps without
+# bound: 42 bytes of bzip2 fill the memory.
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Bytes of the longest header in a .tar that says more of the next member, such as a long name.
+_LONGEST = 2**16
+_SAYING_MORE = (b"x", b"g", b"X", b"L", b"K")  # of pax, Solaris and GNU
+_Unpack: TypeAlias = Callable[[BinaryIO], BinaryIO]
+_Member: TypeAlias = tuple[tarfile.TarFile, tarfile.TarInfo]
+# The first bytes of a packed .tar.
+_PACKED: dict[bytes, _Unpack] = {
+    b"\x1f\x8b": gzip.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"BZh": bz2.open,
+}
+
+
+class NoArchive(Exception):
+    """The file is no archive that can be read; the text says why."""
+
+
+class Archive(NamedTuple):
+    """A .zip, or a .tar that is packed by gzip, xz, bzip2 or not at all, whatever its name is.
+
+    Attributes:
+        path: of the file.
+    """
+
+    path: Path
+
+    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
+        """Reads every file in the archive that is not hidden, or those of the paths in `wanted`.
+
+        Raises:
+            NoArchive: it is neither a .zip nor a .tar.
+            UserError: it is damaged, or unfolds to more than an archive of images can.
+        """
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(512)
+        except OSError as error:
+            raise NoArchive(_what(error)) from None
+        unpack = next((f for magic, f in _PACKED.items() if start.startswith(magic)), None)
+        if unpack or _is_tar(start):
+            return _read_tar(self.path, unpack, wanted)
+        return _read_zip(self.path, wanted)
+
+
+def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except Exception as error:  # broken archives make zipfile raise almost anything
+        raise NoArchive(_what(error)) from None
+    with archive:
+        _check_unfolded(path, sum(info.file_size for info in archive.infolist()))
+        for info in archive.infolist():
+            name = str(PurePosixPath(_name(info)))
+            if info.is_dir() or not _asked(name, wanted):
+                continue
+            data = None
+            problem = (
+                files.problem_of_path(name)
+                or files.problem_of_kind(info.external_attr >> 16)
+                or (files.ENCRYPTED if info.flag_bits & 1 else "")
+                or ("" if info.compress_type in _PACKINGS else files.PACKED_ODDLY)
+                or (files.TOO_LARGE if info.file_size > files.LARGEST_FILE else "")
+            )
+            if not problem:
+                try:
+                    with archive.open(info) as member:
+                        # A member may hold more than it declares, so no more is read. Its sum is
+                        # compared once that much has been read.
+                        data = member.read(max(1, info.file_size))
+                except Exception as error:
+                    problem = files.unreadable(error)
+            yield File(name, data, problem)
+
+
+def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None) -> Iterator[File]:
+    shown, unfolded = "", 0
+    try:
+        for tar, info in _members(path, unpack):
+            name = str(PurePosixPath(info.name))
+            shown = files.printable(name)
+            if info.isdir() or not _asked(shown, wanted):
+                continue
+            data = None
+            problem = (
+                files.problem_of_path(name)
+                or (files.LINK if info.issym() or info.islnk() else "")
+                or ("" if info.isreg() else files.IRREGULAR)
+                or (files.TOO_LARGE if info.size > files.LARGEST_FILE else "")
+            )
+            if not problem:
+                unfolded += info.size  # of a file with holes, more than the archive holds
+                _check_unfolded(path, unfolded)
+                data = tar.extractfile(info).read()
+                if len(data) < info.size:
+                    raise EOFError("the archive ends within the file")
+            yield File(shown, data, problem)
+    except UserError:
+        raise
+    except Exception as error:  # as in _read_zip
+        if not shown:
+            raise NoArchive(_what(error)) from None
+        raise UserError(f"{str(path)!r} is damaged at {shown!r}: {_what(error)}") from None
+
+
+def _members(path: Path, unpack: _Unpack | None) -> Iterator[_Member]:
+    with path.open("rb") as raw:
+        # Where nothing is packed, `r:` skips what is not wanted without reading it.
+        stream, mode = (_Bounded(unpack(raw), path), "r|") if unpack else (raw, "r:")
+        with tarfile.open(fileobj=stream, mode=mode, tarinfo=_Header, encoding="utf-8") as tar:
+            while (info := tar.next()) is not None:
+                if info.size < 0:  # tarfile would go backwards, and round for ever
+                    raise tarfile.ReadError("a negative size")
+                yield tar, info
+                # tarfile remembers every member; only the last is needed to go on.
+                tar.members.clear()
+        while unpack is not None and stream.read(2**16):
+            pass  # the sum over all that was packed is behind it
+
+
+class _Header(tarfile.TarInfo):
+    """The header before a member of a .tar."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
+        """Reads a header, as does the class above, and lets no broken one pass.
+
+        Raises:
+            tarfile.EOFHeaderError: it is the zeros that end an archive.
+            tarfile.ReadError: it is no header. tarfile itself takes a broken one for the end of
+                the archive, and the members behind it would be missing without a word.
+        """
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from None
+        if header.size < 0 or (header.type in _SAYING_MORE and header.size > _LONGEST):
+            raise tarfile.ReadError(f"a header of {header.size} bytes")
+        return header
+
+
+class _Bounded:
+    """The content of a packed archive, as long as that is no more than pictures can be."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream, self._path, self._count = stream, path, 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._count += len(data)
+        _check_unfolded(self._path, self._count)
+        return data
+
+
+def _check_unfolded(path: Path, count: int) -> None:
+    """Refuses an archive that unfolds to so many bytes, if these are too many."""
+    if count > max(_ROOM, _EXPANSION * path.stat().st_size):
+        allowed = f"an archive of images, which unfolds to less than {_EXPANSION} times its size"
+        raise refuse(repr(str(path)), allowed, "one that unfolds to more")
+
+
+def _is_tar(start: bytes) -> bool:
+    try:
+        _Header.frombuf(start, "utf-8", "surrogateescape")
+    except tarfile.TarError as error:
+        # The first is of one with nothing in it.
+        return isinstance(error, tarfile.EOFHeaderError) or start[257:262] == b"ustar"
+    return True  # also one of the time before the mark, known by its sum
+
+
+def _what(error: Exception) -> str:
+    return files.unreadable(error).removeprefix(files.UNREADABLE)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's path as its maker wrote it."""
+    # Without flag 11 names are in the first PC's letters, but macOS writes UTF-8 and sets no flag.
+    # Names in other letters hardly ever happen to be UTF-8.
+    if not info.flag_bits & 0x800:
+        with suppress(UnicodeError):
+            return info.filename.encode("cp437").decode("utf-8")
+    return info.filename
+
+
+def _asked(path: str, wanted: Collection[str] | None) -> bool:
+    return not files.is_hidden(path) if wanted is None else path in wanted

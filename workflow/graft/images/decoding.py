@@ -1,0 +1,171 @@
+"""From the bytes of an image file to pixels: the one decoder of checks, training and prediction."""
+
+import io
+import warnings
+from contextlib import suppress
+from typing import NamedTuple
+
+import imagehash
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from graft.images import files
+
+# What Pillow may take a file for. It reads more, some of it with programs of their own: none for
+# files from anywhere.
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
+# How files of these formats begin, where the beginning is long enough to tell.
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+# What transparent pixels show through to, and what `pad` adds; paper is white.
+_BACKGROUND = (255, 255, 255)
+# Pixels of the shortest side that shows something: smaller ones are icons and web counters.
+_SHORTEST = 8
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+# The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
+_GREY_AS_I = ("PNG", "PPM")
+_TRUNCATED = "truncated"
+
+
+class Undecodable(Exception):
+    """The bytes are no image to learn from; the text is the reason for the quarantine."""
+
+
+class Decoded(NamedTuple):
+    """One image.
+
+    Attributes:
+        pixels: uint8 (side, side, 3), RGB, 0–255.
+        width: pixels across, as shown (after EXIF orientation).
+        height: pixels down.
+        phash: 64-bit perceptual hash of the whole picture, 16 hexadecimal digits.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    phash: str
+
+
+def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
+    """Decodes the whole image and makes it a square.
+
+    Of an animation the first frame is taken; grey becomes RGB, 16-bit grey is scaled to 8, and
+    transparent pixels show white. A large JPEG is decoded at a half, a quarter or an eighth of its
+    sides where that leaves twice the target.
+
+    Args:
+        data: the bytes of an image file in one of `_FORMATS`, whatever its name says.
+        side: the side of the result in pixels.
+        fit: `stretch` both sides to the target, `crop` the square in the middle, or `pad` the
+            shorter side with white.
+
+    Raises:
+        Undecodable: with the reason.
+    """
+    if not data:
+        raise Undecodable("zero bytes")
+    with warnings.catch_warnings():
+        # What Pillow only warns of, such as odd EXIF data, does not harm the picture.
+        warnings.simplefilter("ignore")
+        try:
+            return _decode(data, side, fit)
+        except Undecodable:
+            raise
+        except UnidentifiedImageError:
+            raise Undecodable(_unknown(data)) from None
+        except Image.DecompressionBombError:
+            raise Undecodable("decompression bomb") from None
+        except Exception as error:
+            # Broken files make Pillow raise almost anything, struct.error and TypeError among it,
+            # and one of them must not stop a run over thousands.
+            cut = "truncated" in str(error).lower() or _is_cut(data)
+            raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
+
+
+def _decode(data: bytes, side: int, fit: str) -> Decoded:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as file:
+        width, height = file.size
+        if min(width, height) < _SHORTEST:
+            raise Undecodable("too small")
+        # Of the frames only those of a GIF may leave some of the canvas to the background.
+        covered = file.tile[0].extents if file.format == "GIF" else (0, 0, width, height)
+        file.draft("RGB", (2 * side, 2 * side))
+        file.load()
+        image = _rgb(file, file.format)
+        if covered != (0, 0, width, height):
+            paper = Image.new("RGB", image.size, _BACKGROUND)
+            paper.paste(image.crop(covered), covered[:2])
+            image = paper
+        orientation = None
+        with suppress(Exception):  # broken EXIF data says nothing, and the pixels are there
+            orientation = file.getexif().get(ExifTags.Base.Orientation)
+    image.info = {}  # none of the file's own EXIF data, which may be broken
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    image = ImageOps.exif_transpose(image)
+    if orientation in (5, 6, 7, 8):  # the quarter turns
+        width, height = height, width
+    pixels = np.asarray(_square(image, side, fit), np.uint8)
+    return Decoded(pixels, width, height, str(imagehash.phash(image)))
+
+
+def _rgb(image: Image.Image, form: str | None) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and form in _GREY_AS_I):
+        # Pillow leaves it to others that a TIFF may have 12 bits, or call the highest value black.
+        tags = getattr(image, "tag_v2", {})
+        white = 2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1
+        wide = np.minimum(np.asarray(image, np.uint32), white)
+        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+            wide = white - wide
+        grey = (wide * 255 // white).astype(np.uint8)
+        clear = image.info.get("transparency")
+        if isinstance(clear, int):
+            grey[wide == clear] = _BACKGROUND[0]
+        return Image.fromarray(grey).convert("RGB")
+    if image.mode not in _MODES:
+        raise Undecodable(f"unsupported mode {image.mode}")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        paper = Image.new("RGBA", rgba.size, (*_BACKGROUND, 255))
+        return Image.alpha_composite(paper, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _square(image: Image.Image, side: int, fit: str) -> Image.Image:
+    if fit == "pad":
+        return ImageOps.pad(image, (side, side), Image.Resampling.BICUBIC, color=_BACKGROUND)
+    width, height = image.size
+    edge = min(width, height)
+    left, top = (width - edge) / 2, (height - edge) / 2
+    box = (left, top, left + edge, top + edge) if fit == "crop" else None
+    return image.resize((side, side), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
+
+
+def _unknown(data: bytes) -> str:
+    """Why Pillow takes the bytes for no image."""
+    try:
+        # It knows no other way to say that it has no mode for the pixels of a TIFF.
+        TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    except Exception as error:
+        if "pixel mode" in str(error):
+            return "unsupported mode"
+    if _is_cut(data):
+        return _TRUNCATED
+    return "damaged header" if data.startswith(_STARTS) else "not an image"
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether a file ends before the place where its own header says that there is more."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        order = "little" if data[:2] == b"II" else "big"
+        start = int.from_bytes(data[4:8], order)  # of the table of places
+        count = int.from_bytes(data[start : start + 2], order)
+        return start + 2 + 12 * count > len(data)
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        end, length = 0, 8
+        while end < len(data) and length >= 8:  # less means a last box without a length
+            length = int.from_bytes(data[end : end + 4], "big")
+            end += length
+        return end > len(data)
+    return False

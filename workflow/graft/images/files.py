@@ -1,0 +1,92 @@
+"""One raw file of a data set: its bytes, or why it has none to offer."""
+
+import hashlib
+import stat
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+# The values of `dataset.path`.
+SOURCE = (
+    "a folder of class folders, an archive of one (.zip, .tar, .tar.gz, .tar.xz), or a CSV with the"
+    " columns path and label"
+)
+# Bytes of the largest file that is read: a photo of 100 million pixels at 16 bits takes less in any
+# format that packs.
+LARGEST_FILE = 256 * 2**20
+# Characters of the longest path, as Linux has it.
+LONGEST_PATH = 4095
+
+# Why a file is quarantined before anything has been decoded.
+ABSOLUTE = "absolute path"
+ENCRYPTED = "encrypted"
+IRREGULAR = "not a regular file"
+LEADS_OUT = "path leads out of the data set"
+LINK = "a link"
+MISSING = "missing"
+NAME_TWICE = "two files of this name"
+NOT_UTF8 = "name is not UTF-8"
+PACKED_ODDLY = "unsupported compression"
+TOO_LARGE = f"larger than {LARGEST_FILE >> 20} MiB"
+UNREADABLE = "unreadable: "
+TOO_LONG = "name is too long"
+# A path with one of these is in no folder of the data set, so in no class by its folders.
+OUTSIDE = (ABSOLUTE, LEADS_OUT, TOO_LONG)
+
+# What systems leave beside pictures, besides what begins with a dot.
+SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+
+
+class File(NamedTuple):
+    """One file.
+
+    Attributes:
+        path: its path within the data set, with `/` between the parts; printable as UTF-8.
+        data: its bytes; None where they cannot be had.
+        problem: why they cannot, one of the reasons above or `unreadable: …`; else empty.
+    """
+
+    path: str
+    data: bytes | None
+    problem: str = ""
+
+
+def identity(data: bytes) -> str:
+    """The id of a file: 32 hexadecimal digits of BLAKE2b over its bytes."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file is one of a system's or program's own and no part of a data set."""
+    parts = [part for part in PurePosixPath(path).parts if part not in (".", "..")]
+    return any(part.startswith(".") or part in SYSTEM_FILES for part in parts)
+
+
+def problem_of_path(path: str) -> str:
+    """Why a path of an archive or a CSV must not be followed; empty if it may be."""
+    if len(path) > LONGEST_PATH:
+        return TOO_LONG
+    if path.startswith("/"):
+        return ABSOLUTE
+    if ".." in path.split("/"):
+        return LEADS_OUT
+    return "" if printable(path) == path else NOT_UTF8
+
+
+def problem_of_kind(mode: int) -> str:
+    """Why this is no file to read, by the mode that `stat` or an archive gives it; else empty."""
+    if stat.S_ISLNK(mode):
+        return LINK
+    # Archives that were made on other systems leave the kind empty.
+    return "" if stat.S_ISREG(mode) or not stat.S_IFMT(mode) else IRREGULAR
+
+
+def printable(path: str) -> str:
+    r"""A path as UTF-8 can write it: bytes that are no UTF-8 become `\xff`."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def unreadable(error: Exception) -> str:
+    """The reason for a file whose reading raised `error`, on one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # Some errors quote what they choke on, whatever its length.
+    return UNREADABLE + " ".join(text[:200].split())

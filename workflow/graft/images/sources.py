@@ -1,0 +1,117 @@
+"""Where the raw images are: a folder, an archive, or the folder of a CSV, read in place."""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from graft.common.errors import UserError, refuse
+from graft.images import files
+from graft.images.archives import Archive, NoArchive
+from graft.images.files import SOURCE, File
+
+WHERE_SOURCE = "params.yaml: dataset.path"
+# Unlike methods of Path, these answer no for a name that is too long or has a zero byte in it.
+_is_folder, _is_file = os.path.isdir, os.path.isfile
+
+
+class Folder(NamedTuple):
+    """A folder of files.
+
+    Attributes:
+        root: where it is.
+    """
+
+    root: Path
+
+    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
+        """Reads files one by one, in any order.
+
+        Args:
+            wanted: the paths of those to read; without it all but hidden ones.
+
+        Raises:
+            UserError: a folder cannot be listed, or is a link.
+        """
+        return map(self._read, self._walk() if wanted is None else wanted)
+
+    def _walk(self) -> Iterator[str]:
+        for folder, folders, names in os.walk(self.root, onerror=_stop):
+            place = Path(folder)
+            folders[:] = sorted(name for name in folders if not files.is_hidden(name))
+            for name in folders:
+                if (place / name).is_symlink():
+                    allowed = "a folder: DVC does not watch what is behind a link"
+                    received = f"a link to {(place / name).readlink()}"
+                    raise refuse(files.printable(str(place / name)), allowed, received)
+            for name in sorted(names):
+                if not files.is_hidden(name):
+                    yield (place / name).relative_to(self.root).as_posix()
+
+    def _read(self, path: str) -> File:
+        place, data = self.root / path, None
+        problem = files.problem_of_path(path)
+        try:
+            if not problem:
+                status = place.stat()
+                problem = files.problem_of_kind(status.st_mode) or (
+                    files.TOO_LARGE if status.st_size > files.LARGEST_FILE else ""
+                )
+            if not problem:
+                data = place.read_bytes()
+        except FileNotFoundError:
+            problem = files.MISSING
+        except (OSError, ValueError) as error:
+            problem = files.unreadable(error)
+        return File(files.printable(path), data, problem)
+
+
+Source: TypeAlias = Folder | Archive
+
+
+def check_folder(path: str) -> None:
+    """Checks that DVC can tell whether what `dataset.path` names has changed, if it is a folder.
+
+    DVC itself would end in a traceback, or wait for a pipe for ever.
+
+    Raises:
+        UserError: something in the folder is a link to nothing, no file, or has a name that is not
+            UTF-8.
+    """
+    for folder, folders, names in os.walk(path, onerror=_stop) if _is_folder(path) else ():
+        for place in (Path(folder, name) for name in (*folders, *names)):
+            problem = files.problem_of_path(place.name)
+            if not problem and not _is_folder(place) and not _is_file(place):
+                problem = "a link to nothing" if place.is_symlink() else files.IRREGULAR
+            if problem:
+                allowed = "a file, or a link to one, that DVC can read, or not be there"
+                raise refuse(files.printable(str(place)), allowed, problem)
+
+
+def is_csv(path: str) -> bool:
+    """Whether `dataset.path` names a CSV, whose paths are those of files beside or below it."""
+    return Path(path).suffix.lower() == ".csv" and _is_file(path)
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[Source]:
+    """Opens what `dataset.path` names; of a CSV, its folder.
+
+    Raises:
+        UserError: it is not there, or is nothing of what it may be.
+    """
+    place = Path(path)
+    if _is_folder(path) or is_csv(path):
+        yield Folder(place if _is_folder(path) else place.parent)
+    elif _is_file(path):
+        try:
+            yield Archive(place)
+        except NoArchive as error:  # which is known once it is read
+            raise refuse(WHERE_SOURCE, SOURCE, f"{path} ({error})") from None
+    else:
+        raise refuse(WHERE_SOURCE, SOURCE, path)
+
+
+def _stop(error: OSError) -> None:
+    raise UserError(f"{error.filename!r} cannot be listed: {error.strerror}")

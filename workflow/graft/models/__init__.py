@@ -1,0 +1,1 @@
+"""Keras set up, models as files and graphs, stacks of layers, inference."""

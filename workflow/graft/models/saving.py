@@ -1,0 +1,68 @@
+"""Models as files: the same model, the same bytes."""
+
+import json
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from graft.models.framework import keras
+
+# The earliest time that a zip file can hold.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a model as `.keras`, without the time of saving and without how it was trained.
+
+    Keras writes the time into `metadata.json` and into the zip entries, and memory addresses into
+    `config.json`, so that equal models differ as files and all that depends on them would be made
+    again. Of a compiled model it writes the optimizer, twice the weights again, even where it is
+    asked not to, and the loss, which may be one of graft's own and missing where the model is used.
+    So a model of the same layers that was never compiled is saved.
+    """
+    raw = path.with_name("raw.keras")
+    if model.compiled:
+        model = keras.Model(model.input, model.output, name=model.name)
+    model.save(raw)
+    with zipfile.ZipFile(raw) as old, zipfile.ZipFile(path, "w") as new:
+        for name in sorted(old.namelist()):
+            data = old.read(name)
+            if name.endswith(".json"):
+                data = _without_chance(data)
+            new.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+    raw.unlink()
+
+
+def _without_chance(text: bytes) -> bytes:
+    """JSON of Keras without the time, with shared objects numbered in the order of appearance."""
+    seen: dict[bytes, bytes] = {}
+    text = re.sub(
+        rb'(?<="shared_object_id": )\d+',
+        lambda address: seen.setdefault(address[0], b"%d" % (len(seen) + 1)),
+        text,
+    )
+    content = json.loads(text)
+    content.pop("date_saved", None)
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def load_model(path: Path) -> keras.Model:
+    """Loads a model that `save_model` wrote."""
+    with calm():
+        return keras.models.load_model(path, compile=False)
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Silences a warning of Keras 3.15 about nested models, whose weights it loads well."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+        yield
+
+
+def save_graph(model: keras.Model, path: Path) -> None:
+    """Saves a model as an OpenVINO graph in float32: `.xml`, with its weights beside it."""
+    model.export(str(path), format="openvino", verbose=False)

@@ -1,0 +1,105 @@
+"""Stacks of plain layers, as `backbone.stack` and `head.stack` list them: `[conv 32, pool, norm]`.
+
+    conv FILTERS [KERNEL]   convolution of that kernel (3 × 3), same size, ReLU
+    pool [WINDOW]           maximum of each window (2 × 2)
+    dense WIDTH             dense layer, ReLU
+    norm                    batch normalisation
+    dropout FRACTION        dropout while training
+
+This module says what follows from the text alone; `layers.py` builds the layers of Keras.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+IMAGE_KINDS = ("conv", "pool", "norm", "dropout")
+VECTOR_KINDS = ("dense", "norm", "dropout")
+_FORMS = {
+    "conv": "conv FILTERS [KERNEL]",
+    "pool": "pool [WINDOW]",
+    "dense": "dense WIDTH",
+    "norm": "norm",
+    "dropout": "dropout FRACTION",
+}
+_DEFAULTS = {"conv": "3", "pool": "2"}  # of the last number, where it may be left out
+# The limit of each number: of a whole number from 1 on, or None for a fraction, which is below 1.
+_LIMITS = {"conv": (4096, 31), "pool": (64,), "dense": (65536,), "norm": (), "dropout": (None,)}
+LONGEST_STACK = 100  # layers
+
+
+class Layer(NamedTuple):
+    """One layer of a stack.
+
+    Attributes:
+        kind: one of the kinds above.
+        numbers: filters and kernel of a convolution, the window of a pool, the width of a dense
+            layer or the fraction of a dropout.
+        name: as Keras calls it, such as `conv_2`: its kind, counted from the first of its kind.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+    name: str
+
+
+def read_stack(texts: Sequence[str], kinds: Sequence[str]) -> tuple[Layer, ...]:
+    """The layers that the texts list.
+
+    Args:
+        texts: one a layer.
+        kinds: those that are allowed, `IMAGE_KINDS` or `VECTOR_KINDS`.
+
+    Raises:
+        ValueError: one is none of these, or a number is outside its limits.
+    """
+    found: list[Layer] = []
+    for text in texts:
+        kind, *numbers = text.split()
+        if kind not in kinds:
+            raise ValueError(text)
+        limits = _LIMITS[kind]
+        if kind in _DEFAULTS and len(numbers) == len(limits) - 1:
+            numbers.append(_DEFAULTS[kind])
+        values = tuple(_number(n, limit) for n, limit in zip(numbers, limits, strict=True))
+        count = sum(layer.kind == kind for layer in found) + 1
+        found.append(Layer(kind, values, f"{kind}_{count}"))
+    return tuple(found)
+
+
+def describe_forms(kinds: Sequence[str]) -> str:
+    """The forms that a list of these kinds may have."""
+    return f"a list of at most {LONGEST_STACK} layers: {', '.join(_FORMS[kind] for kind in kinds)}"
+
+
+def layer_names(stack: Sequence[Layer]) -> tuple[str, ...]:
+    """The names of the network's layers, input first."""
+    return ("input_layer", *(layer.name for layer in stack))
+
+
+def count_parameters(stack: Sequence[Layer], channels: int = 3) -> int:
+    """How many parameters the layers have, those of batch normalisation's statistics included."""
+    total = 0
+    for layer in stack:
+        if layer.kind == "norm":
+            total += 4 * channels
+        elif layer.kind in ("conv", "dense"):
+            width, *kernel = map(int, layer.numbers)
+            total += (math.prod(kernel) ** 2 * channels + 1) * width
+            channels = width
+    return total
+
+
+def smallest_side(stack: Sequence[Layer]) -> int:
+    """The smallest side of an image of which something is left after all pools, in pixels."""
+    return math.prod(int(layer.numbers[0]) for layer in stack if layer.kind == "pool")
+
+
+def _number(text: str, limit: int | None) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise ValueError(text)
+    number = float(text) if limit is None else int(text)
+    if not (number < 1 if limit is None else 1 <= number <= limit):
+        raise ValueError(text)
+    return number

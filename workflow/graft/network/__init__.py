@@ -1,0 +1,1 @@
+"""The pretrained networks, their weights and scaling; stage backbone."""

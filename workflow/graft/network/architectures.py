@@ -1,0 +1,103 @@
+"""The networks themselves: graft's own, and every class of `keras.applications`.
+
+All take the same input, float32 (batch, side, side, 3) with values 0–255, and scale it themselves,
+so that training, features, evaluation and export cannot disagree about scaling.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graft.models.framework import keras
+from graft.models.layers import apply_stack
+from graft.models.pooling import NETWORK, pool
+from graft.models.stacks import IMAGE_KINDS, Layer, read_stack
+from graft.network.scaling import find_scaling
+from graft.network.weights import load_weights
+
+_layers = keras.layers
+
+
+def cnn(side: int) -> keras.Model:
+    """A small residual network for images of 32–96 pixels, without its classifier.
+
+    Three residual blocks (He et al. 2016, arXiv:1512.03385) of 32, 64 and 120 filters, each after
+    a halving of the side; the first convolution alone sees the full side, which is what makes
+    it fast. 484,074 parameters with ten classes; the feature map is (side / 8, side / 8, 120).
+    """
+    inputs = keras.Input((side, side, 3), name="input_layer")
+    x = _convolution(inputs, 32, "stem")
+    for filters in (32, 64, 120):
+        if filters > 32:
+            x = _convolution(x, filters, f"widen_{filters}")
+        x = _layers.MaxPooling2D(name=f"halve_{filters}")(x)
+        y = _convolution(x, filters, f"residual_{filters}_1")
+        y = _convolution(y, filters, f"residual_{filters}_2", activate=False)
+        x = _layers.Add(name=f"residual_{filters}_add")([x, y])
+        x = _layers.ReLU(name=f"residual_{filters}_out")(x)
+    return keras.Model(inputs, x, name=NETWORK)
+
+
+def _convolution(x, filters: int, name: str, activate: bool = True):
+    x = _layers.Conv2D(
+        filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
+    # Momentum 0.9: from scratch the statistics must follow within a short training.
+    x = _layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return _layers.ReLU(name=f"{name}_relu")(x) if activate else x
+
+
+# graft's own networks: the function that builds one, the smallest and the largest side in pixels.
+# Their pixels are scaled to −1…1, and there are no ImageNet weights for them.
+OWN_NETWORKS = {"cnn": (cnn, 32, 96)}
+
+
+def build_network(
+    name: str, side: int, stack: Sequence[Layer] = (), initializer: str = "glorot_uniform"
+) -> keras.Model:
+    """A network with weights that are drawn, without its scaling, classifier and pooling.
+
+    Args:
+        name: one of `OWN_NETWORKS`, `stack` or a class of `keras.applications`.
+        side: the side of the images in pixels.
+        stack: of the network `stack`, its layers.
+        initializer: of the network `stack`.
+    """
+    if name in OWN_NETWORKS:
+        return OWN_NETWORKS[name][0](side)
+    if name == "stack":
+        inputs = keras.Input((side, side, 3), name="input_layer")
+        return keras.Model(inputs, apply_stack(stack, inputs, initializer), name=NETWORK)
+    build = getattr(keras.applications, name)
+    network = build(include_top=False, weights=None, input_shape=(side, side, 3))
+    network.name = NETWORK
+    return network
+
+
+def build_backbone(settings: Mapping[str, Any]) -> keras.Model:
+    """Scaling, network and pooling as one model.
+
+    Args:
+        settings: the parameters `backbone.*` and `image.side` by dotted key.
+
+    Returns:
+        A model from float32 (batch, side, side, 3), 0–255, to float32 (batch, d) features. Its
+        layer `network` is the network as Keras knows it, with its own count of layers.
+
+    Raises:
+        UserError: the weights do not fit, are no weights, or cannot be fetched.
+    """
+    name, side = settings["backbone.name"], settings["image.side"]
+    # Keras counts the layers that are given no name: their names depend on where it starts.
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(settings["backbone.seed"])
+    stack = read_stack(settings["backbone.stack"], IMAGE_KINDS)
+    whole = build_network(name, side, stack, settings["backbone.initializer"])
+    network = load_weights(whole, name, settings["backbone.weights"], settings["backbone.layer"])
+    if name == "stack" or name in OWN_NETWORKS:
+        scale, offset, reverse = [1 / 127.5] * 3, [-1.0] * 3, False
+    else:
+        scale, offset, reverse = find_scaling(getattr(keras.applications, name), network)
+    inputs = keras.Input((side, side, 3), name="pixels")
+    x = keras.ops.flip(inputs, axis=-1) if reverse else inputs
+    x = _layers.Rescaling(scale, offset, name="scaling")(x)
+    return keras.Model(inputs, pool(network(x), settings["backbone.pooling"]), name="backbone")

@@ -1,0 +1,100 @@
+"""Weights of networks: fetched by Keras, read from a file, or copied from a model of graft's."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+from graft.common.errors import UserError, refuse
+from graft.models.framework import keras
+from graft.models.pooling import NETWORK
+from graft.models.saving import calm, load_model
+
+_WHERE = "params.yaml: backbone.weights"
+
+
+def load_weights(network: keras.Model, name: str, weights: str, layer: str) -> keras.Model:
+    """Loads the weights of a network, and drops the layers after the last one that is wanted.
+
+    Args:
+        network: the whole network; its weights are replaced.
+        name: its name in `backbone.name`.
+        weights: `none`, to keep those that were drawn; `imagenet`; a weights file of the whole
+            network (`.h5`); or a model that graft made (`.keras`), with the wanted layers in it.
+        layer: the last layer that is wanted, or `last`.
+
+    Raises:
+        UserError: the weights do not fit, are no weights, or cannot be fetched.
+    """
+    path = Path(weights)
+    if weights == "imagenet":
+        with fetching(f"the ImageNet weights of {name}", "name a file in backbone.weights"):
+            fetched = getattr(keras.applications, name)(
+                include_top=False, weights="imagenet", input_shape=network.input_shape[1:]
+            )
+        network.set_weights(fetched.get_weights())
+    elif path.suffix == ".h5":
+        count = len(network.layers)
+        allowed = f"a file of weights for backbone.name without its classifier ({count} layers)"
+        with _explained(path, allowed), calm():
+            network.load_weights(path)
+    if layer != "last":
+        network = keras.Model(network.input, network.get_layer(layer).output, name=NETWORK)
+    if path.suffix == ".keras":
+        with _explained(path, "a model with this network in it"):
+            source = load_model(path).get_layer("backbone").get_layer(NETWORK)
+            for own in network.layers[1:]:
+                own.set_weights(source.get_layer(own.name).get_weights())
+    for own in network.layers:
+        # It calculates with a copy of its statistics, which Keras does not renew with the weights.
+        if isinstance(own, keras.layers.Normalization):
+            own.finalize_state()
+    return network
+
+
+@contextmanager
+def _explained(path: Path, allowed: str) -> Iterator[None]:
+    if not path.is_file():
+        raise refuse(_WHERE, "a file that exists", str(path))
+    try:
+        yield
+    except (ValueError, OSError, KeyError) as error:
+        raise refuse(_WHERE, allowed, f"{path} ({_first_line(error)})") from None
+
+
+@contextmanager
+def fetching(what: str, instead: str) -> Iterator[None]:
+    """Puts a clear error in place of Keras' own where it cannot fetch or read a file.
+
+    Keras prints its progress on standard output, where the answers of a command belong: here it
+    goes to standard error.
+
+    Args:
+        what: what the file holds.
+        instead: what the user may do instead of putting the file in its place.
+
+    Raises:
+        UserError: the file cannot be fetched, is not the right one, or is damaged.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except Exception as error:
+        # Only Keras' own functions know the file: its name is not always that of the URL.
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            known = frame.f_locals
+            if frame.f_code.co_name == "get_file" and "download_target" in known:
+                failed = f"fetched. Download {known['origin']} where there is a network and put it"
+                failed += f" at {known['download_target']}"
+            elif "weights_path" in known:
+                failed = f"read. Delete {known['weights_path']}, so that it is fetched again"
+            else:
+                continue
+            first = _first_line(error)
+            raise UserError(f"{what} cannot be {failed}, or {instead}. Received: {first}") from None
+        raise
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

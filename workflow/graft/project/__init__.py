@@ -1,0 +1,1 @@
+"""What no result depends on: parameters, pipeline, recipes, launcher and both engines."""

@@ -1,0 +1,65 @@
+"""The networks of `backbone.name`: what params.yaml is checked against, without TensorFlow.
+
+`networks.json` beside this module lists for each network what the pinned Keras builds: its smallest
+side, that of its ImageNet photos, its parameters and its layers. `workflow/scripts/networks.py`
+writes it; a test compares.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from graft.models.stacks import Layer, count_parameters, layer_names, smallest_side
+
+NETWORKS_FILE = Path(__file__).with_name("networks.json")
+STACK = "stack"  # the network that `backbone.stack` lists
+LAST = "last"  # the value of `backbone.layer` for the last layer of any network
+_LIMIT = 1024  # pixels of the largest side, where the network itself has no limit
+
+
+class Network(NamedTuple):
+    """What params.yaml is checked against.
+
+    Attributes:
+        layers: the names of its layers without its classifier, input first, as Keras has them.
+        parameters: how many parameters these layers have.
+        sides: the smallest and largest side that it takes, in pixels.
+        imagenet: the side of the photos that Keras trained it on, in pixels; 0 where it did not.
+    """
+
+    layers: tuple[str, ...]
+    parameters: int
+    sides: tuple[int, int]
+    imagenet: int = 0
+
+    def below(self, layer: str) -> tuple[str, ...]:
+        """The layers from the input up to the one that `backbone.layer` names.
+
+        Raises:
+            ValueError: there is no such layer.
+        """
+        return self.layers if layer == LAST else self.layers[: self.layers.index(layer) + 1]
+
+
+_ROWS = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
+# Every class of `keras.applications`, and graft's own; a stack follows from its list of layers.
+NETWORKS = {
+    name: Network(
+        layers=tuple(row["layers"].split()),
+        parameters=row["parameters"],
+        sides=(row["side"], row.get("largest", _LIMIT)),
+        imagenet=row.get("imagenet", 0),
+    )
+    for name, row in _ROWS.items()
+}
+# Networks without ImageNet weights.
+OWN = (*(name for name, network in NETWORKS.items() if not network.imagenet), STACK)
+NAMES = (*OWN, *(name for name in NETWORKS if name not in OWN))
+
+
+def look_up(name: str, stack: Sequence[Layer] = ()) -> Network:
+    """What is known of the network that `backbone.name` and, for `stack`, `backbone.stack` say."""
+    if name != STACK:
+        return NETWORKS[name]
+    return Network(layer_names(stack), count_parameters(stack), (smallest_side(stack), _LIMIT))

@@ -1,0 +1,81 @@
+"""What one parameter alone cannot say: values that do not go together."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from graft.common.errors import refuse
+from graft.head.unfreeze import UNFREEZE, first_of_block
+from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.project.catalogue import LAST, OWN, STACK, look_up
+from graft.training.augmentation import switched_on
+
+# What is wrong, if anything: the key, and what its value must be instead.
+Problem = tuple[Any, str, str]
+
+
+def check_consistency(where: str, flat: Mapping[str, Any]) -> None:
+    """Checks what depends on several parameters.
+
+    Args:
+        where: what holds them, for errors.
+        flat: valid values by dotted key.
+
+    Raises:
+        UserError: the first problem.
+    """
+    shares = [flat[f"split.{part}"] for part in ("train", "valid", "test")]
+    if not math.isclose(sum(shares), 1, abs_tol=1e-9):
+        received = f"{' + '.join(map(str, shares))} = {sum(shares):.6g}"
+        together = f"{where}: split.train, split.valid and split.test"
+        raise refuse(together, "shares that sum to 1", received)
+    for problems in (_problems_of_training(flat), _problems_of_network(flat)):
+        for wrong, key, allowed in problems:
+            if wrong:
+                raise refuse(f"{where}: {key}", allowed, flat[key])
+
+
+def _problems_of_training(flat: Mapping[str, Any]) -> Iterator[Problem]:
+    kind, output, classes = flat["head.kind"], flat["head.output"], flat["dataset.classes"]
+    changes, copies = switched_on(flat), flat["augment.copies"]
+    linear, sigmoid = kind != "dense", output == "sigmoid"
+    yield linear and flat["head.stack"], "head.stack", f"[] for head.kind {kind}"
+    yield linear and sigmoid, "head.output", f"softmax for head.kind {kind}"
+    allowed = f"softmax for {len(classes)} classes; sigmoid is one unit for two"
+    yield sigmoid and classes != "all" and len(classes) != 2, "head.output", allowed
+    allowed = "0 where nothing else in augment changes an image"
+    yield copies and not changes, "augment.copies", allowed
+    allowed = "auto or never where augment.copies is 0 and every epoch changes images anew"
+    yield flat["finetune.cut"] == "always" and changes and not copies, "finetune.cut", allowed
+
+
+def _problems_of_network(flat: Mapping[str, Any]) -> Iterator[Problem]:
+    name, layer, unfreeze = flat["backbone.name"], flat["backbone.layer"], flat["finetune.unfreeze"]
+    stack = read_stack(flat["backbone.stack"], IMAGE_KINDS)
+    allowed = f"one layer or more for backbone.name {name}"
+    yield name == STACK and not stack, "backbone.stack", allowed
+    network = look_up(name, stack)
+    allowed = f"none or a file for {name}, which has no ImageNet weights"
+    yield flat["backbone.weights"] == "imagenet" and name in OWN, "backbone.weights", allowed
+    low, high = network.sides
+    allowed = f"from {low} to {high} pixels for {name}"
+    yield not low <= flat["image.side"] <= high, "image.side", allowed
+    # The input has no feature of its own, and its name is no layer's that people would pick.
+    allowed = f"{LAST}, or a layer of {name}{_among(network.layers, layer)}"
+    yield layer != LAST and layer not in network.layers[1:], "backbone.layer", allowed
+    layers = network.below(layer)
+    up_to = "" if layer == LAST else f" up to {layer}"
+    allowed = f"none, all, auto, or at most {len(layers)} for {name}{up_to}"
+    yield isinstance(unfreeze, int) and unfreeze > len(layers), "finetune.unfreeze", allowed
+    if isinstance(unfreeze, str) and unfreeze not in UNFREEZE:
+        allowed = f"none, all, auto, a number or fraction of layers, or a layer or block of {name}"
+        allowed += _among(layers, unfreeze)
+        yield first_of_block(layers, unfreeze) is None, "finetune.unfreeze", allowed
+
+
+def _among(layers: Sequence[str], received: str) -> str:
+    """The names that are allowed, with the nearest."""
+    close = difflib.get_close_matches(received, layers[1:], n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f" ({', '.join(layers[1:])}{hint})"

@@ -1,0 +1,153 @@
+"""The parameters in params.yaml, validated as a whole before anything runs.
+
+The launcher and both engines read them with this module. No stage imports it: code that can only
+refuse is no dependency of a result.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from graft.common.errors import UserError, refuse
+from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.project.catalogue import look_up
+from graft.project.consistency import check_consistency
+from graft.project.pretrained import check_weights_file
+from graft.project.schema import Parameters
+from graft.project.yaml12 import NoYaml, read_yaml_file
+
+PARAMETERS = Path("params.yaml")
+
+
+def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
+    """The parameters of a file, validated as a whole.
+
+    Returns:
+        Nested mappings as in the file, with every key of the schema and no other.
+
+    Raises:
+        UserError: the first thing that is wrong, with its key, what is allowed and what was there.
+    """
+    try:
+        values = read_yaml_file(path)
+    except FileNotFoundError:
+        raise UserError(f"there is no {path} here: run graft in the project's folder") from None
+    except (NoYaml, OSError) as error:
+        raise refuse_text(str(path), error) from None
+    return check_parameters(str(path), values)
+
+
+def refuse_text(where: str, error: Exception) -> UserError:
+    """The error for a file that is no YAML or cannot be read."""
+    return UserError(f"{where} must be YAML in UTF-8 with each key once. Received: {error}")
+
+
+def check_parameters(where: str, values: Any) -> dict[str, Any]:
+    """Validates parameters as a whole.
+
+    Args:
+        where: what holds them, for errors.
+        values: as they were read.
+
+    Returns:
+        The same values; nothing is converted.
+
+    Raises:
+        UserError: as `read_parameters`.
+    """
+    if not isinstance(values, dict):
+        raise refuse(where, _sections(Parameters), values)
+    try:
+        checked = Parameters.model_validate(values)
+    except ValidationError as error:
+        raise _explain(where, values, error) from None
+    check_consistency(where, flatten(checked.model_dump()))
+    return values
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested mappings by dotted key, such as `head.learning_rate`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parameters that differ, each with its `old` and `new` value; none where it is missing."""
+    sides = {"old": old, "new": new}
+    return {
+        key: {side: values[key] for side, values in sides.items() if key in values}
+        for key in sorted({*old, *new})
+        if key not in old or key not in new or old[key] != new[key]
+    }
+
+
+def show_value(value: Any) -> str:
+    """The value of a parameter on one line of at most 60 characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def check_files(values: Mapping[str, Any]) -> None:
+    """Checks the files which the parameters name, before any stage runs.
+
+    Raises:
+        UserError: `dataset.path` or the file of `backbone.weights` is missing, or the latter does
+            not hold the weights of the network.
+    """
+    backbone = values["backbone"]
+    files = {"dataset.path": values["dataset"]["path"]}
+    if backbone["weights"] not in ("none", "imagenet"):
+        files["backbone.weights"] = backbone["weights"]
+    for key, name in files.items():
+        if not Path(name).exists():
+            raise refuse(f"{PARAMETERS}: {key}", "a file or folder that exists", name)
+    if "backbone.weights" in files:
+        network = look_up(backbone["name"], read_stack(backbone["stack"], IMAGE_KINDS))
+        layers = network.below(backbone["layer"])
+        check_weights_file(Path(backbone["weights"]), backbone["name"], network, layers)
+
+
+def _explain(path: str, values: Any, error: ValidationError) -> UserError:
+    # An unknown key explains a missing one (a typing error makes both), so it comes first.
+    unknown = {"extra_forbidden", "invalid_key"}
+    first = min(error.errors(), key=lambda e: e["type"] not in unknown)
+    section: Any = Parameters
+    field, names = None, []
+    for name in map(str, first["loc"]):
+        names.append(name)
+        values = values.get(name)
+        field = section.model_fields.get(name)
+        if not _is_section(field):  # a value, whatever it holds, or an unknown key
+            break
+        section = field.annotation
+    where = f"{path}: {'.'.join(names)}"
+    if first["type"] in unknown:
+        allowed = list(section.model_fields)
+        close = difflib.get_close_matches(names[-1], allowed, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return refuse(f"{where} is unknown; it", f"one of {', '.join(allowed)}{hint}", names[-1])
+    if first["type"] == "missing":
+        return UserError(f"{where} must be given: {_allowed(field)}. Received: nothing")
+    return refuse(where, _allowed(field), values)
+
+
+def _is_section(field: Any) -> bool:
+    return hasattr(getattr(field, "annotation", None), "model_fields")
+
+
+def _allowed(field: Any) -> str:
+    return _sections(field.annotation) if _is_section(field) else field.description
+
+
+def _sections(model: Any) -> str:
+    what = "sections" if model is Parameters else "a section with the keys"
+    return f"{what} {', '.join(model.model_fields)}"

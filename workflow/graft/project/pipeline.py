@@ -1,0 +1,161 @@
+"""What `dvc.yaml` declares: the one place that says which stage reads and writes what.
+
+DVC reads the file itself. The rules of Snakemake take inputs and outputs from here, and so does the
+launcher, which hands them to the stage.
+"""
+
+import graphlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from graft.common.errors import UserError
+from graft.project.yaml12 import NoYaml, read_yaml_file
+
+FILE = Path("dvc.yaml")
+PACKAGE = Path("workflow/graft")
+_EXPRESSION = re.compile(r"\$\{([^}]+)\}")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One stage as `dvc.yaml` declares it, with the key of a `foreach` stage filled in.
+
+    Attributes:
+        address: the stage's address in DVC, such as `tensors@0`.
+        command: what DVC runs for it.
+        parameters: the sections and dotted keys of params.yaml that the stage may read; an empty
+            text means all of it.
+        rooms: the folders of the package whose code the stage runs.
+        inputs: the files that it reads. Instead of a folder that other stages write into, the
+            files that they declare in it: other files there are of an earlier build.
+        outputs: the files that it writes.
+    """
+
+    address: str
+    command: str
+    parameters: tuple[str, ...]
+    rooms: tuple[Path, ...]
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+
+
+@cache
+def _document() -> dict[str, Any]:
+    if not FILE.is_file():
+        raise UserError(
+            f"there is no {FILE} here: run graft in the project's folder. Received: {Path.cwd()}"
+        )
+    try:
+        return read_yaml_file(FILE)
+    except NoYaml as error:
+        raise UserError(f"{FILE} must be YAML with each key once. Received: {error}") from None
+
+
+def stage_names() -> dict[str, str]:
+    """The stages, without their keys, in the order of `dvc.yaml`: what each of them does."""
+    return {name: _body(name).get("desc", "") for name in _document()["stages"]}
+
+
+def stage_keys(stage: str) -> tuple[str, ...]:
+    """The keys of a `foreach` stage, as text, in the order of `dvc.yaml`; none for a plain one."""
+    items = _document()["stages"][stage].get("foreach", ())
+    if isinstance(items, str):
+        items = _look_up(items[2:-1], _variables())
+    return tuple(str(item) for item in items)
+
+
+def declarations(values: Mapping[str, Any]) -> list[Declaration]:
+    """Every stage, each after those whose outputs it reads.
+
+    Args:
+        values: the parameters as nested mappings, which fill in `${dataset.path}` and the like.
+    """
+    addresses = [
+        (stage, key) for stage in _document()["stages"] for key in stage_keys(stage) or ("",)
+    ]
+    outputs = {
+        (stage, key): _outputs(_body(stage), _scope(stage, key, values)) for stage, key in addresses
+    }
+    writers = {path: address for address, paths in outputs.items() for path in paths}
+    inside: dict[Path, list[Path]] = {}
+    for path in writers:
+        inside.setdefault(path.parent, []).append(path)
+    stages = {
+        address: _declare(*address, values, outputs[address], inside) for address in addresses
+    }
+    readers = {
+        address: {writers[path] for path in stage.inputs if path in writers}
+        for address, stage in stages.items()
+    }
+    return [stages[address] for address in graphlib.TopologicalSorter(readers).static_order()]
+
+
+def output_patterns(stage: str, wildcard: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The outputs of all stages of a `foreach` at once, with `{wildcard}` in place of the key."""
+    scope = _scope(stage, f"{{{wildcard}}}", values)
+    return tuple(str(path) for path in _outputs(_body(stage), scope))
+
+
+def _declare(
+    stage: str,
+    key: str,
+    values: Mapping[str, Any],
+    outputs: tuple[Path, ...],
+    inside: Mapping[Path, list[Path]],
+) -> Declaration:
+    body, scope = _body(stage), _scope(stage, key, values)
+    deps = [Path(_fill(dep, scope)) for dep in body.get("deps", ())]
+    rooms = tuple(dep for dep in deps if dep.is_relative_to(PACKAGE))
+    inputs = [path for dep in deps if dep not in rooms for path in inside.get(dep, [dep])]
+    parameters = body.get("params", ())
+    return Declaration(
+        address=f"{stage}@{key}" if key else stage,
+        command=_fill(body["cmd"], scope),
+        # `params.yaml:` without keys is the whole file.
+        parameters=tuple("" if isinstance(name, dict) else name for name in parameters),
+        rooms=rooms,
+        inputs=tuple(inputs),
+        outputs=outputs,
+    )
+
+
+def _body(stage: str) -> dict[str, Any]:
+    entry = _document()["stages"][stage]
+    return entry.get("do", entry)
+
+
+def _outputs(body: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[Path, ...]:
+    # DVC's run cache forgets a stage with an output that is neither cached nor metric nor plot, so
+    # small text that belongs into git is declared as one of the latter.
+    outs = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ())]
+    return tuple(
+        Path(_fill(out if isinstance(out, str) else next(iter(out)), scope)) for out in outs
+    )
+
+
+def _scope(stage: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    scope = {**_variables(), **values}
+    items = _document()["stages"][stage].get("foreach", ())
+    if isinstance(items, dict):
+        # What follows from the key alone is the same for all; a wildcard takes that.
+        return scope | {"key": key, "item": items.get(key, next(iter(items.values())))}
+    return scope | {"item": key} if key else scope
+
+
+def _variables() -> dict[str, Any]:
+    return {name: value for group in _document().get("vars", ()) for name, value in group.items()}
+
+
+def _look_up(expression: str, scope: Mapping[str, Any]) -> Any:
+    value: Any = scope
+    for part in expression.strip().split("."):
+        value = value[part]
+    return value
+
+
+def _fill(text: str, scope: Mapping[str, Any]) -> str:
+    return _EXPRESSION.sub(lambda match: str(_look_up(match[1], scope)), text)

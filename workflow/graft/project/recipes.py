@@ -1,0 +1,89 @@
+"""Recipes: parameters that differ from the defaults, with the data, the command and the result.
+
+A recipe is YAML. Its first line, a comment, is its title; the other comments say what was
+published, where the data come from and what to expect. `defaults.yaml` beside this module is
+complete, and its comments are those of every params.yaml.
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from graft.common.errors import UserError, refuse
+from graft.project.parameters import PARAMETERS, check_parameters, flatten
+from graft.project.yaml12 import read_yaml
+
+RECIPES = Path("workflow/recipes")
+DEFAULTS = Path(__file__).with_name("defaults.yaml")
+
+
+def list_recipes() -> dict[str, str]:
+    """The recipes of the project in this folder, by name: the title of each.
+
+    Raises:
+        UserError: there are none here.
+    """
+    found = {path.stem: _title(path) for path in sorted(RECIPES.glob("*.yaml"))}
+    if not found:
+        raise UserError(f"there is no {RECIPES} here: run graft in the project's folder")
+    return found
+
+
+def compose_parameters(recipe: str, changes: Mapping[str, Any]) -> str:
+    """A complete params.yaml with comments: the defaults, the recipe, then the changes.
+
+    Args:
+        recipe: its name.
+        changes: values by dotted key.
+
+    Raises:
+        UserError: there is no such recipe, or the parameters are not valid as a whole.
+    """
+    known = list_recipes()
+    if recipe not in known:
+        raise refuse("a recipe", f"one of {', '.join(known)}", recipe)
+    yaml = YAML()
+    yaml.width = 1000  # comments at the end of a line stay there
+    path = RECIPES / f"{recipe}.yaml"
+    values = yaml.load(DEFAULTS.read_text(encoding="utf-8"))
+    own = load_commented(str(path), path.read_text(encoding="utf-8")) or {}
+    for key, value in [*flatten(own).items(), *changes.items()]:
+        _set(values, key, value)
+    text = io.StringIO()
+    yaml.dump(values, text)
+    composed = f"# {recipe}: {known[recipe]} ({path}).\n{text.getvalue()}"
+    check_parameters(str(PARAMETERS), read_yaml(composed.encode()))
+    return composed
+
+
+def _title(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def load_commented(where: str, text: str) -> Any:
+    """The values of a YAML text, with its comments and its way of writing them.
+
+    Args:
+        where: what holds it, for errors.
+        text: the YAML.
+
+    Raises:
+        UserError: it is no YAML.
+    """
+    try:
+        return YAML().load(text)
+    except (YAMLError, ValueError) as error:
+        raise refuse(where, "YAML", " ".join(str(error).split())) from None
+
+
+def _set(values: Any, key: str, value: Any) -> None:
+    # A key that there is not is added, and then refused with all others at once.
+    section, _, name = key.partition(".")
+    if name and isinstance(values.get(section, {}), dict):
+        values.setdefault(section, {})[name] = value
+    else:
+        values[section] = value

@@ -1,0 +1,224 @@
+"""What params.yaml may hold: every key, its type and its limits.
+
+A field's description is what an error message says after "must be", and is written so.
+Numbers are strict (`"0.5"` and `true` are not numbers) and there are no defaults: params.yaml
+names everything that the result depends on.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from graft.common.classes import PARTS
+from graft.images.files import SOURCE
+from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
+from graft.project.catalogue import NAMES
+
+
+def _one_of(*names: str) -> Any:
+    return Annotated[Literal[names], Field(description=f"one of {', '.join(names)}")]
+
+
+def _whole(low: int, high: int, unit: str = "") -> Any:
+    what = f"a whole number{unit and f' of {unit}'} from {low} to {high}"
+    return Annotated[int, Field(ge=low, le=high, strict=True, description=what)]
+
+
+Share = Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")]
+Fraction = Annotated[float, Field(ge=0, le=1, description="a fraction from 0 to 1")]
+Strength = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
+Rate = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]
+Count = _whole(1, 1_000_000)
+Seed = _whole(0, 2**31 - 1)
+Repeats = _whole(1, 100, "seeds")
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Monitor = _one_of("val_loss", "val_accuracy")
+ClassWeight = _one_of("none", "balanced")
+OPTIMIZERS = (
+    *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"),
+    *("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
+)
+Optimizer = _one_of(*OPTIMIZERS)
+Initializer = _one_of(
+    *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
+    *("lecun_normal", "lecun_uniform", "orthogonal"),
+)
+
+
+def _differ(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name occurs twice")
+    return names
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return pattern
+
+
+def _stack(kinds: tuple[str, ...]) -> Any:
+    def check(texts: list[str]) -> list[str]:
+        read_stack(texts, kinds)
+        return texts
+
+    described = Field(max_length=LONGEST_STACK, description=describe_forms(kinds))
+    return Annotated[list[Name], described, AfterValidator(check)]
+
+
+class Section(BaseModel):
+    """Settings of one stage; unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Dataset(Section):
+    """Where the images come from."""
+
+    path: Annotated[str, Field(min_length=1, description=SOURCE)]
+    classes: Annotated[
+        Annotated[
+            list[Annotated[str, Field(min_length=1)]], Field(min_length=2), AfterValidator(_differ)
+        ]
+        | Literal["all"],
+        Field(description="all, or a list of two or more different names, in quotes where needed"),
+    ]
+    per_class: Annotated[
+        Annotated[int, Field(strict=True, ge=len(PARTS), le=1_000_000_000)] | Literal["all"],
+        Field(description=f"all, or a whole number from {len(PARTS)}"),
+    ]
+    group: Annotated[
+        str,
+        Field(min_length=1, description="auto, none, a regular expression, or a column of the CSV"),
+        AfterValidator(_compiles),
+    ]
+    two_labels: _one_of("leave_out", "keep")
+    max_bad: Fraction
+
+
+class Image(Section):
+    """What every image becomes."""
+
+    side: _whole(8, 1024, "pixels")
+    fit: _one_of("stretch", "crop", "pad")
+
+
+class Duplicates(Section):
+    """What counts as the same picture."""
+
+    difference: Fraction
+
+
+class Split(Section):
+    """The shares of the parts; they sum to 1."""
+
+    train: Share
+    valid: Share
+    test: Share
+    seed: Seed
+
+
+class Backbone(Section):
+    """The network whose features are used."""
+
+    name: _one_of(*NAMES)
+    stack: _stack(IMAGE_KINDS)
+    initializer: Initializer
+    weights: Annotated[
+        str,
+        Field(
+            pattern=r"^(none|imagenet|data/pretrained/[^/\\]+\.(h5|keras))$",
+            description="none, imagenet, or a file data/pretrained/*.h5 or data/pretrained/*.keras",
+        ),
+    ]
+    layer: Annotated[Name, Field(description="last, or the name of a layer")]
+    pooling: _one_of("avg", "max", "flatten")
+    seed: Seed
+
+
+class Features(Section):
+    """How the features are computed."""
+
+    runtime: _one_of("openvino", "tensorflow")
+
+
+class Head(Section):
+    """The head over the features, and its training."""
+
+    kind: _one_of("dense", "logistic", "svm")
+    stack: _stack(VECTOR_KINDS)
+    output: _one_of("softmax", "sigmoid")
+    optimizer: Optimizer
+    learning_rate: Rate
+    label_smoothing: Strength
+    batch: Count
+    epochs: Count
+    monitor: Monitor
+    patience: Count
+    class_weight: ClassWeight
+    repeats: Repeats
+    seed: Seed
+
+
+class Finetune(Section):
+    """The training of the network and its head together."""
+
+    # DVC takes 1 and 1.0 for the same, so a number may not mean two things.
+    unfreeze: Annotated[
+        Annotated[int, Field(strict=True, ge=0)] | Annotated[float, Field(gt=0, lt=1)] | Name,
+        Field(
+            description="none, all, auto, a number of layers counted from the top, a fraction of"
+            " them above 0 and below 1, or the name of a layer or block"
+        ),
+    ]
+    cut: _one_of("auto", "always", "never")
+    optimizer: Optimizer
+    learning_rate: Rate
+    head_learning_rate: Rate
+    warmup: _whole(0, 1_000_000, "epochs")
+    weight_decay: Fraction
+    label_smoothing: Strength
+    batch: Count
+    epochs: Count
+    monitor: Monitor
+    patience: Count
+    class_weight: ClassWeight
+    repeats: Repeats
+    seed: Seed
+
+
+class Augment(Section):
+    """Random changes to training images; 0 and none switch one off."""
+
+    flip: _one_of("none", "horizontal", "vertical", "horizontal_and_vertical")
+    rotation: Annotated[float, Field(ge=0, le=180, description="degrees from 0 to 180")]
+    shift: Strength
+    zoom: Strength
+    brightness: Strength
+    contrast: Strength
+    copies: _whole(0, 100)
+    seed: Seed
+
+
+class Report(Section):
+    """How the report is drawn."""
+
+    smoothing: Strength
+
+
+class Parameters(Section):
+    """The whole of params.yaml."""
+
+    dataset: Dataset
+    image: Image
+    duplicates: Duplicates
+    split: Split
+    backbone: Backbone
+    features: Features
+    head: Head
+    finetune: Finetune
+    augment: Augment
+    report: Report

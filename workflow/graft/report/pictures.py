@@ -1,0 +1,271 @@
+"""The pictures of the report: training curves and confusion matrices, in one style.
+
+The same values give the same bytes wherever they are drawn: nothing is taken from the reader's
+matplotlibrc, from the clock or from a display. Only characters that DejaVu Sans lacks, which comes
+with matplotlib, are drawn with what the machine has installed.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from graft.report import lettering
+
+# Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart.
+_TRAINING = _RIGHT = "#0072B2"
+_VALIDATION = _WRONG = "#D55E00"
+# Name, colour and width of both curves in a panel. Where they are equal, both are seen.
+_CURVES = (("training", _TRAINING, 2.4), ("validation", _VALIDATION, 1.7))
+_INK, _FAINT, _EMPTY = "#20262e", "#6b7480", "#f4f5f7"
+_RESOLUTION = 150  # dots an inch
+_LABEL_COLUMNS = 26  # of a class name; a longer one is shortened
+# A curve at the edge of a panel is drawn whole, and does not move the panel.
+_WHOLE = {"clip_on": False, "in_layout": False}
+_STYLE = {
+    "axes.edgecolor": _FAINT,
+    "axes.formatter.useoffset": False,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "white",
+    "font.size": 10,
+    "legend.frameon": False,
+    "text.color": _INK,
+    "text.parse_math": False,  # a class may be called $x$
+    "xtick.color": _FAINT,
+    "xtick.labelcolor": _INK,
+    "ytick.color": _FAINT,
+    "ytick.labelcolor": _INK,
+}
+
+
+def smooth(values: Sequence[float], weight: float) -> np.ndarray:
+    """Exponential smoothing: s ← weight · s + (1 - weight) · x, from the first x that is finite on.
+
+    Args:
+        values: float (n,).
+        weight: what stays of the past, from 0 (nothing is smoothed) to below 1.
+
+    Returns:
+        float64 (n,). From the first value after that which is not finite on, none is.
+    """
+    smoothed = np.array(values, dtype=np.float64)
+    first = int(np.isfinite(smoothed).argmax()) if len(smoothed) else 0
+    rest = accumulate(smoothed[first:], lambda past, x: weight * past + (1 - weight) * x)
+    smoothed[first:] = list(rest)
+    return smoothed
+
+
+def draw_curves(
+    path: Path,
+    history: pd.DataFrame,
+    heading: str,
+    best: int | None = None,
+    weight: float | None = None,
+) -> None:
+    """Draws accuracy and loss by epoch for training and validation, the best epoch marked.
+
+    Args:
+        path: the .png to write; 900 × 870 pixels.
+        history: float columns epoch, loss, accuracy (0 to 1), val_loss and val_accuracy; a row an
+            epoch, one or more, in order. Epochs are counted from 1; an epoch 0 is the model before
+            its training, which has no training loss. Values that are not finite leave a gap.
+        heading: what the model is called.
+        best: the epoch that was kept; none is marked where it has no row.
+        weight: of `smooth`; the measured curves are then drawn faintly behind. None: not smoothed.
+    """
+    epochs = history["epoch"].to_numpy()
+    with _style([heading]):
+        figure = Figure(figsize=(6, 5.8))
+        figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.1)
+        above, below = figure.subplots(2, 1, sharex=True)
+        for axes, measure, top in ((above, "accuracy", 1), (below, "loss", math.inf)):
+            curves = [history[measure].to_numpy(), history[f"val_{measure}"].to_numpy()]
+            _draw_panel(axes, epochs, curves, best, weight)
+            axes.set_ylabel(measure)
+            axes.set_ylim(*_limits(curves, top))
+            axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
+            axes.set_axisbelow(True)
+            axes.tick_params(length=3)
+        above.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
+        below.set_xlabel("epoch")
+        below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        below.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+        kind = "as measured" if weight is None else f"smoothed by {weight:g}; faint: as measured"
+        _title(above, heading, f"accuracy and loss by epoch, {kind}", 29)
+        above.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1.03),
+            ncols=3,
+            borderaxespad=0.2,
+            borderpad=0.1,
+            columnspacing=1.4,
+            fontsize=9,
+        )
+        _save(figure, path)
+
+
+def _draw_panel(
+    axes: Axes,
+    epochs: np.ndarray,
+    curves: Sequence[np.ndarray],
+    best: int | None,
+    weight: float | None,
+) -> None:
+    shown = curves
+    if weight is not None:
+        shown = [smooth(values, weight) for values in curves]
+        for values, (_, color, _) in zip(curves, _CURVES, strict=True):
+            axes.plot(epochs, values, color=color, **_WHOLE, linewidth=1, alpha=0.35)
+    for values, (name, color, width) in zip(shown, _CURVES, strict=True):
+        # Of one epoch there is no line to see, and of few the points are worth seeing.
+        points = {"marker": "o", "markersize": 2.2 * width} if len(epochs) <= 15 else {}
+        axes.plot(epochs, values, color=color, label=name, **_WHOLE, linewidth=width, **points)
+    for row in np.flatnonzero(epochs == best):
+        dashes = {"linewidth": 1, "linestyle": (0, (4, 3))}
+        axes.axvline(best, color=_FAINT, **dashes, zorder=1)
+        # The ring says which curve chose the epoch.
+        axes.plot(
+            best,
+            shown[1][row],
+            color=_VALIDATION,
+            label=f"kept: epoch {best}" if best else "kept: the start",
+            **_WHOLE,
+            **dashes,
+            marker="o",
+            markersize=9,
+            markeredgewidth=1.6,
+            markerfacecolor="white",
+        )
+
+
+def draw_confusion(
+    path: Path, counts: np.ndarray, classes: Sequence[str], heading: str, subtitle: str
+) -> None:
+    """Draws a confusion matrix: counts in the cells, coloured by their share of the true class.
+
+    The picture grows with the classes, so that counts and names stay legible; from about 300
+    classes on the cells have no counts, and only some classes have their names.
+
+    Args:
+        path: the .png to write.
+        counts: int (n, n); rows are true classes, columns predicted ones.
+        classes: n names, in the order of `counts`.
+        heading: what the model is called.
+        subtitle: the line below the heading.
+    """
+    n = len(classes)
+    digits = len(str(counts.max(initial=0)))
+    # In inches: half an inch a class up to ten, then less, but room for a count of 5.5 points.
+    side = max(4, 0.5 * min(n, 10) + 0.12 * max(0, n - 10), n * (5.5 * 0.64 * digits / 0.9) / 72)
+    side = min(side, 30)
+    cell = side * 72 / n  # points
+    labels = lettering.drawable_labels(classes, _LABEL_COLUMNS)
+    with _style(labels):
+        figure = Figure(figsize=(side, side))
+        axes = figure.add_axes((0, 0, 1, 1))
+        colors = _tint(counts)
+        axes.imshow(colors, interpolation="nearest", aspect="auto")
+        axes.spines[:].set_visible(False)
+        if cell >= 7:
+            _grid(axes, n, 1.2 if n <= 40 else 0.5)
+            _write_counts(axes, counts, colors, min(13, 0.42 * cell, 0.9 * cell / (0.64 * digits)))
+        _label(axes, labels, cell)
+        legend = "blue: right, orange: wrong; darker: a larger share of the row"
+        _title(axes, heading, f"{subtitle}\n{legend}", 8)
+        _save(figure, path, bbox_inches="tight", pad_inches=0.2)
+
+
+def _limits(curves: list[np.ndarray], top: float) -> tuple[float, float]:
+    """The y range: that of the curves and a little more, within 0 and `top`."""
+    values = np.concatenate(curves).astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0, 1
+    low, high = values.min(), values.max()
+    # Constant curves need a range, too, and noise of a thousandth must not fill the panel.
+    room = max(0.06 * (high - low), 0.02 * high) or 0.5
+    return max(min(0, low), low - room), max(min(top, high + room), high)
+
+
+def _tint(counts: np.ndarray) -> np.ndarray:
+    """Colours, float (n, n, 3): blue on the diagonal, else orange; darker by share of the row."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # One wrong image among a thousand still has a tint, and small shares, which most errors are,
+    # are spread out by the power.
+    strength = np.where(counts > 0, 0.12 + 0.88 * share**0.6, 0)[..., None]
+    hue = np.where(np.eye(len(counts), dtype=bool)[..., None], to_rgb(_RIGHT), to_rgb(_WRONG))
+    empty = np.array(to_rgb(_EMPTY))
+    return empty + (hue - empty) * strength
+
+
+def _grid(axes: Axes, n: int, width: float) -> None:
+    edges = np.arange(1, n) - 0.5
+    axes.hlines(edges, -0.5, n - 0.5, color="white", linewidth=width)
+    axes.vlines(edges, -0.5, n - 0.5, color="white", linewidth=width)
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, colors: np.ndarray, size: float) -> None:
+    # Relative luminance as WCAG has it, with its curve as a plain power.
+    luminance = colors**2.2 @ (0.2126, 0.7152, 0.0722)
+    for row, column in np.argwhere(counts):
+        color = "white" if luminance[row, column] < 0.28 else _INK
+        count = str(counts[row, column])
+        axes.text(column, row, count, ha="center", va="center_baseline", size=size, color=color)
+
+
+def _label(axes: Axes, labels: Sequence[str], cell: float) -> None:
+    """Writes as many names of classes at the axes as there is room for; a cell in points."""
+    n, size = len(labels), min(10, max(5.5, 0.68 * cell))
+    labelled = range(0, n, math.ceil(1.25 * size / cell))
+    names = [labels[i] for i in labelled]
+    turned = {}
+    if 0.64 * size * (max(map(lettering.text_columns, names)) + 1) > cell:
+        angle, va = (45, "top") if n <= 16 else (90, "center")
+        turned = {"rotation": angle, "rotation_mode": "anchor", "ha": "right", "va": va}
+    axes.set_xticks(labelled, names, fontsize=size, **turned)
+    axes.set_yticks(labelled, names, fontsize=size)
+    axes.tick_params(length=0 if n <= 40 else 2, pad=5 if n <= 40 else 3)
+    axes.set_xlabel("predicted class", labelpad=8, fontsize=11)
+    axes.set_ylabel("true class", labelpad=8, fontsize=11)
+
+
+def _title(axes: Axes, heading: str, subtitle: str, height: float) -> None:
+    """Lines above the axes' left end, the lowest `height` points above the top."""
+    over = {
+        "family": lettering.FONT,
+        "xycoords": "axes fraction",
+        "textcoords": "offset points",
+        "va": "bottom",
+    }
+    lines = 1.35 * 9.5 * (subtitle.count("\n") + 1)
+    axes.annotate(heading, (0, 1), (0, height + lines + 3), **over, size=13, weight="bold")
+    axes.annotate(
+        subtitle, (0, 1), (0, height), **over, size=9.5, color="#4a525c", linespacing=1.35
+    )
+
+
+@contextmanager
+def _style(texts: Iterable[str]) -> Iterator[None]:
+    """Sets the style, with fonts for `texts`."""
+    families = lettering.font_families(texts)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({**_STYLE, "font.family": list(families)})
+        yield
+
+
+def _save(figure: Figure, path: Path, **options: object) -> None:
+    # Matplotlib would sign the picture with its version.
+    figure.savefig(path, format="png", dpi=_RESOLUTION, metadata={"Software": None}, **options)

@@ -1,0 +1,164 @@
+"""What the page says of the transfer: changed images, the depth, what was trained, other seeds.
+
+Every function goes from what the stages wrote to what `templates/transfer.html.j2` shows.
+"""
+
+from collections.abc import Mapping
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.report.statistics import repeatability
+from graft.report.thumbnails import encode_png, resize_picture, shown_side
+from graft.report.wording import NO_BREAK, number, percent
+
+_POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
+_MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
+_BETTER = {"val_loss": "a lower validation loss", "val_accuracy": "a higher validation accuracy"}
+_GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
+
+
+def summarise_transfer(
+    scores: pd.DataFrame,
+    layer: Mapping[str, Any],
+    unfreeze: Mapping[str, Any],
+    samples: np.ndarray,
+    repeats: Mapping[str, pd.DataFrame],
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the template shows beside the models' own curves, by the names that it uses.
+
+    Args:
+        scores: str columns layer, layers, width, accuracy, standard_error and role; a row a depth.
+        layer: the chosen depth, as in `layer.json`.
+        unfreeze: how many layers are trained and why, as in `unfreeze.json`.
+        samples: uint8 (m, 1 + v, side, side, 3): m images, each unchanged and in v changed views.
+        repeats: str columns that include seed and accuracy, a row a seed, by the model's name.
+        parameters: what the build was made with, by dotted key.
+    """
+    return {
+        "depths": describe_depths(scores),
+        "layer": {**layer, "pooling": _POOLING.get(layer["pooling"], layer["pooling"])},
+        "unfreeze": unfreeze,
+        "samples": tile_samples(samples),
+        "changes": describe_changes(parameters),
+        "copies": parameters["augment.copies"],
+        "seeds": describe_seeds(repeats),
+    }
+
+
+def describe_depths(scores: pd.DataFrame) -> dict[str, Any]:
+    """The depths that were tried as the feature, on one axis from the worst to the best.
+
+    Args:
+        scores: as in `summarise_transfer`.
+
+    Returns:
+        The ends of the axis, accuracies 0–1, and the rows of `scores` in their order with numbers.
+        Each has besides, in % of the axis, the place of its accuracy, the start of the bar of one
+        standard error to either side, and its length.
+    """
+    kinds = {"layers": int, "width": int, "accuracy": float, "standard_error": float}
+    table = scores.astype(kinds)
+    lows = table["accuracy"] - table["standard_error"]
+    highs = table["accuracy"] + table["standard_error"]
+    ends = lows.min(), highs.max()
+    start = _places(lows, ends)
+    length = _places(highs, ends) - start
+    table = table.assign(place=_places(table["accuracy"], ends), start=start, length=length)
+    return {"ends": ends, "rows": table.to_dict("records")}
+
+
+def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """The models that were trained with more than one seed, on one axis of accuracies.
+
+    Args:
+        repeats: as in `summarise_transfer`.
+
+    Returns:
+        The ends of the axis, accuracies on the test part, 0–1, and a row a model: its name; its
+        seeds, each with its accuracy and the place of it on the axis, %; the mean and spread of
+        the accuracies; and the limit by which two single trainings differ in 19 of 20 cases.
+    """
+    several = {
+        name: table.astype({"accuracy": float}) for name, table in repeats.items() if len(table) > 1
+    }
+    every = [accuracy for table in several.values() for accuracy in table["accuracy"]]
+    ends = min(every, default=np.nan), max(every, default=np.nan)
+    rows = []
+    for name, table in several.items():
+        own = table["accuracy"].tolist()
+        seeds = list(zip(table["seed"], own, _places(table["accuracy"], ends), strict=True))
+        measured = {"mean": mean(own), "spread": stdev(own), "limit": repeatability(own)}
+        rows.append({"name": name, "seeds": seeds, **measured})
+    return {"ends": ends, "rows": rows}
+
+
+def describe_changes(parameters: Mapping[str, Any]) -> list[str]:
+    """What is done to training images, such as `rotation up to 10°`; empty where nothing is."""
+    strengths = {
+        "flip": lambda mode: f"{mode.replace('_', ' ')} flip",
+        "rotation": lambda degrees: f"rotation up to {degrees:g}° to either side",
+        "shift": lambda part: f"shift up to {_share(part)} of the side",
+        "zoom": lambda part: f"zoom up to {_share(part)}",
+        "brightness": lambda part: f"brightness up to {_share(part)} of the range",
+        "contrast": lambda part: f"contrast up to {_share(part)}",
+    }
+    values = {name: parameters[f"augment.{name}"] for name in strengths}
+    return [strengths[name](v) for name, v in values.items() if v not in (0, "none")]
+
+
+def describe_training(training: Mapping[str, Any], monitor: str) -> str:
+    """How a model was trained and which epoch was kept.
+
+    Args:
+        training: as in `training.json`.
+        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
+    """
+    loss, accuracy = number(training["val_loss"]), percent(training["val_accuracy"])
+    result = f"validation loss {loss}, {accuracy} of the validation images right."
+    n, best = training["epochs"], training["best_epoch"]
+    epochs = f"{n} epoch{'' if n == 1 else 's'}"
+    if "regularisation" in training:
+        return f"Fitted at once, without epochs: {result}"
+    if best == 0:
+        return f"{epochs}, none with {_BETTER[monitor]} than the start, which is kept: {result}"
+    if n == 1:
+        return f"{epochs}: {result}"
+    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}: {result}"
+
+
+def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
+    """One picture of training images and their changed views; None where there are none.
+
+    Args:
+        samples: uint8 (m, 1 + v, side, side, 3), RGB.
+
+    Returns:
+        The .png in base64, a grid on white with a row an image, unchanged in the first column; its
+        width and height, in pixels as shown.
+    """
+    m, columns, side = samples.shape[:3]
+    if not m:
+        return None
+    shown = shown_side(side)
+    step = shown + _GAP
+    left = [0, *(column * step + 2 * _GAP for column in range(1, columns))]
+    grid = np.full((m * step - _GAP, left[-1] + shown, 3), 255, np.uint8)
+    for row, column in np.ndindex(m, columns):
+        top, start = row * step, left[column]
+        picture = resize_picture(samples[row, column], shown)
+        grid[top : top + shown, start : start + shown] = picture
+    return {"png": encode_png(grid), "width": grid.shape[1], "height": grid.shape[0]}
+
+
+def _places(values: pd.Series, ends: tuple[float, float]) -> pd.Series:
+    """Where values are between two ends, %; in the middle if these are equal or missing."""
+    low, high = ends
+    return 100 * (values - low) / (high - low) if high > low else 0 * values + 50.0
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:g}{NO_BREAK}%"

@@ -1,0 +1,96 @@
+"""A network of `keras.applications` with its ImageNet classifier, as Keras trained it."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from graft.common.errors import UserError, refuse
+from graft.models.framework import keras
+from graft.models.saving import calm
+from graft.network.scaling import find_scaling
+from graft.network.weights import fetching
+from graft.project.catalogue import NETWORKS
+from graft.tools.imagenet import CLASSES, ImageNetClass
+
+# Photos at once. The batch is always full, so that an answer does not depend on what else is asked
+# for; larger ones gain little on a processor, and make a single photo wait.
+_BATCH = 4
+
+
+def classify_photos(
+    name: str, weights: Path | None, photos: Iterable[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The answers of a pretrained network.
+
+    It is made for a handful of photos: Keras gives the first answer a second after the network is
+    built, where an OpenVINO graph would take five to be made.
+
+    Args:
+        name: a class of `keras.applications`.
+        weights: a Keras weights file of the network with its classifier; None for those that Keras
+            fetches.
+        photos: uint8 (side, side, 3) each, of the network's own side; taken as they are needed.
+
+    Yields:
+        float32 (CLASSES,) for each photo.
+
+    Raises:
+        UserError: the weights do not fit, are no weights, or cannot be fetched, or an answer is not
+            finite.
+    """
+    build = getattr(keras.applications, name)
+    side = NETWORKS[name].imagenet
+    shape = (side, side, 3)
+    if weights is None:
+        with fetching(f"the ImageNet weights of {name}", "name a file with --weights"):
+            network = build(weights="imagenet", input_shape=shape)
+    else:
+        network = build(weights=None, input_shape=shape)
+        _load(network, name, weights)
+    scaling = find_scaling(build, network)
+    waiting = iter(photos)
+    while batch := list(islice(waiting, _BATCH)):
+        pixels = np.stack(batch + [batch[0]] * (_BATCH - len(batch)))
+        answers = network.predict_on_batch(scale_pixels(pixels, *scaling))[: len(batch)]
+        if not np.isfinite(answers).all():
+            raise UserError("some answers are not finite numbers: the weights are damaged")
+        yield from answers
+
+
+def scale_pixels(
+    pixels: np.ndarray, scale: list[float], offset: list[float], reverse: bool
+) -> np.ndarray:
+    """Pixels as the network wants them: float32 of the same shape (…, 3).
+
+    Args:
+        pixels: uint8.
+        scale, offset, reverse: from `find_scaling`.
+    """
+    ordered = pixels[..., ::-1] if reverse else pixels
+    return ordered * np.float32(scale) + np.float32(offset)
+
+
+def _load(network: keras.Model, name: str, weights: Path) -> None:
+    try:
+        with calm():
+            network.load_weights(weights)
+    except Exception as error:
+        # A file that Keras has not written can make it raise almost anything.
+        reason, _, _ = " ".join(str(error).split()).partition(" List of objects")
+        allowed = f"a Keras weights file (.h5) of {name} with its classifier of {CLASSES} classes"
+        raise refuse("--weights", allowed, f"{weights} ({reason[:300]})") from None
+
+
+def fetch_classes() -> tuple[ImageNetClass, ...]:
+    """The classes in the order of the outputs, from Keras' own index, which it fetches once.
+
+    Raises:
+        UserError: the index cannot be fetched.
+    """
+    falling = np.arange(CLASSES, 0, -1, dtype=np.float32)[None]
+    with fetching("the names of the ImageNet classes", "name a file with --classes"):
+        decode = keras.applications.imagenet_utils.decode_predictions
+        (decoded,) = decode(falling, top=CLASSES)
+    return tuple(ImageNetClass(id_, label) for id_, label, _ in decoded)

@@ -1,0 +1,113 @@
+"""Write params.yaml from a recipe, or list the recipes."""
+
+import argparse
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from graft.common.atomic import write_text
+from graft.common.errors import UserError, refuse
+from graft.project.parameters import PARAMETERS, flatten, list_changes, show_value
+from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
+from graft.project.yaml12 import NoYaml, read_yaml
+
+
+def main(arguments: list[str]) -> None:
+    """`graft use [RECIPE]`: writes a complete params.yaml with comments; without RECIPE, lists all.
+
+    Raises:
+        UserError: there is no such recipe, a value is not allowed, or params.yaml has a content
+            that git does not have.
+    """
+    options = _parser().parse_args(arguments)
+    if options.recipe is None:
+        recipes = list_recipes()
+        width = max(map(len, recipes))
+        print("\n".join(f"{name:<{width}}  {title}" for name, title in recipes.items()))
+        return
+    changes = {}
+    if options.images is not None:
+        if not options.images.exists():
+            raise refuse("--images", "a file or folder that exists", str(options.images))
+        changes["dataset.path"] = str(options.images)
+    changes |= dict(map(_parse, options.set))
+    text = compose_parameters(options.recipe, changes)
+    if not (options.force or _in_git()):
+        changes = _lines(_read(_git("show", f"HEAD:./{PARAMETERS}")), _read(_present()))
+        raise UserError(
+            f"{PARAMETERS} must be in git before it is overwritten: `git add {PARAMETERS}`, or give"
+            f" --force. Received: {'; '.join(changes) or 'a text that git does not have'}"
+        )
+    before, after = _read(_present()), _read(text)
+    write_text(PARAMETERS, text)
+    print(f"{PARAMETERS} is now the recipe {options.recipe}")
+    for line in _lines(before, after) if before else ():
+        print(f"  {line}")
+    dataset = after["dataset.path"]
+    if not Path(dataset).exists():
+        where = RECIPES / f"{options.recipe}.yaml"
+        print(f"The images are not at {dataset} yet: {where} says where they come from.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="graft use",
+        description=__doc__,
+        epilog="example: graft use digits --images data/raw/photos --set head.epochs=20",
+    )
+    add = parser.add_argument
+    add("recipe", nargs="?", metavar="RECIPE", help="its name; without it, the recipes are listed")
+    add("--images", type=Path, metavar="PATH", help="your own images, in place of the recipe's")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another value for a parameter, such as head.epochs=20; may be repeated",
+    )
+    add("--force", action="store_true", help=f"write over a {PARAMETERS} that git does not have")
+    return parser
+
+
+def _parse(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not value:
+        raise refuse("--set", "KEY=VALUE, such as head.epochs=20", text)
+    return key, load_commented(f"--set {key}", value)
+
+
+def _present() -> str:
+    return PARAMETERS.read_text(encoding="utf-8", errors="replace") if PARAMETERS.exists() else ""
+
+
+def _read(text: str) -> dict[str, Any]:
+    """The parameters in a text by dotted key; none where it holds no mapping."""
+    try:
+        values = read_yaml(text.encode())
+    except NoYaml:
+        return {}
+    return flatten(values) if isinstance(values, dict) else {}
+
+
+def _lines(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    return [
+        f"{key}: {show_value(change.get('old', '–'))} → {show_value(change.get('new', '–'))}"
+        for key, change in list_changes(old, new).items()
+    ]
+
+
+def _in_git() -> bool:
+    """Whether git has the present content of params.yaml, or there is no such file."""
+    if not PARAMETERS.exists():
+        return True
+    hashed = _git("hash-object", "--path", str(PARAMETERS), str(PARAMETERS))
+    return bool(hashed) and _git("cat-file", "-t", hashed) == "blob"
+
+
+def _git(*arguments: str) -> str:
+    """What git prints; nothing where it fails or is missing."""
+    try:
+        ended = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""Rows of a part, augmentation, the training loop, measures; stage views."""

@@ -1,0 +1,175 @@
+"""The training loop of a head and of a whole network."""
+
+import math
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.class_weight import compute_sample_weight
+
+from graft.common.errors import UserError
+from graft.common.progress import Progress
+from graft.models.framework import keras
+from graft.training.rows import LabelledRows
+
+_HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
+_SIGNS = {"val_loss": -1, "val_accuracy": 1}  # times the value: more is better
+
+
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of probabilities with labels that are spread over all classes a little.
+
+    Keras smooths one-hot labels only, which batches would have to carry. Smoothing by a share s
+    (Szegedy et al. 2016, arXiv:1512.00567) is (1 - s) of the plain cross-entropy and s of the mean
+    over all classes.
+
+    Args:
+        share: of each label that is spread, 0 to below 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def call(self, labels, probabilities):
+        """Labels int (batch,), probabilities float (batch, classes); a loss each (batch,), nats."""
+        plain = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        if not self._share:
+            return plain
+        lowest = keras.backend.epsilon()
+        logs = keras.ops.log(keras.ops.clip(probabilities, lowest, 1 - lowest))
+        return (1 - self._share) * plain - self._share * keras.ops.mean(logs, axis=-1)
+
+
+def compile_model(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, label_smoothing: float = 0.0
+) -> None:
+    """Sets up a model from rows to class probabilities for `fit`."""
+    loss = SmoothedCrossentropy(label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of a part, read from the shards as they are needed.
+
+    Args:
+        part: the images or features.
+        batch: rows a batch; the last may be smaller.
+        seed: shuffles anew each epoch; without it the order is that of the split.
+        class_weight: `none`, or `balanced`: an image weighs n / (classes · images of its class),
+            all counted in this part, so that each class with an image here has the same weight.
+    """
+
+    def __init__(
+        self, part: LabelledRows, batch: int, seed: int | None = None, class_weight: str = "none"
+    ) -> None:
+        super().__init__()
+        self._part, self._batch = part, batch
+        balanced = class_weight == "balanced"
+        self._weights = compute_sample_weight(class_weight, part.labels) if balanced else None
+        self._generator = None if seed is None else np.random.default_rng(seed)
+        self._order = np.arange(len(part))
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._part) // self._batch)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        """Rows (batch, …) and int64 labels (batch,), with float64 weights (batch,) if balanced."""
+        chosen = self._order[index * self._batch : (index + 1) * self._batch]
+        batch = self._part[chosen], self._part.labels[chosen]
+        return batch if self._weights is None else (*batch, self._weights[chosen])
+
+    def on_epoch_end(self) -> None:
+        if self._generator is not None:
+            self._order = self._generator.permutation(len(self._part))
+
+
+class _Watch(keras.callbacks.Callback):
+    """Shows the progress, and refuses a training whose loss is infinite or not a number.
+
+    Good epochs before that are no excuse: which one was the last is chance, and the report would
+    show an unintended model as the result.
+    """
+
+    def __init__(self, section: str, rates: Mapping[str, float], progress: Progress) -> None:
+        super().__init__()
+        self._section, self._rates, self._progress, self._epoch = section, rates, progress, 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self._check("loss", logs["loss"])
+        self._progress.advance()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        # The last step of an epoch can spoil the weights after its own loss was taken.
+        self._check("validation loss", logs["val_loss"])
+        shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY)
+        self._progress.advance(0, f"epoch {self._epoch}: {shown}")
+        self._epoch += 1
+
+    def _check(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            received = ", ".join(str(rate) for rate in self._rates.values())
+            raise UserError(
+                f"{self._section}: the {name} is not a finite number in epoch {self._epoch}:"
+                f" lower {' or '.join(self._rates)}. Received: {received}"
+            )
+
+
+def fit(
+    section: str, settings: Mapping[str, Any], model: keras.Model, train: Batches, valid: Batches
+) -> pd.DataFrame:
+    """Trains a compiled model and leaves it with the weights of its best epoch.
+
+    The best epoch is the one with the lowest validation loss, or the highest validation accuracy;
+    of equal ones it is the last. The training ends early after `patience` epochs without a better
+    one. Both kinds of batches should weigh classes in the same way: judged by a plain validation
+    loss, a balanced training would stop where the frequent classes are at their best, which is what
+    the weights are there to prevent. Weights change no accuracy.
+
+    Args:
+        section: the section of the parameters, `head` or `finetune`.
+        settings: the parameters by dotted key: the section's epochs, patience, monitor and
+            learning rates (for the error).
+        model: compiled, with the metric `accuracy`.
+        train: shuffled training batches.
+        valid: validation batches.
+
+    Returns:
+        A row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
+
+    Raises:
+        UserError: a loss is infinite or not a number.
+    """
+    own = {key: value for key, value in settings.items() if key.startswith(f"{section}.")}
+    rates = {key: value for key, value in own.items() if key.endswith("learning_rate")}
+    epochs, monitor = own[f"{section}.epochs"], own[f"{section}.monitor"]
+    patience = own[f"{section}.patience"]
+    best = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True)
+    # Keras itself keeps the first of equal epochs. Accuracies on a small part are often equal, and
+    # of those the last one is better trained: it has seen more, at a lower rate.
+    best.monitor_op = operator.le if _SIGNS[monitor] < 0 else operator.ge
+    with Progress(section, epochs * len(train), "steps") as progress:
+        history = model.fit(
+            train,
+            validation_data=valid,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[_Watch(section, rates, progress), best],
+        ).history
+    table = pd.DataFrame(history, columns=_HISTORY)
+    table.insert(0, "epoch", range(1, len(table) + 1))
+    return table
+
+
+def best_epoch(history: pd.DataFrame, monitor: str) -> int:
+    """The best epoch, whose weights `fit` keeps; of equal ones the last.
+
+    Args:
+        history: columns epoch, val_loss and val_accuracy.
+        monitor: the column that decides.
+    """
+    values = _SIGNS[monitor] * history[monitor]
+    return int(history["epoch"][values == values.max()].iloc[-1])

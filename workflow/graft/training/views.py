@@ -1,0 +1,77 @@
+"""Make changed copies of the training images, and their features."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from graft.common.arrays import Growing, Stored, in_batches
+from graft.common.progress import Progress
+from graft.common.stage import Stage
+from graft.training.augmentation import build_augmentation
+from graft.training.rows import Rows, read_parts
+
+_BATCH = 64  # images changed at once; another number draws other changes
+_SAMPLES, _SHOWN = 6, 7  # images in the report, and changed views of each
+
+
+def main(stage: Stage) -> None:
+    """Writes the copies of the training images and their features, and samples for the report.
+
+    `pixels.npy`, uint8 (augment.copies · n, side, side, 3): a first copy of all n training images
+    in the order of the split, then a second one. `features.npy`, float32 with as many rows: their
+    features of all depths. `samples.npy`, uint8 (m, 1 + _SHOWN, side, side, 3): a few images, each
+    unchanged and then changed; m is 0 where no change is switched on.
+    """
+    train = read_parts(stage, "data/tensors")["train"]
+    copies, shape = stage["augment.copies"], train[:0].shape[1:]
+    pixels = stage.output("data/views/pixels.npy")
+    np.save(stage.output("data/views/samples.npy"), draw_samples(stage, train))
+    with Growing(pixels, np.uint8, shape) as views:
+        for view in _views(stage, train, copies):
+            views.add(view)
+    with Growing(stage.output("data/views/features.npy"), np.float32) as outputs:
+        for output in _features(stage, Stored(pixels)):
+            outputs.add(output)
+    print(f"views: {copies} of each of {len(train):,} training images")
+
+
+def draw_samples(stage: Stage, train: Rows) -> np.ndarray:
+    """Images of different classes, each followed by changed views of it.
+
+    Returns:
+        uint8 (m, 1 + _SHOWN, side, side, 3), the first images of at most _SAMPLES classes; m is 0
+        where no change is switched on.
+    """
+    _, first = np.unique(train.labels, return_index=True)
+    images = train[first[:_SAMPLES]]
+    change = build_augmentation(stage, images.shape[1])
+    if change is None:
+        return np.empty((0, 1 + _SHOWN, *images.shape[1:]), np.uint8)
+    return np.stack([images, *(_changed(change, images) for _ in range(_SHOWN))], 1)
+
+
+def _views(stage: Stage, train: Rows, copies: int) -> Iterator[np.ndarray]:
+    if not copies:
+        return
+    change = build_augmentation(stage, train[:0].shape[1])
+    with Progress("views", copies * len(train), "images") as progress:
+        for _ in range(copies):
+            for images in in_batches(train, _BATCH):
+                yield _changed(change, images)
+                progress.advance(len(images))
+
+
+def _changed(change, images: np.ndarray) -> np.ndarray:
+    changed = np.asarray(change(images, training=True))
+    return np.rint(changed).clip(0, 255).astype(np.uint8)
+
+
+def _features(stage: Stage, views: Stored) -> Iterator[np.ndarray]:
+    if not len(views):
+        return
+    from graft.models.inference import run_graph
+
+    with Progress("views: features", len(views), "images") as progress:
+        for output in run_graph(stage.input("data/backbone/graph.xml"), views):
+            yield output
+            progress.advance(len(output))
