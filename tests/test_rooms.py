@@ -3,13 +3,14 @@
 import ast
 import re
 from collections import defaultdict
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from graft.project.launcher import find_module
+from graft.project.launcher import find_module, select_parameters
 from graft.project.parameters import flatten, read_parameters
 from graft.project.pipeline import PACKAGE, declarations, stage_keys, stage_names
 from graft.project.yaml12 import read_yaml_file
@@ -85,7 +86,7 @@ def test_each_declared_parameter_exists_and_each_parameter_is_declared() -> None
     used = set[str]()
     for declaration in DECLARED:
         for name in declaration.parameters:
-            own = {key for key in flat if not name or key == name or key.startswith(f"{name}.")}
+            own = set(select_parameters(replace(declaration, parameters=(name,)), flat))
             assert own, (declaration.address, name)
             # The report declares all of them, but computes with few.
             used |= own if name else set()

@@ -5,6 +5,7 @@ scalars mean what they mean to DVC, and a key that occurs twice is an error, as 
 """
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ _FLOAT = re.compile(
 _INT = re.compile(r"^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-fA-F_]+)$")
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _OTHER = ("merge", "null", "timestamp", "value")  # the same in both versions
-_SHORT, _DEEPEST = 4000, 100  # characters, levels
+_DEEPEST = 100  # levels
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
@@ -28,16 +29,17 @@ class _Loader(yaml.CSafeLoader):
     """Scalars of YAML 1.2; keys that differ."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [
-            self.construct_object(key, deep=True)
-            for key, _ in node.value
-            if key.tag != "tag:yaml.org,2002:merge"
-        ]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"found duplicate key {key!r}", node.value[place][0].start_mark
-                )
+        seen = set[Hashable]()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):  # PyYAML itself refuses any other
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"found duplicate key {key!r}", key_node.start_mark
+                    )
+                seen.add(key)
         return super().construct_mapping(node, deep)
 
     def construct_int(self, node: yaml.ScalarNode) -> int:
@@ -81,10 +83,9 @@ def read_yaml(data: bytes) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    # The C loader calls itself at each level and would end the process where the stack does. A
-    # short text cannot be as deep as that.
+    # The C loader calls itself at each level and would end the process where the stack does.
     depth = 0
-    for event in yaml.parse(text, yaml.CSafeLoader) if len(text) > _SHORT else ():
+    for event in yaml.parse(text, yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:

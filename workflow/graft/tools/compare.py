@@ -12,7 +12,6 @@ from graft.tools.revisions import ModelResults, Setting, check_repository, read_
 
 # Each model in words, with the parameter that says how often it is trained.
 _MODELS = {"head": ("Head", "head.repeats"), "finetuned": ("Fine-tuned model", "finetune.repeats")}
-_LONGEST = 60  # characters of a parameter's value in a line
 # The verdict's sentence, by whether the difference exceeds the noise of the test images and that of
 # the seeds, which may not be known.
 _SENTENCES = {

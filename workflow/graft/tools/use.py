@@ -32,13 +32,13 @@ def main(arguments: list[str]) -> None:
         changes["dataset.path"] = str(options.images)
     changes |= dict(map(_parse, options.set))
     text = compose_parameters(options.recipe, changes)
+    before, after = _read(_present()), _read(text)
     if not (options.force or _in_git()):
-        changes = _lines(_read(_git("show", f"HEAD:./{PARAMETERS}")), _read(_present()))
+        changes = _lines(_read(_git("show", f"HEAD:./{PARAMETERS}")), before)
         raise UserError(
             f"{PARAMETERS} must be in git before it is overwritten: `git add {PARAMETERS}`, or give"
             f" --force. Received: {'; '.join(changes) or 'a text that git does not have'}"
         )
-    before, after = _read(_present()), _read(text)
     write_text(PARAMETERS, text)
     print(f"{PARAMETERS} is now the recipe {options.recipe}")
     for line in _lines(before, after) if before else ():
