@@ -1,6 +1,6 @@
-"""`graft` for a test: runs a stage in a folder that has nothing but what the stage declares.
+"""`graft` for a test: runs a stage in a folder with only the declared inputs.
 
-A file that it reads besides is missing there, and one that it writes besides is an error.
+An undeclared input is missing there, and an undeclared output is an error.
 """
 
 import shutil

@@ -8,7 +8,7 @@ import pytest
 import images
 import project
 
-# What takes longest comes first, so that workers end at about the same time.
+# The longest files come first, so that the workers end at about the same time.
 LONG = ("test_walk", "test_build", "test_engines", "test_finetune", "test_learning", "test_heads")
 
 
@@ -28,7 +28,7 @@ def _standins(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
 
 @pytest.fixture
 def standins(_standins: project.Project, tmp_path: Path) -> project.Project:
-    """A project of stand-in stages that DVC has built, with its history and caches."""
+    """A project with stand-in stages, already built by DVC, with its history and caches."""
     return _standins.copy(tmp_path / "project")
 
 

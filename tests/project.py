@@ -143,7 +143,7 @@ def make(folder: Path, changes: Mapping[str, Any] = TINY, standins: bool = False
     Args:
         folder: where it goes; it must not exist.
         changes: the parameters that differ from the defaults, by dotted key.
-        standins: whether its stages compute nothing but hashes.
+        standins: whether its stages only compute hashes.
     """
     ignored = [
         str(p.relative_to(ROOT))

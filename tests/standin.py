@@ -1,7 +1,7 @@
-"""A stage that computes nothing: each output is a hash of all that the stage may depend on.
+"""A stand-in for a stage: each of its outputs is a hash of the parameters, code and inputs.
 
-It replaces the module of every stage in a project of stand-ins, where a build takes seconds. What
-the engines do with it is what they do with the real stages.
+In a project of stand-ins this module replaces that of every stage, so a build takes seconds. The
+engines treat it like the real stages.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def describe(
 
 
 def expect(folder: Path) -> dict[str, bytes]:
-    """Every output of a project of stand-ins by path, worked out without an engine."""
+    """The expected outputs of a project of stand-ins by path, computed without an engine."""
     values = read_parameters(folder / "params.yaml")
     flat = flatten(values)
     made: dict[Path, bytes] = {}

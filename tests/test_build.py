@@ -1,6 +1,6 @@
 """The real stages, built once by each engine: the same bytes.
 
-In DVC's build each stage runs in a folder that has nothing but what the stage declares.
+In DVC's build each stage runs in a folder with only its declared inputs.
 """
 
 import sys
@@ -24,7 +24,7 @@ CHANGES = project.TINY | {
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
-    """Two projects, each built from nothing in its own way."""
+    """Two projects, one built by Snakemake and one by DVC."""
     top = tmp_path_factory.mktemp("build")
     made = {name: project.make(top / name, CHANGES) for name in ("snakemake", "repro")}
     command = top / "commands/graft"

@@ -1,6 +1,6 @@
 """Snakemake and DVC build the same files from one pipeline, and agree on what is stale.
 
-The stages are stand-ins (`standin.py`): what is tested is when they run, and over which inputs.
+The stages are stand-ins (`standin.py`): the tests check when they run, and with which inputs.
 """
 
 import fnmatch

@@ -1,7 +1,7 @@
 """People edit, commit, go back, delete and build with either engine: the files are always right.
 
-Each walk is random but for its seed. The stages are stand-ins, whose right outputs are known
-without an engine.
+A seed determines each random walk. The stages are stand-ins: the tests compute their expected
+outputs without an engine.
 """
 
 import random
