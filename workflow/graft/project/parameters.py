@@ -37,13 +37,9 @@ def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"there is no {path} here: run graft in the project's folder") from None
     except (NoYaml, OSError) as error:
-        raise refuse_text(str(path), error) from None
+        allowed = "YAML in UTF-8 with each key once"
+        raise UserError(f"{path} must be {allowed}. Received: {error}") from None
     return check_parameters(str(path), values)
-
-
-def refuse_text(where: str, error: Exception) -> UserError:
-    """The error for a file that is no YAML or cannot be read."""
-    return UserError(f"{where} must be YAML in UTF-8 with each key once. Received: {error}")
 
 
 def check_parameters(where: str, values: Any) -> dict[str, Any]:
