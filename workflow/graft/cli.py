@@ -1,16 +1,20 @@
 """The command `graft`: stages of the pipeline, which `dvc.yaml` names, and tools beside it.
 
-Only the module that runs is imported: importing TensorFlow alone takes five seconds.
+Only the module that runs is imported: importing TensorFlow alone takes five seconds. The code is
+signed before any of it is imported, hence the imports inside of functions.
 """
 
 import ast
 import importlib
+import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from graft.common.errors import UserError
-from graft.project import launcher, pipeline
+from graft.integrity.ground import digest
+
+_PACKAGE = Path("workflow/graft")
 
 
 def find_tools() -> dict[str, str]:
@@ -29,14 +33,37 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = sys.argv[1:] or ["--help"]
+    code = _sign_code(arguments)
+    from graft.common.errors import UserError
+
     try:
-        _run(arguments)
+        _run(arguments, code)
     except UserError as error:
         print(f"graft {arguments[0]}: error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _run(arguments: list[str]) -> None:
+def _sign_code(arguments: list[str]) -> Mapping[Path, str] | None:
+    """The signatures of the rooms; None where this package is not the one of a project here.
+
+    In a project with a package of its own, such as another worktree or an experiment of DVC in a
+    temporary folder, that package runs instead: a result must be of the code that is recorded.
+    """
+    own = _PACKAGE / "cli.py"
+    if not own.is_file():
+        return None
+    if not own.samefile(__file__):
+        above = os.environ.get("PYTHONPATH")
+        path = os.pathsep.join([str(_PACKAGE.parent.absolute()), *([above] if above else [])])
+        command = [sys.executable, "-m", "graft", *arguments]
+        os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})
+    return {room: digest(room) for room in _PACKAGE.iterdir() if room.is_dir()}
+
+
+def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
+    from graft.common.errors import UserError
+    from graft.project import launcher, pipeline
+
     name, *more = arguments
     stages = pipeline.stage_names() if pipeline.FILE.is_file() else {}
     if name in {"-h", "--help"}:
@@ -46,7 +73,7 @@ def _run(arguments: list[str]) -> None:
                 lines = [f"  {command:<10} {summary}" for command, summary in commands.items()]
                 print(f"\n{title}:", *lines, sep="\n")
     elif name in stages:
-        launcher.run_stage(arguments)
+        launcher.run_stage(arguments, code)
     elif name in (tools := find_tools()):
         importlib.import_module(f"graft.tools.{name}").main(more)
     else:

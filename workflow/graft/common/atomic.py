@@ -1,6 +1,6 @@
 """Outputs that appear whole or not at all."""
 
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,8 +12,8 @@ def whole(*paths: Path) -> Iterator[tuple[Path, ...]]:
 
     The temporary files are in a folder of their own inside the folder of the path and keep their
     names, since Keras and OpenVINO look at suffixes and at the files beside. When the block
-    raises, or the process is killed, no path is touched; a folder left by a killed process is
-    ignored by git and DVC.
+    raises, or the process is killed, no path is touched. A folder that a killed process left is
+    ignored by git and DVC, and goes when the same files are written again.
 
     Args:
         paths: the files to write, in any folders; missing folders are made.
@@ -27,9 +27,11 @@ def whole(*paths: Path) -> Iterator[tuple[Path, ...]]:
     with ExitStack() as stack:
         folders: dict[Path, Path] = {}
         for parent in {path.parent: None for path in paths}:
-            parent.mkdir(parents=True, exist_ok=True)
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".part-", dir=parent))
-            folders[parent] = Path(folder)
+            first = next(path.name for path in paths if path.parent == parent)
+            folder = folders[parent] = parent / f".part-{first}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
         parts = tuple(folders[path.parent] / path.name for path in paths)
         yield parts
         for part in parts:

@@ -2,7 +2,8 @@
 
 All that every stage needs is done here, so that no stage depends on the code for it: params.yaml is
 checked as a whole, `dvc.yaml` says what the stage may read and must write, the stage writes to
-temporary paths, and these are renamed once it has ended well.
+temporary paths, and these are renamed once it has ended well, if nothing that it was given has
+moved meanwhile.
 """
 
 import importlib
@@ -12,49 +13,95 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import whole
-from graft.common.errors import refuse
+from graft.common.errors import UserError, refuse
 from graft.common.stage import Stage
-from graft.project.parameters import flatten, read_parameters
+from graft.integrity.ground import (
+    Ground,
+    digest,
+    find_moved_file,
+    find_moved_value,
+    sign,
+    take_ground,
+    write_record,
+)
+from graft.integrity.lifetime import end_with_dvc
+from graft.project.parameters import PARAMETERS, flatten, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
+from graft.project.upstream import check_upstream
+from graft.project.yaml12 import NoYaml, read_yaml_file
 
 ROOMS = Path(__file__).parent.parent
 
 
-def run_stage(arguments: Sequence[str]) -> None:
+def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> None:
     """Runs a stage by the arguments of its command in `dvc.yaml`.
 
     Args:
         arguments: such as `tensors 0` or `manifest --shards 4`.
+        code: the signature of each room before any of its code was imported;
+            None where the package is not a part of the project.
 
     Raises:
-        UserError: params.yaml is not valid, or `dvc.yaml` has no stage with this command.
+        UserError: params.yaml is not valid, `dvc.yaml` has no stage with this command, the inputs
+            are damaged or of other settings, or something that the stage was given has moved.
     """
+    end_with_dvc()
     values = read_parameters()
-    stages = {tuple(stage.command.split()[1:]): stage for stage in declarations(values)}
-    declaration = stages.get(tuple(arguments))
+    stages = declarations(values)
+    commands = {tuple(stage.command.split()[1:]): stage for stage in stages}
+    declaration = commands.get(tuple(arguments))
     if declaration is None:
-        same = [" ".join(known) for known in stages if known[:1] == tuple(arguments[:1])]
+        same = [" ".join(known) for known in commands if known[:1] == tuple(arguments[:1])]
         raise refuse("a stage", f"one of {', '.join(same)}", " ".join(arguments))
+    flat = flatten(values)
+    check_upstream(declaration, stages, flat)
+    parameters = select_parameters(declaration, flat)
+    ground = take_ground(parameters, [*declaration.rooms, *declaration.inputs])
+    for room in declaration.rooms:
+        if code and digest(room, ground.files[room]) != code.get(room):
+            raise _moved(declaration, f"{room}, which was changed")
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
-        module.main(make_stage(declaration, values, written))
+        module.main(make_stage(declaration, parameters, written))
+        _check_ground(declaration, ground)
+    write_record(declaration.address, ground, declaration.outputs)
+
+
+def _check_ground(declaration: Declaration, ground: Ground) -> None:
+    """Refuses the outputs of a stage if anything that it was given has moved."""
+    for path, before in ground.files.items():
+        if moved := find_moved_file(before, sign(path)):
+            raise _moved(declaration, moved)
+    try:
+        flat = flatten(read_yaml_file(PARAMETERS))
+    except (NoYaml, OSError, AttributeError) as error:
+        raise _moved(declaration, f"{PARAMETERS}, {error}") from None
+    if moved := find_moved_value(ground.parameters, select_parameters(declaration, flat)):
+        raise _moved(declaration, moved)
+
+
+def _moved(declaration: Declaration, what: str) -> UserError:
+    return UserError(
+        f"what {declaration.address} is made from must stay as it is while it runs;"
+        f" nothing was kept, run again. Received: {what}"
+    )
 
 
 def make_stage(
-    declaration: Declaration, values: Mapping[str, Any], written: Mapping[Path, Path]
+    declaration: Declaration, parameters: Mapping[str, Any], written: Mapping[Path, Path]
 ) -> Stage:
     """What a stage is given.
 
     Args:
         declaration: of the stage.
-        values: all parameters, nested.
+        parameters: those that it declares, by dotted key.
         written: its outputs, each with the temporary path to write it to.
     """
     return Stage(
         address=declaration.address,
         options=split_options(declaration.command.split()),
-        parameters=select_parameters(declaration, flatten(values)),
+        parameters=parameters,
         read=declaration.inputs,
         written=written,
     )
@@ -64,22 +111,6 @@ def find_module(stage: str) -> str:
     """The module of a stage: the one of its name, in any room."""
     (path,) = ROOMS.glob(f"*/{stage}.py")
     return f"graft.{path.parent.name}.{stage}"
-
-
-def select_parameters(declaration: Declaration, flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that a stage declares, by dotted key.
-
-    Args:
-        declaration: names keys and whole sections.
-        flat: all parameters by dotted key.
-    """
-    return {
-        key: value
-        for key, value in flat.items()
-        if any(
-            not name or key == name or key.startswith(f"{name}.") for name in declaration.parameters
-        )
-    }
 
 
 def split_options(arguments: Sequence[str]) -> dict[str, str]:

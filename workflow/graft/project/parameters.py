@@ -16,6 +16,7 @@ from graft.common.errors import UserError, refuse
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.project.catalogue import look_up
 from graft.project.consistency import check_consistency
+from graft.project.pipeline import Declaration
 from graft.project.pretrained import check_weights_file
 from graft.project.schema import Parameters
 from graft.project.yaml12 import NoYaml, read_yaml_file
@@ -74,6 +75,22 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def select_parameters(declaration: Declaration, flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that a stage declares, by dotted key.
+
+    Args:
+        declaration: names keys and whole sections.
+        flat: all parameters by dotted key.
+    """
+    return {
+        key: value
+        for key, value in flat.items()
+        if any(
+            not name or key == name or key.startswith(f"{name}.") for name in declaration.parameters
+        )
+    }
 
 
 def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,245 @@
+"""Nothing is recorded for what it was not made from.
+
+The stages are stand-ins. A `graft` of the test's own stands before the real one where something has
+to happen right after a stage, before DVC hashes anything.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import project
+import standin
+from graft.project.pipeline import PACKAGE
+from project import Project
+from test_engines import assert_fresh, runs
+
+MADE = "data/models/head.keras"
+
+
+def after(made: Project, stage: str, command: str) -> None:
+    """Lets a shell command run after each run of a stage, and before DVC takes any hash."""
+    made.commands = made.folder.with_name("commands")
+    made.commands.mkdir(exist_ok=True)
+    script = made.commands / "graft"
+    script.write_text(
+        f'#!/bin/sh\n{project.BIN}/graft "$@"; status=$?\n'
+        f'if [ "$1" = {stage} ]; then {command}; fi\nexit $status\n'
+    )
+    script.chmod(0o755)
+
+
+def within(made: Project, stage: str, code: str) -> None:
+    """Lets Python code run in a stage once, when it has read everything and written nothing."""
+    (path,) = (made.folder / PACKAGE).glob(f"*/{stage}.py")
+    text = path.read_text(encoding="utf-8")
+    done = made.folder.with_name("done")
+    extra = (
+        f"    done = Path({str(done)!r})\n    if not done.exists():\n        done.touch()\n"
+        + "".join(f"        {line}\n" for line in code.splitlines())
+    )
+    start = "    for path, part in stage.written.items():\n"
+    assert start in text
+    path.write_text(text.replace(start, extra + start), encoding="utf-8")
+
+
+def assert_mended(made: Project, engine: str = "dvc") -> None:
+    """One plain run makes everything right."""
+    made.dvc("repro") if engine == "dvc" else made.snakemake()
+    assert made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
+
+
+EDIT = (
+    "edited = Path('params.yaml').read_text().replace({})\nPath('params.yaml').write_text(edited)"
+)
+
+
+@pytest.mark.parametrize("engine", ["dvc", "snakemake"])
+def test_a_parameter_edited_while_its_stage_runs_is_not_recorded(
+    standins: Project, engine: str
+) -> None:
+    made = standins
+    within(made, "head", EDIT.format("'learning_rate: 0.003', 'learning_rate: 0.5'"))
+    printed = (made.dvc if engine == "dvc" else made.snakemake)(
+        *(["repro"] if engine == "dvc" else []), status=255 if engine == "dvc" else 1
+    )
+    assert "params.yaml: head.learning_rate is 0.5 and was 0.003" in printed
+    if engine == "dvc":  # Snakemake puts the files of the earlier run back
+        assert not (made.folder / MADE).exists()
+    assert not list(made.folder.rglob(".part-*"))
+    assert_mended(made, engine)
+
+
+def test_a_parameter_of_another_stage_can_be_edited(standins: Project) -> None:
+    within(standins, "head", EDIT.format("'smoothing: 0.8', 'smoothing: 0.5'"))
+    assert_mended(standins)
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("sed -i 's/learning_rate: 0.003/learning_rate: 0.5/' params.yaml", "head.learning_rate"),
+        (f"echo '# new' >> {PACKAGE}/head/folds.py", f"{PACKAGE}/head"),
+        ("touch data/units.csv", "data/units.csv"),
+        (f"echo damage >> {MADE}", MADE),
+    ],
+)
+def test_what_moves_before_dvc_hashes_it_is_not_recorded(
+    standins: Project, command: str, what: str
+) -> None:
+    made = standins
+    made.change({"head.seed": 2})
+    after(made, "head", command)
+    printed = made.dvc("repro", status=255)
+    assert re.search(rf"nothing was kept; run it again. Received: .*{what}", printed)
+    assert not (made.folder / MADE).exists()
+    assert "Traceback" not in printed
+    made.commands = project.BIN
+    assert_mended(made)
+
+
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        ("manifest", "project.add_image(Path(), 1, 99)"),
+        ("tensors", "Path('data/raw/tiny/b/04.png').rename('data/raw/tiny/b/77.png')"),
+    ],
+)
+def test_images_that_move_are_not_recorded(standins: Project, stage: str, change: str) -> None:
+    made = standins
+    within(
+        made,
+        stage,
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport project\n{change}",
+    )
+    project.add_image(made.folder, 2, 50)
+    printed = made.dvc("repro", status=255)
+    assert re.search(r"nothing was kept, run again. Received: data/raw/tiny/b/\d+.png", printed)
+    assert_mended(made)
+
+
+def test_an_edit_between_two_stages_stops_the_run(standins: Project) -> None:
+    made = standins
+    made.change({"head.seed": 2})
+    within(made, "finetune", EDIT.format("'learning_rate: 0.003', 'learning_rate: 0.5'"))
+    printed = made.dvc("repro", status=255)
+    assert "needs head made with the same settings" in printed
+    assert "params.yaml: head.learning_rate is 0.5 and was 0.003" in printed
+    assert_mended(made)
+
+
+def damage(path: Path, kind: str) -> None:
+    """Damages a file as a disk does: its mode stays."""
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    changed = {"flipped": data, "cut": data[:-3], "grown": data + b"!", "empty": b""}
+    path.write_bytes(changed[kind])
+    path.chmod(0o444)
+
+
+def cached(made: Project, output: str) -> Path:
+    """The file of an output in DVC's cache."""
+    from graft.integrity.damage import hash_file
+
+    name = hash_file(made.folder / output)
+    return made.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
+
+
+@pytest.mark.parametrize("kind", ["flipped", "cut"])
+def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project, kind: str) -> None:
+    made = standins
+    damage(cached(made, MADE), kind)
+    (made.folder / MADE).unlink()
+    printed = made.dvc("repro")
+    assert f"held a damaged copy of {MADE}" in printed
+    assert runs(printed) == {"head"}
+    assert made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
+    # Restored from the run cache, too.
+    before = made.outputs()
+    made.change({"head.learning_rate": 0.02})
+    made.dvc("repro")
+    damage(cached(made, MADE), kind)
+    made.run("git", "checkout", "--quiet", "params.yaml")
+    made.dvc("repro")
+    assert made.outputs() == before
+    made.change({"head.learning_rate": 0.02})
+    assert "held a damaged copy" in made.snakemake()
+    assert made.outputs() == standin.expect(made.folder)
+
+
+def test_a_damaged_output_is_not_read(standins: Project) -> None:
+    """Its time is as before, so DVC does not see it."""
+    made = standins
+    made.dvc("status")  # DVC learns the times
+    path = made.folder / "data/units.csv"
+    data, times = path.read_bytes(), path.stat()
+    path.write_bytes(b"x" + data[1:])
+
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    made.change({"head.seed": 2})
+    assert "data/units.csv must be what split wrote" in made.dvc("repro", status=255)
+    assert_mended(made)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.77])
+def test_a_cut_lock_is_mended(standins: Project, part: float) -> None:
+    lock = standins.folder / "dvc.lock"
+    text = lock.read_text(encoding="utf-8")
+    lock.write_text(text[: int(part * len(text))], encoding="utf-8")
+    assert not runs(standins.dvc("repro"))
+    assert lock.read_text(encoding="utf-8") == text
+    assert_fresh(standins)
+
+
+def test_a_conflict_in_the_lock_names_the_command(standins: Project) -> None:
+    made = standins
+    made.run("git", "checkout", "-q", "-b", "other")
+    made.change({"head.seed": 2})
+    made.dvc("repro")
+    made.commit()
+    made.run("git", "checkout", "-q", "main")
+    made.change({"head.seed": 3})
+    made.dvc("repro")
+    made.commit()
+    made.run("git", "merge", "other", status=1)
+    made.run("git", "checkout", "--ours", "params.yaml")
+    for printed in (made.dvc("repro", status=255), made.snakemake(status=2)):
+        assert "`git checkout --ours dvc.lock`" in printed
+        assert "Traceback" not in printed
+    made.run("git", "checkout", "--ours", "dvc.lock")
+    made.dvc("repro")
+    assert made.outputs() == standin.expect(made.folder)
+
+
+def test_an_empty_list_of_processes_is_mended(standins: Project) -> None:
+    for content in ("", "{", '{"read": 3}'):
+        (standins.folder / ".dvc/tmp/rwlock").write_text(content)
+        assert "rwlock was damaged and was removed" in standins.dvc("status")
+        assert_fresh(standins)
+
+
+def test_an_experiment_runs_the_code_of_its_commit(standins: Project) -> None:
+    """The package in the main folder is another one by the time that the queue runs."""
+    made = standins
+    made.dvc("exp", "run", "--queue", "--name", "queued", "-S", "head.seed=5")
+    with (made.folder / PACKAGE / "head/head.py").open("a") as file:
+        file.write("\nraise RuntimeError('the code of the main folder')\n")
+    printed = made.dvc("exp", "run", "--run-all")
+    assert "queued" in printed
+    made.run("git", "checkout", "--quiet", "--", str(PACKAGE))
+    made.dvc("exp", "apply", "queued")
+    made.dvc("checkout", "--force")
+    assert made.outputs() == standin.expect(made.folder)
+
+
+def test_a_dvc_without_the_checks_is_refused(standins: Project, monkeypatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "head")
+    monkeypatch.delenv("GRAFT_DVC", raising=False)
+    printed = standins.run(sys.executable, "-m", "graft", "head", status=2)
+    assert "`uv run dvc repro`" in printed

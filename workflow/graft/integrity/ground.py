@@ -1,0 +1,175 @@
+"""The ground of a stage: the parameters, code and data that it is given.
+
+The launcher takes the ground before the stage reads anything, and compares it after the stage has
+ended. DVC hashes later still, so the ground is compared once more when DVC has done so
+(`within_dvc`): what has not moved from the first look to the last is what the stage used and what
+DVC has hashed.
+
+A file is known by its inode, size and two times. The time of its last change cannot be set by a
+program, so a file that was changed and changed back has moved, too. Only the standard library is
+imported here: the command line takes the ground of the code before it imports any other.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RECORDS = Path(".graft/ground")
+# Compiled code, DVC's lists of what git ignores, and what a killed process left: no stage reads it.
+_UNREAD = {"__pycache__", ".gitignore"}
+_PART = ".part-"
+# Two changes within one tick of the clock of a file system look like one. Linux ticks every 4 to
+# 10 ms.
+_TICK_NS = 20_000_000
+
+Signature = tuple[int, int, int, int]
+
+
+class Ground(NamedTuple):
+    """What a stage is given.
+
+    Attributes:
+        parameters: plain values by dotted key.
+        files: the signature of each file, by path; a folder stands for all files in it.
+    """
+
+    parameters: Mapping[str, Any]
+    files: Mapping[Path, Mapping[str, Signature]]
+
+
+def sign(path: Path) -> dict[str, Signature]:
+    """The signatures of a file, or of all files in a folder, by path; none where there is nothing.
+
+    A signature is the inode, the size in bytes, and the times of the last writing and the last
+    change in nanoseconds.
+    """
+    try:
+        return dict(_walk(str(path))) if path.is_dir() else {str(path): _signature(path.stat())}
+    except FileNotFoundError:
+        return {}
+
+
+def take_ground(parameters: Mapping[str, Any], paths: Iterable[Path]) -> Ground:
+    """Takes the ground of a stage.
+
+    Where a file was written just now, it waits until a later change would show.
+
+    Args:
+        parameters: that the stage is given, by dotted key.
+        paths: the files and folders that the stage reads, code and data.
+    """
+    paths = list(paths)
+    files = {path: sign(path) for path in paths}
+    newest = max((max(s[2:]) for found in files.values() for s in found.values()), default=0)
+    if 0 <= time.time_ns() - newest < _TICK_NS:
+        time.sleep(_TICK_NS / 1e9)
+        files = {path: sign(path) for path in paths}
+    return Ground(parameters, files)
+
+
+def find_moved_file(before: Mapping[str, Signature], now: Mapping[str, Signature]) -> str | None:
+    """What became of the first file that moved, such as `a.png, which is gone`; None if none did.
+
+    Args:
+        before, now: signatures by path.
+    """
+    if before == now:
+        return None
+    for path in sorted({*before, *now}):
+        if path not in now:
+            return f"{path}, which is gone"
+        if path not in before:
+            return f"{path}, which is new"
+        if before[path] != now[path]:
+            return f"{path}, which was changed"
+    return None
+
+
+def find_moved_value(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first parameter that moved, with its value now and before; None if none did."""
+    for key in sorted({*before, *now}):
+        # As texts, since 1, 1.0 and true are equal values in Python.
+        old, new = (json.dumps(values.get(key), default=str) for values in (before, now))
+        if old != new:
+            return f"params.yaml: {key} is {new} and was {old}"
+    return None
+
+
+def write_record(address: str, ground: Ground, written: Iterable[Path]) -> None:
+    """Records the ground of a stage that has ended well, for the checks within DVC.
+
+    Args:
+        address: of the stage.
+        ground: what it was given.
+        written: its outputs.
+    """
+    record = {
+        "parameters": dict(ground.parameters),
+        "read": {str(path): digest(path, found) for path, found in ground.files.items()},
+        "written": {str(path): digest(path) for path in written},
+    }
+    store_record(address, record)
+
+
+def store_record(address: str, record: Mapping[str, Any], folder: Path = Path()) -> None:
+    """Stores what is known of a stage's last run, whole or not at all."""
+    path = folder / RECORDS / f"{address}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{_PART}{path.name}")
+    part.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def read_record(address: str, folder: Path = Path()) -> dict[str, Any] | None:
+    """The record of a stage; None if there is none that can be read."""
+    try:
+        text = (folder / RECORDS / f"{address}.json").read_text(encoding="utf-8")
+        record = json.loads(text)
+        kinds = {name: type(record[name]) for name in ("parameters", "read", "written")}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return record if set(kinds.values()) == {dict} else None
+
+
+def drop_record(address: str, folder: Path = Path()) -> None:
+    """Forgets the record of a stage."""
+    (folder / RECORDS / f"{address}.json").unlink(missing_ok=True)
+
+
+def digest(path: Path, signatures: Mapping[str, Signature] | None = None) -> str:
+    """A hash of the signatures of a file or folder, independent of where the project is.
+
+    Args:
+        path: the file or folder.
+        signatures: of it, if they were taken before; otherwise they are taken now.
+    """
+    found = hashlib.sha256()
+    start = len(str(path))
+    for name, signature in sorted((sign(path) if signatures is None else signatures).items()):
+        found.update(f"{name[start:]}\0{signature}\0".encode("utf-8", "surrogateescape"))
+    return found.hexdigest()
+
+
+def _walk(folder: str) -> Iterator[tuple[str, Signature]]:
+    with os.scandir(folder) as entries:
+        inside = [entry for entry in entries if _is_read(entry.name)]
+    for entry in inside:
+        if entry.is_dir():
+            yield from _walk(entry.path)
+        else:
+            # A link to nothing, or a file that went since it was listed, is not there.
+            with contextlib.suppress(FileNotFoundError):
+                yield entry.path, _signature(entry.stat())
+
+
+def _signature(found: os.stat_result) -> Signature:
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_read(name: str) -> bool:
+    return name not in _UNREAD and not name.startswith(_PART)

@@ -1,0 +1,97 @@
+"""Every file that DVC has recorded, in the folder and in DVC's cache, against its recorded hash."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graft.integrity.damage import hash_file
+
+
+class Recorded(NamedTuple):
+    """A file as DVC has recorded it.
+
+    Attributes:
+        path: where it is in the folder; None for what is only in the cache.
+        cached: where it is in DVC's cache; None for what is kept in git.
+        name: its hash.
+    """
+
+    path: Path | None
+    cached: Path | None
+    name: str
+
+
+class Finding(NamedTuple):
+    """A file that is not as it was recorded.
+
+    Attributes:
+        file: as it was recorded.
+        places: where it is damaged, `folder` or `cache` or both; none where it is only missing.
+        sound: a sound copy, from which it can be mended; None if there is none.
+    """
+
+    file: Recorded
+    places: tuple[str, ...]
+    sound: Path | None
+
+
+def list_recorded(repo: Any) -> list[Recorded]:
+    """All files that `dvc.lock` and the `.dvc` files name.
+
+    Args:
+        repo: a `dvc.repo.Repo`.
+    """
+    outs = [out for stage in repo.index.stages for out in stage.outs if out.hash_info]
+    return [file for out in outs for file in _list_files(out)]
+
+
+def find_damage(file: Recorded) -> Finding | None:
+    """Hashes a recorded file where it is; None if all is sound.
+
+    A file that is missing in the folder is no damage, since DVC sees that itself.
+    """
+    kept = {"folder": file.path, "cache": file.cached}
+    found = {place: path for place, path in kept.items() if path is not None and path.is_file()}
+    sound = {place: hash_file(path) == file.name for place, path in found.items()}
+    damaged = tuple(place for place, good in sound.items() if not good)
+    if not damaged:
+        return None
+    copy = next((found[place] for place, good in sound.items() if good), None)
+    return Finding(file, damaged, copy)
+
+
+def mend(finding: Finding) -> None:
+    """Puts a sound copy in the place of a damaged one; where there is none, the damaged one goes.
+
+    DVC then makes the file anew at the next run.
+    """
+    kept = {"folder": finding.file.path, "cache": finding.file.cached}
+    for place in finding.places:
+        path = kept[place]
+        if finding.sound is not None:
+            part = path.with_name(f".part-{path.name}")
+            shutil.copyfile(finding.sound, part)
+            part.chmod(path.stat().st_mode)
+            part.replace(path)
+        else:
+            path.unlink()
+
+
+def _list_files(out: Any) -> Iterator[Recorded]:
+    path, name = Path(out.def_path), out.hash_info.value
+    # What is kept in git is in the cache, too, where it can be restored from.
+    locate = out.cache.oid_to_path
+    listed = Path(locate(name))
+    if not name.endswith(".dir"):
+        yield Recorded(path, listed, name)
+        return
+    yield Recorded(None, listed, name.removesuffix(".dir"))
+    try:
+        entries = json.loads(listed.read_text(encoding="utf-8"))
+        files = [(path / entry["relpath"], entry["md5"]) for entry in entries]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    for inside, own in files:
+        yield Recorded(inside, Path(locate(own)), own)

@@ -1,0 +1,156 @@
+"""Checks within DVC: what it records is what was used, and what it restores is what it recorded.
+
+DVC hashes what a stage depends on after the command has run, and trusts a file of its cache without
+a look at it. `install_checks` puts a check around five of DVC's methods, in every process that runs DVC:
+
+- `Stage._run_stage` and `Stage.save`: between the run of a stage and the record of it, nothing that
+  the stage depends on may have moved. Otherwise nothing is recorded, and the outputs go.
+- `Stage.outs_cached` and `Output.checkout`: a file of the cache is hashed before it is restored. A
+  damaged one goes, so that the stage runs instead.
+- `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
+  launcher can tell an output that was damaged since.
+
+How DVC's own files survive is in `mending`.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from graft.integrity import mending
+from graft.integrity.damage import find_damaged
+from graft.integrity.ground import (
+    digest,
+    drop_record,
+    find_moved_value,
+    read_record,
+    store_record,
+)
+from graft.integrity.lifetime import DVC_PROCESS
+
+_MOVED = "nothing was kept; run it again"
+_matched: dict[int, list[Any] | None] = {}
+
+
+def install_checks() -> None:
+    """Puts the checks around DVC's methods, in this process."""
+    from dvc.output import Output
+    from dvc.stage import Stage
+
+    _wrap(Stage, "_run_stage", _run_stage)
+    _wrap(Stage, "save", _save)
+    _wrap(Stage, "run", _run)
+    _wrap(Stage, "outs_cached", _outs_cached)
+    _wrap(Output, "checkout", _checkout)
+    mending.mend_dvc()
+
+
+def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def method(self: Any, *positions: Any, **named: Any) -> Any:
+        return around(self, original, *positions, **named)
+
+    setattr(owner, name, method)
+
+
+def _run_stage(
+    stage: Any, original: Callable[..., Any], dry: bool, force: bool, **more: Any
+) -> None:
+    if dry:
+        original(stage, dry, force, **more)
+        return
+    drop_record(stage.addressing, _folder(stage))
+    os.environ[DVC_PROCESS] = str(os.getpid())
+    original(stage, dry, force, **more)
+    # What DVC took for the ground: it restored the outputs for these hashes, or had them before the
+    # command. A forced run has not taken any.
+    _matched[id(stage)] = None if force else [dependency.hash_info for dependency in stage.deps]
+
+
+def _save(
+    stage: Any, original: Callable[..., Any], allow_missing: bool = False, run_cache: bool = True
+) -> None:
+    if id(stage) not in _matched:  # `dvc commit` and `dvc add` record what is there, as asked for
+        original(stage, allow_missing=allow_missing, run_cache=run_cache)
+        return
+    matched = _matched.pop(id(stage))
+    original(stage, allow_missing=allow_missing, run_cache=False)
+    moved = next(_find_moved(stage, matched), None)
+    if moved is not None:
+        from dvc.exceptions import DvcException
+
+        stage.remove_outs(ignore_remove=False, force=True)
+        raise DvcException(
+            f"the ground of {stage.addressing} must stay as it is until DVC has recorded it;"
+            f" {_MOVED}. Received: {moved}"
+        )
+    if run_cache:
+        stage.repo.stage_cache.save(stage)
+
+
+def _find_moved(stage: Any, matched: list[Any] | None) -> Iterator[str]:
+    """What moved between the run of a stage, or the search for its result, and its record."""
+    record, folder = read_record(stage.addressing, _folder(stage)), _folder(stage)
+    if record is None:
+        now = [dependency.hash_info for dependency in stage.deps]
+        for dependency, before, after in zip(stage.deps, matched or now, now, strict=True):
+            if before != after:
+                yield f"{dependency}, which was changed"
+        return
+    recorded: dict[str, Any] = {}
+    for dependency in stage.deps:
+        if isinstance(dependency.hash_info.value, dict):
+            recorded |= _flatten(dependency.hash_info.value)
+    if moved := find_moved_value(record["parameters"], recorded):
+        yield moved
+    for path, before in [*record["read"].items(), *record["written"].items()]:
+        if digest(folder / path) != before:
+            yield f"{path}, which was changed"
+
+
+def _run(stage: Any, original: Callable[..., Any], *positions: Any, **more: Any) -> None:
+    try:
+        original(stage, *positions, **more)
+    finally:
+        _matched.pop(id(stage), None)
+    if stage.cmd and not more.get("dry"):
+        folder = _folder(stage)
+        record = read_record(stage.addressing, folder) or {"parameters": {}, "read": {}}
+        written = {out.def_path: digest(Path(out.fs_path)) for out in stage.outs}
+        store_record(stage.addressing, record | {"written": written}, folder)
+
+
+def _outs_cached(stage: Any, original: Callable[..., Any]) -> bool:
+    for out in stage.outs:
+        _drop_damaged(out)
+    return original(stage)
+
+
+def _checkout(out: Any, original: Callable[..., Any], *positions: Any, **more: Any) -> Any:
+    _drop_damaged(out)
+    return original(out, *positions, **more)
+
+
+def _drop_damaged(out: Any) -> None:
+    if out.use_cache and out.hash_info and out.cache.fs.protocol == "local":
+        for path in find_damaged(out.cache.oid_to_path, out.hash_info.value):
+            path.unlink(missing_ok=True)
+            mending.say(f"DVC's cache held a damaged copy of {out}; the copy was removed")
+
+
+def _folder(stage: Any) -> Path:
+    return Path(stage.repo.root_dir)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

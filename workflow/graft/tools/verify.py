@@ -1,0 +1,57 @@
+"""Check every file that DVC has recorded, in the folder and in the cache; `--repair` mends them."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from graft.common.errors import UserError
+from graft.integrity.verification import Finding, find_damage, list_recorded, mend
+
+_PLACES = {"folder": "the folder", "cache": "DVC's cache"}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command.
+
+    Raises:
+        UserError: a file is damaged and was not repaired.
+    """
+    parser = argparse.ArgumentParser(prog="graft verify", description=__doc__)
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="put sound copies in the place of damaged ones; what has none goes, and the next run"
+        " makes it anew",
+    )
+    options = parser.parse_args(arguments)
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo, lock_repo
+
+    try:
+        # No run may write while files are hashed.
+        with Repo() as repo, lock_repo(repo):
+            files = list_recorded(repo)
+            findings = [found for found in map(find_damage, files) if found is not None]
+            for finding in findings:
+                print(f"{_name(finding)} is damaged in {_where(finding)}")
+                if options.repair:
+                    mend(finding)
+    except DvcException as error:
+        raise UserError(f"DVC's records cannot be read: {error}") from None
+    if not findings:
+        print(f"all {len(files)} recorded files are sound")
+    elif options.repair:
+        print(f"{len(findings)} files were repaired or removed; the next run makes the rest")
+    else:
+        raise UserError(
+            f"all files must be as DVC recorded them: `graft verify --repair`, then run again."
+            f" Received: {len(findings)} of {len(files)} files are damaged"
+        )
+
+
+def _name(finding: Finding) -> Path | None:
+    return finding.file.path or finding.file.cached
+
+
+def _where(finding: Finding) -> str:
+    return " and ".join(_PLACES[place] for place in finding.places)
