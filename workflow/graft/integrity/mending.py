@@ -3,8 +3,8 @@
 - `dvc.lock` is written beside its place and renamed. One that is cut, as another program or a full
   disk may leave it, is replaced by what git has of it; without that it is removed. Nothing is lost:
   DVC's run cache has the results.
-- A list of DVC's running processes (`.dvc/tmp/rwlock`) that cannot be read is removed. It is read under
-  a lock, so no process is writing it at that moment, and the processes in it are gone.
+- A list of DVC's running processes (`.dvc/tmp/rwlock`) that cannot be read is removed. It is read
+  under a lock, so no process is writing it at that moment, and the processes in it are gone.
 """
 
 import functools

@@ -1,7 +1,8 @@
 """Checks within DVC: what it records is what was used, and what it restores is what it recorded.
 
 DVC hashes what a stage depends on after the command has run, and trusts a file of its cache without
-a look at it. `install_checks` puts a check around five of DVC's methods, in every process that runs DVC:
+a look at it. `install_checks` puts a check around five of DVC's methods, in every process that runs
+DVC:
 
 - `Stage._run_stage` and `Stage.save`: between the run of a stage and the record of it, nothing that
   the stage depends on may have moved. Otherwise nothing is recorded, and the outputs go.
