@@ -20,7 +20,7 @@ rule manifest:
     params:
         stage=bridge.address("manifest"),
     shell:
-        "dvc --wait-for-lock repro --single-item {params.stage} 2>&1 | tee {log}"
+        "graft build {params.stage} 2>&1 | tee {log}"
 
 
 use rule manifest as tensors with:

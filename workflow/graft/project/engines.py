@@ -5,7 +5,7 @@ input more than its stage: a flag, a file that only this module writes. When the
 DVC is asked which stages are stale. The flag of a stale stage becomes newer than its outputs, so
 its rule runs. The outputs of a fresh stage become as new as its inputs, as they are not after
 `git checkout` or `dvc checkout`, so its rule does not. Each rule then runs
-`dvc repro --single-item`, and DVC decides.
+`graft build`, and DVC decides.
 """
 
 import contextlib
