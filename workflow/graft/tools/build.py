@@ -7,8 +7,10 @@ run, restores an earlier result, and records a new one.
 import argparse
 import signal
 import sys
+from pathlib import Path
 
 from graft.common.errors import refuse
+from graft.project.locks import one_at_a_time
 from graft.project.pipeline import stage_keys, stage_names
 
 
@@ -38,4 +40,8 @@ def main(arguments: list[str]) -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     force = ["--force"] if given.force else []
-    sys.exit(dvc(["--wait-for-lock", "repro", "--single-item", *force, given.stage]))
+    # Where Snakemake was killed, its last job still runs. DVC would refuse to run the stage twice.
+    waiting = f"graft build: waiting for another process that builds {given.stage}"
+    with one_at_a_time(Path(".graft/building") / given.stage, waiting):
+        status = dvc(["--wait-for-lock", "repro", "--single-item", *force, given.stage])
+    sys.exit(status)
