@@ -67,6 +67,20 @@ class Project:
             command: the command and its arguments.
             status: the exit status that it must end with; None if any will do.
         """
+        ended = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        if status is not None and ended.returncode != status:
+            raise AssertionError(f"{' '.join(command)} → {ended.returncode}:\n{ended.stdout}")
+        return ended.stdout
+
+    def environment(self) -> dict[str, str]:
+        """The variables that its commands run with."""
         environment = os.environ | {
             "PATH": os.pathsep.join([str(self.commands), str(BIN), os.environ["PATH"]]),
             # The package is this copy's: it is what the copy's stages depend on.
@@ -79,17 +93,7 @@ class Project:
             **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
         environment.pop("SNAKEMAKE_PROFILE", None)
-        ended = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
-        if status is not None and ended.returncode != status:
-            raise AssertionError(f"{' '.join(command)} → {ended.returncode}:\n{ended.stdout}")
-        return ended.stdout
+        return environment
 
     def snakemake(self, *arguments: str, status: int = 0) -> str:
         """Runs Snakemake, with 2 cores by default."""

@@ -17,10 +17,14 @@ from graft.integrity.ground import digest
 _PACKAGE = Path("workflow/graft")
 
 
-def find_tools() -> dict[str, str]:
-    """The commands that are no stage, by name: what each does, by its module's docstring."""
+def find_tools(name: str = "[a-z]*") -> dict[str, str]:
+    """The commands that are no stage, by name: what each does, by its module's docstring.
+
+    Args:
+        name: which of them, as a pattern of file names.
+    """
     found = {}
-    for path in sorted((Path(__file__).parent / "tools").glob("[a-z]*.py")):
+    for path in sorted((Path(__file__).parent / "tools").glob(f"{name}.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
             found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
@@ -62,7 +66,7 @@ def _sign_code(arguments: list[str]) -> Mapping[Path, str] | None:
 
 def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     from graft.common.errors import UserError
-    from graft.project import launcher, pipeline
+    from graft.project import pipeline
 
     name, *more = arguments
     stages = pipeline.stage_names() if pipeline.FILE.is_file() else {}
@@ -73,10 +77,12 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
                 lines = [f"  {command:<10} {summary}" for command, summary in commands.items()]
                 print(f"\n{title}:", *lines, sep="\n")
     elif name in stages:
+        from graft.project import launcher  # a tenth of a second, which `build` need not wait for
+
         launcher.run_stage(arguments, code)
-    elif name in (tools := find_tools()):
+    elif name.isidentifier() and find_tools(name):
         importlib.import_module(f"graft.tools.{name}").main(more)
     else:
-        allowed = f"a command must be one of {', '.join([*tools, *stages])}"
+        allowed = f"a command must be one of {', '.join([*find_tools(), *stages])}"
         elsewhere = "" if stages else "; stages run in the project's folder, where dvc.yaml is"
         raise UserError(f"{allowed}{elsewhere}. Received: {name!r}")

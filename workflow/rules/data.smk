@@ -18,9 +18,9 @@ rule manifest:
     resources:
         mem_mb=500,
     params:
-        stage=bridge.address("manifest"),
+        arguments=bridge.arguments("manifest"),
     shell:
-        "dvc --wait-for-lock repro --single-item {params.stage} 2>&1 | tee {log}"
+        "graft build {params.arguments} 2>&1 | tee {log}"
 
 
 use rule manifest as tensors with:
@@ -33,11 +33,11 @@ use rule manifest as tensors with:
     benchmark:
         "logs/tensors@{shard}.tsv"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: max(1, (workflow.cores or 4) // 4)
+    threads: bridge.cores(share=4)
     resources:
         mem_mb=1000,
     params:
-        stage=bridge.address("tensors"),
+        arguments=bridge.arguments("tensors"),
 
 
 use rule manifest as duplicates with:
@@ -50,7 +50,7 @@ use rule manifest as duplicates with:
     benchmark:
         "logs/duplicates.tsv"
     params:
-        stage=bridge.address("duplicates"),
+        arguments=bridge.arguments("duplicates"),
 
 
 use rule manifest as split with:
@@ -63,4 +63,4 @@ use rule manifest as split with:
     benchmark:
         "logs/split.tsv"
     params:
-        stage=bridge.address("split"),
+        arguments=bridge.arguments("split"),

@@ -23,7 +23,7 @@ use rule manifest as evaluate with:
     resources:
         mem_mb=2000,
     params:
-        stage=bridge.address("evaluate"),
+        arguments=bridge.arguments("evaluate"),
 
 
 use rule manifest as report with:
@@ -46,4 +46,4 @@ use rule manifest as report with:
     resources:
         mem_mb=1000,
     params:
-        stage=bridge.address("report"),
+        arguments=bridge.arguments("report"),

@@ -15,7 +15,7 @@ use rule manifest as backbone with:
     resources:
         mem_mb=2000,
     params:
-        stage=bridge.address("backbone"),
+        arguments=bridge.arguments("backbone"),
 
 
 use rule manifest as features with:
@@ -28,8 +28,8 @@ use rule manifest as features with:
     benchmark:
         "logs/features@{shard}.tsv"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: max(1, (workflow.cores or 4) // 4)
+    threads: bridge.cores(share=4)
     resources:
         mem_mb=2000,
     params:
-        stage=bridge.address("features"),
+        arguments=bridge.arguments("features"),

@@ -15,7 +15,7 @@ use rule manifest as views with:
     resources:
         mem_mb=2000,
     params:
-        stage=bridge.address("views"),
+        arguments=bridge.arguments("views"),
 
 
 use rule manifest as depth with:
@@ -30,7 +30,7 @@ use rule manifest as depth with:
     resources:
         mem_mb=1000,
     params:
-        stage=bridge.address("depth"),
+        arguments=bridge.arguments("depth"),
 
 
 use rule manifest as head with:
@@ -46,7 +46,7 @@ use rule manifest as head with:
     resources:
         mem_mb=2000,
     params:
-        stage=bridge.address("head"),
+        arguments=bridge.arguments("head"),
 
 
 use rule manifest as finetune with:
@@ -62,4 +62,4 @@ use rule manifest as finetune with:
     resources:
         mem_mb=4000,
     params:
-        stage=bridge.address("finetune"),
+        arguments=bridge.arguments("finetune"),

@@ -1,30 +1,24 @@
 """The bridge between the two engines: what DVC knows, in the terms of Snakemake.
 
-DVC compares contents and remembers; Snakemake compares times and schedules. Every rule has one
-input more than its stage: a flag, a file that only this module writes. When the Snakefile is read,
-DVC is asked which stages are stale. The flag of a stale stage becomes newer than its outputs, so
-its rule runs. The outputs of a fresh stage become as new as its inputs, as they are not after
-`git checkout` or `dvc checkout`, so its rule does not. Each rule then runs
-`dvc repro --single-item`, and DVC decides.
+DVC compares contents and remembers; Snakemake compares times and schedules. When the Snakefile is
+read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each rule then runs
+`graft build`, and DVC decides.
 """
 
-import contextlib
-import json
-import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
+from graft.project.locks import join_the_running
 from graft.project.parameters import check_files, read_parameters
-from graft.project.pipeline import Declaration, declarations, output_patterns, stage_keys
+from graft.project.pipeline import declarations, output_patterns, stage_keys
+from graft.project.times import BUSY, FLAGS, settle
 
-FLAGS = Path(".graft/flags")
-LOGS = Path("logs")
+_FORCED = Path(".graft/forced")
 
 
 class Bridge:
@@ -48,7 +42,7 @@ class Bridge:
             stages = declarations(self._values)
             if workflow.is_main_process:
                 check_folder(self._values["dataset"]["path"])
-                settle(stages, stale())
+                settle(stages, stale(), alone=join_the_running())
         except UserError as error:
             print(f"snakemake: error: {error}", file=sys.stderr)
             sys.exit(2)
@@ -59,14 +53,29 @@ class Bridge:
 
         def function(wildcards: Iterable[str]) -> list[str]:
             self._leave_memory_to_dvc()
-            address = self.address(stage)(wildcards)
+            address = _address(stage, wildcards)
             return [*map(str, self._stages[address].inputs), str(FLAGS / address)]
 
         return function
 
-    def address(self, stage: str) -> Callable[[Iterable[str]], str]:
-        """A function of the wildcards: the stage's address in DVC, such as `tensors@0`."""
-        return lambda wildcards: "@".join([stage, *wildcards])
+    def arguments(self, stage: str) -> Callable[[Iterable[str]], str]:
+        """A function of the wildcards: the arguments of `graft build`, such as `tensors@0`.
+
+        With `--force` where the user forces the rule: DVC alone would skip a fresh stage.
+        """
+
+        def function(wildcards: Iterable[str]) -> str:
+            address = _address(stage, wildcards)
+            return f"{address} --force" if self._is_forced(stage, address) else address
+
+        return function
+
+    def cores(self, share: int) -> int:
+        """One `share`-th of the cores that Snakemake was given, but at least one core.
+
+        It also works where Snakemake was given none, as with `--unlock` or `--dag`.
+        """
+        return max(1, (self._workflow.resource_settings.cores or 1) // share)
 
     def outputs(self, stage: str, wildcard: str = "") -> list[Any]:
         """The files that the stage writes; with `{wildcard}` for the key of a `foreach` stage."""
@@ -91,6 +100,24 @@ class Bridge:
         read = {path for stage in stages for path in stage.inputs}
         return [str(path) for stage in stages for path in stage.outputs if path not in read]
 
+    def _is_forced(self, stage: str, address: str) -> bool:
+        # A job in a process of its own, as on a cluster, is always forced by Snakemake, so it asks
+        # for the mark that the process with the user's options left.
+        mark = _FORCED / address
+        if not self._workflow.is_main_process:
+            return mark.exists()
+        dag, outputs = self._workflow.dag, map(str, self._stages[address].outputs)
+        forced = any(rule.name == stage for rule in dag.forcerules) or any(
+            path in dag.forcefiles for path in outputs
+        )
+        if not self._workflow.dryrun:
+            if forced:
+                _FORCED.mkdir(parents=True, exist_ok=True)
+                mark.touch()
+            else:
+                mark.unlink(missing_ok=True)
+        return forced
+
     def _leave_memory_to_dvc(self) -> None:
         # Snakemake also remembers commands, lists of inputs and interrupted jobs, but only of its
         # own runs: after `dvc repro` or `git checkout` that memory is of something else. Its
@@ -101,6 +128,11 @@ class Bridge:
         if self._workflow.is_main_process:
             self._workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
             self._workflow.dag.ignore_incomplete = True
+
+
+def _address(stage: str, wildcards: Iterable[str]) -> str:
+    """The stage's address in DVC, such as `tensors@0`."""
+    return "@".join([stage, *wildcards])
 
 
 def stale() -> dict[str, list[Any]]:
@@ -122,62 +154,8 @@ def stale() -> dict[str, list[Any]]:
                 try:
                     changes = stage.status()
                 except LockError:
-                    changes = {stage.addressing: ["being built by another process"]}
+                    changes = {stage.addressing: [BUSY]}
                 verdict |= changes
     except DvcException as error:
         raise UserError(f"DVC cannot tell what is up to date: {error}") from None
     return verdict
-
-
-def settle(stages: Iterable[Declaration], verdict: Mapping[str, list[Any]]) -> None:
-    """Sets the times of flags and outputs so that Snakemake comes to the verdict of DVC.
-
-    Args:
-        stages: every stage, in the order of `declarations`: an output that is touched may become
-            newer than the outputs of later stages, which then follow.
-        verdict: the stale ones, as `stale` gives them.
-    """
-    FLAGS.mkdir(parents=True, exist_ok=True)
-    LOGS.mkdir(exist_ok=True)
-    for stage in stages:
-        flag, benchmark = FLAGS / stage.address, LOGS / f"{stage.address}.tsv"
-        if stage.address in verdict:
-            _raise_flag(flag, verdict[stage.address], [*stage.outputs, benchmark])
-        else:
-            # Asked for a rule by name, Snakemake runs it where its benchmark is missing.
-            for path in (benchmark, flag):
-                if not path.exists():
-                    path.touch()
-            os.utime(flag, (0, 0))
-            _renew([*stage.outputs, benchmark], [*stage.inputs, flag])
-
-
-def _raise_flag(flag: Path, changes: list[Any], written: Iterable[Path]) -> None:
-    # Where Snakemake knows an input's content from its last run, a newer time alone says nothing to
-    # it, hence the clock in the text. The rest is for people who wonder why a stage runs.
-    text = json.dumps({"stale at": time.time_ns(), "since": changes}, indent=1, ensure_ascii=False)
-    flag.write_text(text + "\n", encoding="utf-8")
-    raised = flag.stat().st_mtime_ns
-    for path, (_, own) in _times(written):
-        if own >= raised:  # clocks of two machines, or one that was set back
-            os.utime(path, ns=(raised - 1_000_000_000,) * 2, follow_symlinks=False)
-
-
-def _renew(written: Iterable[Path], read: Iterable[Path]) -> None:
-    newest = max(time_ for _, (time_, _) in _times(read))
-    for path, (_, own) in _times(written):
-        if own < newest:
-            os.utime(path, follow_symlinks=False)
-            if path.lstat().st_mtime_ns < newest:
-                os.utime(path, ns=(newest, newest), follow_symlinks=False)
-
-
-def _times(paths: Iterable[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """Each path that exists, with its time as an input and as an output, as Snakemake takes them.
-
-    They differ for a link: an input is as new as the newer of it and its target, an output as it.
-    """
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            own = path.lstat().st_mtime_ns
-            yield path, (max(own, path.stat().st_mtime_ns), own)

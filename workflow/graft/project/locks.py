@@ -1,0 +1,83 @@
+"""Locks that end with the process that holds them, however it ends: the kernel releases them."""
+
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_RUNNING = Path(".graft/running")
+_LEFT = Path(".snakemake/locks")  # Snakemake's own locks: files that a killed run leaves
+_held: list[IO[str]] = []
+
+
+def join_the_running() -> bool:
+    """Says to others that a Snakemake is at work here, until this process ends.
+
+    Where it finds locks of Snakemake but no process that is at work, they are of a killed one, and
+    it removes them. Where they may be of another machine, which need not see the locks of the
+    kernel, it only says how to.
+
+    Returns:
+        whether no other Snakemake is at work here.
+    """
+    _RUNNING.parent.mkdir(parents=True, exist_ok=True)
+    file = _RUNNING.open("a+", encoding="utf-8")
+    _held.append(file)  # closed with the process; children do not inherit it
+    try:
+        alone = _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if alone:
+            _forget_the_killed(file)
+        _lock(file, fcntl.LOCK_SH)
+    except OSError:  # a file system without locks: Snakemake's own have to do
+        return True
+    print(socket.gethostname(), os.getpid(), file=file, flush=True)
+    return alone
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path, waiting: str) -> Iterator[None]:
+    """Runs the block once no other process is in a block with the same path.
+
+    Args:
+        path: a file for the lock.
+        waiting: what to say where it takes time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError):  # a file system without locks
+            if not _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                print(waiting, file=sys.stderr, flush=True)
+                _lock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _lock(file: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _forget_the_killed(file: IO[str]) -> None:
+    file.seek(0)
+    before = [line.split() for line in file.read().splitlines()]
+    left = list(_LEFT.glob("*.lock"))
+    elsewhere = [words for words in before if words[:1] != [socket.gethostname()]]
+    if left and elsewhere:
+        host, process = (*elsewhere[-1], "unknown")[:2]
+        print(
+            f"snakemake: if no run is left on {host} (process {process}),"
+            " give `snakemake --unlock` once",
+            file=sys.stderr,
+        )
+        return
+    for path in left:
+        path.unlink(missing_ok=True)
+    if left:
+        print("snakemake: removed the lock of a run that was killed", file=sys.stderr)
+    file.truncate(0)
