@@ -2,11 +2,13 @@
 
 All that every stage needs is done here, so that no stage depends on the code for it: params.yaml is
 checked as a whole, `dvc.yaml` says what the stage may read and must write, the stage writes to
-temporary paths, and these are renamed once it has ended well.
+temporary paths, and these are renamed once it has ended well. Until then it may keep what lets
+it go on after it was killed, in a folder of its own.
 """
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from graft.common.errors import refuse
 from graft.common.stage import Stage
 from graft.project.parameters import flatten, read_parameters
 from graft.project.pipeline import Declaration, declarations
+from graft.project.scratch import clear_scratch, find_scratch
 
 ROOMS = Path(__file__).parent.parent
 
@@ -38,7 +41,11 @@ def run_stage(arguments: Sequence[str]) -> None:
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
-        module.main(make_stage(declaration, values, written))
+        stage = make_stage(declaration, values, written)
+        scratch = find_scratch(stage, declaration.rooms)
+        clear_scratch(stage.address, scratch)
+        module.main(replace(stage, scratch=scratch))
+    clear_scratch(stage.address)
 
 
 def make_stage(
