@@ -17,15 +17,23 @@ class Progress(AbstractContextManager["Progress"]):
         title: what is being done.
         total: how many units there are, if that is known.
         unit: what one is called, in the plural.
+        before: how many were finished by an earlier process; they do not count for the rate.
     """
 
-    def __init__(self, title: str, total: int | None, unit: str) -> None:
+    def __init__(self, title: str, total: int | None, unit: str, before: int = 0) -> None:
         self._title, self._total, self._unit = title, total, unit
-        self._done, self._note = 0, ""
+        self._before = self._done = before
+        self._note = ""
         self._start = self._said = time.monotonic()
         # Where no terminal is, `disable=None` makes a bar that shows nothing.
         self._bar = tqdm(
-            total=total, desc=title, unit=f" {unit}", leave=False, file=sys.stderr, disable=None
+            total=total,
+            initial=before,
+            desc=title,
+            unit=f" {unit}",
+            leave=False,
+            file=sys.stderr,
+            disable=None,
         )
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -45,7 +53,7 @@ class Progress(AbstractContextManager["Progress"]):
     def _say(self) -> None:
         self._said = time.monotonic()
         seconds = max(self._said - self._start, 1e-9)
-        rate = self._done / seconds
+        rate = (self._done - self._before) / seconds
         rate = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
         note = f", {self._note}" if self._note else ""
         done = self._done if self._total is None else f"{self._done}/{self._total}"

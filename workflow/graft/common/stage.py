@@ -24,6 +24,9 @@ class Stage(Mapping[str, Any]):
         read: the files that it may read. A folder that other stages write into is declared as a
             whole, but is here file by file, so that files of an earlier build are not read.
         written: the files that it must write, each with the temporary path to write it to.
+        scratch: a folder, which need not be there yet, for what lets the stage go on after it was
+            killed; None where there is none. It is named by all that the result depends on, so
+            whatever is found there belongs to this very computation.
     """
 
     address: str
@@ -31,6 +34,7 @@ class Stage(Mapping[str, Any]):
     parameters: Mapping[str, Any]
     read: tuple[Path, ...]
     written: Mapping[Path, Path]
+    scratch: Path | None = None
 
     @property
     def key(self) -> str:

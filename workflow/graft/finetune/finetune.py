@@ -106,7 +106,7 @@ def train_from(
     before = model.get_weights()
     judged = model.evaluate(valid, verbose=0, return_dict=True)
     zero = {"epoch": 0, "val_loss": judged["loss"], "val_accuracy": judged["accuracy"]}
-    history = fit("finetune", stage, model, train, valid)
+    history = fit("finetune", stage, model, train, valid, stage.scratch, f"seed-{seed}")
     history = pd.DataFrame([zero, *history.to_dict("records")], columns=history.columns)
     best = best_epoch(history, stage["finetune.monitor"])
     if best == 0:

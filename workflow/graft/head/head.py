@@ -105,7 +105,7 @@ def train_dense(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     optimizer = getattr(keras.optimizers, stage["head.optimizer"])(stage["head.learning_rate"])
     compile_model(model, optimizer, stage["head.label_smoothing"])
     batches = _batches(stage, data.train, seed), _batches(stage, data.valid)
-    history = fit("head", stage, model, *batches)
+    history = fit("head", stage, model, *batches, stage.scratch, f"seed-{seed}")
     return TrainedHead(model, history, best_epoch(history, stage["head.monitor"]), {})
 
 

@@ -3,11 +3,13 @@
 All that every stage needs is done here, so that no stage depends on the code for it: params.yaml is
 checked as a whole, `dvc.yaml` says what the stage may read and must write, the stage writes to
 temporary paths, and these are renamed once it has ended well, if nothing that it was given has
-moved meanwhile.
+moved meanwhile. Until then it may keep what lets it go on after it was killed, in a folder of its
+own.
 """
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from graft.integrity.ground import (
 from graft.integrity.lifetime import end_with_dvc
 from graft.project.parameters import PARAMETERS, flatten, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
+from graft.project.scratch import clear_scratch, find_scratch
 from graft.project.upstream import check_upstream
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
@@ -63,8 +66,16 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
-        module.main(make_stage(declaration, parameters, written))
-        _check_ground(declaration, ground)
+        stage = make_stage(declaration, parameters, written)
+        scratch = find_scratch(stage, declaration.rooms)
+        clear_scratch(stage.address, scratch)
+        module.main(replace(stage, scratch=scratch))
+        try:
+            _check_ground(declaration, ground)
+        except UserError:
+            clear_scratch(stage.address)  # what is there may be of two settings
+            raise
+    clear_scratch(stage.address)
     write_record(declaration.address, ground, declaration.outputs)
 
 

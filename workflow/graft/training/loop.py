@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.models.framework import keras
+from graft.training.resuming import Resuming
 from graft.training.rows import LabelledRows
 
 _HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
@@ -94,9 +96,11 @@ class _Watch(keras.callbacks.Callback):
     show an unintended model as the result.
     """
 
-    def __init__(self, section: str, rates: Mapping[str, float], progress: Progress) -> None:
+    def __init__(
+        self, section: str, rates: Mapping[str, float], progress: Progress, epoch: int
+    ) -> None:
         super().__init__()
-        self._section, self._rates, self._progress, self._epoch = section, rates, progress, 1
+        self._section, self._rates, self._progress, self._epoch = section, rates, progress, epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self._check("loss", logs["loss"])
@@ -119,7 +123,13 @@ class _Watch(keras.callbacks.Callback):
 
 
 def fit(
-    section: str, settings: Mapping[str, Any], model: keras.Model, train: Batches, valid: Batches
+    section: str,
+    settings: Mapping[str, Any],
+    model: keras.Model,
+    train: Batches,
+    valid: Batches,
+    scratch: Path | None = None,
+    name: str = "training",
 ) -> pd.DataFrame:
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
@@ -134,8 +144,11 @@ def fit(
         settings: the parameters by dotted key: the section's epochs, patience, monitor and
             learning rates (for the error).
         model: compiled, with the metric `accuracy`.
-        train: shuffled training batches.
+        train: shuffled training batches, of which none was drawn yet.
         valid: validation batches.
+        scratch: a folder of this very computation, which need not be there yet. What an interrupted
+            training has left in it is taken up, with the same result to the last bit.
+        name: distinguishes the trainings of one stage.
 
     Returns:
         A row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
@@ -151,15 +164,24 @@ def fit(
     # Keras itself keeps the first of equal epochs. Accuracies on a small part are often equal, and
     # of those the last one is better trained: it has seen more, at a lower rate.
     best.monitor_op = operator.le if _SIGNS[monitor] < 0 else operator.ge
-    with Progress(section, epochs * len(train), "steps") as progress:
-        history = model.fit(
+    file = None if scratch is None else scratch / f"{name}.state"
+    resuming = Resuming(section, file, best, train, epochs)
+    done = len(resuming.rows)
+    if resuming.ended:
+        print(f"{section}: the training of {name} had ended before the interruption")
+        epochs = done
+    elif done:
+        print(f"{section}: goes on after epoch {done}, where it was interrupted")
+    with Progress(section, epochs * len(train), "steps", done * len(train)) as progress:
+        model.fit(
             train,
             validation_data=valid,
+            initial_epoch=done,
             epochs=epochs,
             verbose=0,
-            callbacks=[_Watch(section, rates, progress), best],
-        ).history
-    table = pd.DataFrame(history, columns=_HISTORY)
+            callbacks=[_Watch(section, rates, progress, done + 1), best, resuming],
+        )
+    table = pd.DataFrame(resuming.rows, columns=_HISTORY)
     table.insert(0, "epoch", range(1, len(table) + 1))
     return table
 

@@ -1,0 +1,89 @@
+"""The state of a training as a file: numbers and arrays, read back whole or not at all."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+# Another version may compute other bits, and lay out its variables in another way.
+_VERSIONS = {name: version(name) for name in ("keras", "numpy", "tensorflow")}
+_DIGEST = hashlib.sha256().digest_size
+
+
+class State(NamedTuple):
+    """What a file of `write_state` holds.
+
+    Attributes:
+        facts: what JSON can hold.
+        arrays: of any shapes and dtypes of numbers, in the order in which they were written.
+    """
+
+    facts: Mapping[str, Any]
+    arrays: list[np.ndarray]
+
+
+class _Hashing:
+    """Writes to a file and hashes what it writes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.hash = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.hash.update(data)
+
+
+def write_state(path: Path, facts: Mapping[str, Any], arrays: Iterable[np.ndarray]) -> None:
+    """Writes a state, or leaves the one that is there; no second one stays beside it.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        facts: what JSON can hold.
+        arrays: of numbers; asked for one at a time, so that all are never in memory at once.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One name for all times: what a killed process left is overwritten by the next.
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(bytes(_DIGEST))
+            content = _Hashing(file)
+            head = json.dumps({"versions": _VERSIONS, "facts": facts}).encode()
+            for array in (np.frombuffer(head, np.uint8), *arrays):
+                npy.write_array(content, array, allow_pickle=False)
+            file.seek(0)
+            file.write(content.hash.digest())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_state(path: Path) -> State | None:
+    """Reads a state.
+
+    Returns:
+        None if there is none, or if it is damaged or of other versions of the libraries: a state is
+        a help, and without it the work starts anew.
+    """
+    try:
+        with path.open("rb") as file:
+            expected = file.read(_DIGEST)
+            if hashlib.file_digest(file, "sha256").digest() != expected:
+                return None
+            end = file.tell()
+            file.seek(_DIGEST)
+            arrays = []
+            while file.tell() < end:
+                arrays.append(npy.read_array(file, allow_pickle=False))
+    except OSError:
+        return None
+    head = json.loads(arrays[0].tobytes())
+    return State(head["facts"], arrays[1:]) if head["versions"] == _VERSIONS else None
