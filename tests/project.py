@@ -60,13 +60,8 @@ class Project:
         self.folder = folder
         self.commands = BIN  # where `graft` is
 
-    def run(self, *command: str, status: int | None = 0) -> str:
-        """Runs a command in the project and returns what it prints, output and errors together.
-
-        Args:
-            command: the command and its arguments.
-            status: the exit status that it must end with; None if any will do.
-        """
+    def environment(self) -> dict[str, str]:
+        """What a command finds in its environment."""
         environment = os.environ | {
             "PATH": os.pathsep.join([str(self.commands), str(BIN), os.environ["PATH"]]),
             # The package is this copy's: it is what the copy's stages depend on.
@@ -79,10 +74,19 @@ class Project:
             **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
         environment.pop("SNAKEMAKE_PROFILE", None)
+        return environment
+
+    def run(self, *command: str, status: int | None = 0) -> str:
+        """Runs a command in the project and returns what it prints, output and errors together.
+
+        Args:
+            command: the command and its arguments.
+            status: the exit status that it must end with; None if any will do.
+        """
         ended = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment,
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
