@@ -1,6 +1,5 @@
 """Moments of a build that a fault can hit, and what makes a build necessary."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,7 +114,7 @@ def cached_outputs(trial: Trial) -> list[str]:
 
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,5 +1,6 @@
 """Commands that run in the background, and all the processes that belong to them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -60,10 +61,8 @@ class Run:
 
     def send(self, number: signal.Signals, group: bool) -> None:
         """Sends a signal, to its whole group as Ctrl-C does or to the first process only."""
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             (os.killpg if group else os.kill)(self.pid, number)
-        except ProcessLookupError:
-            pass  # it has ended by itself
 
     def engine(self, pid: int) -> psutil.Process:
         """The process that waits for a stage and records it: DVC, however it was started.

@@ -12,19 +12,19 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import chain
 from pathlib import Path
 
-from faults import kills
+from faults import arrivals, damage, edits, kills
 from faults.bases import Base
 from faults.trial import BROKEN, HAND, SKIPPED, SURVIVED, WRONG, Fault, Outcome, perform
 from project import ROOT
 
-MODULES = (kills,)
+MODULES = (kills, edits, arrivals, damage)
 VERDICTS = (SURVIVED, HAND, WRONG, BROKEN, SKIPPED)
 
 
 def all_faults() -> list[Fault]:
     """Every fault, in the order of the table."""
     found = list(chain(*(module.faults() for module in MODULES)))
-    assert len({(fault.name, fault.seed) for fault in found}) == len(found)
+    assert len({(fault.kind, fault.name, fault.seed) for fault in found}) == len(found)
     return found
 
 
@@ -33,9 +33,7 @@ def bases(folder: Path) -> dict[bool, Base]:
     return {real: Base(folder / ("real" if real else "standins"), real) for real in (False, True)}
 
 
-def run_all(
-    faults: Iterable[Fault], jobs: int, folder: Path
-) -> Iterator[tuple[Fault, Outcome]]:
+def run_all(faults: Iterable[Fault], jobs: int, folder: Path) -> Iterator[tuple[Fault, Outcome]]:
     """Performs trials side by side, and gives each outcome as soon as it is known.
 
     Args:
@@ -67,7 +65,9 @@ def count(outcomes: Mapping[Fault, Outcome]) -> list[tuple[str, Counter[str]]]:
 def draw(rows: Iterable[tuple[str, Counter[str]]]) -> str:
     """The table as Markdown, which is also easy to read on a terminal."""
     rows = list(rows)
-    shown = [verdict for verdict in VERDICTS if verdict not in (BROKEN, SKIPPED) or rows[-1][1][verdict]]
+    shown = [
+        verdict for verdict in VERDICTS if verdict not in (BROKEN, SKIPPED) or rows[-1][1][verdict]
+    ]
     width = max(len(kind) for kind, _ in rows)
     lines = [
         f"| {'kind':<{width}} | injected | {' | '.join(shown)} |",

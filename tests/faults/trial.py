@@ -4,10 +4,9 @@ import random
 import re
 import shlex
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import standin
 from faults.bases import Base
 from faults.runs import MARK, Run, await_true, belonging
 from faults.truth import Knowledge, false_records, untrue
-from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from project import Project
 
@@ -26,7 +24,7 @@ ENGINES = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
 UP_TO_DATE = "Data and pipelines are up to date."
 NOTHING = "Nothing to be done"
 LONGEST = 240.0  # seconds that any run may take
-PROGRAMS = "chmod chown cp dvc git graft mkdir mv rm snakemake uv".split()
+PROGRAMS = {"chmod", "chown", "cp", "dvc", "git", "graft", "mkdir", "mv", "rm", "snakemake", "uv"}
 
 SURVIVED, HAND, WRONG = "survived", "needed a hand", "wrong"
 SKIPPED, BROKEN = "skipped", "not injected"
@@ -96,7 +94,9 @@ class Copy(Project):
         self.extra: dict[str, str] = {}  # of the environment
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | {MARK: self.mark, standin.PAUSES: str(self.pauses)} | self.extra
+        return (
+            super().environment() | {MARK: self.mark, standin.PAUSES: str(self.pauses)} | self.extra
+        )
 
 
 class Trial:
@@ -243,10 +243,8 @@ class Trial:
     def kill_all(self) -> None:
         """Ends all processes of this trial."""
         for process in belonging(self.made.mark):
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                pass
         await_true(lambda: not belonging(self.made.mark), 10, 0.05)
 
     # The verdict
