@@ -62,7 +62,8 @@ def leave(trial: Trial) -> None:
 
 def rename(trial: Trial) -> None:
     """The same image, in another class."""
-    old = trial.path(IMAGES) / "c/12.png"
+    # One that has been read by half of the images, or one that has not.
+    old = trial.path(IMAGES) / trial.random.choice(["a/02.png", "c/12.png"])
     old.rename(trial.path(IMAGES) / "a/77.png")
 
 

@@ -12,12 +12,34 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import chain
 from pathlib import Path
 
-from faults import arrivals, damage, edits, kills
+from faults import (
+    arrivals,
+    damage,
+    disk,
+    edits,
+    experiments,
+    history,
+    kills,
+    real,
+    surroundings,
+    together,
+)
 from faults.bases import Base
 from faults.trial import BROKEN, HAND, SKIPPED, SURVIVED, WRONG, Fault, Outcome, perform
 from project import ROOT
 
-MODULES = (kills, edits, arrivals, damage)
+MODULES = (
+    kills,
+    edits,
+    arrivals,
+    damage,
+    disk,
+    together,
+    experiments,
+    history,
+    surroundings,
+    real,
+)
 VERDICTS = (SURVIVED, HAND, WRONG, BROKEN, SKIPPED)
 
 
