@@ -60,6 +60,22 @@ class Project:
         self.folder = folder
         self.commands = BIN  # where `graft` is
 
+    def environment(self) -> dict[str, str]:
+        """What a command finds in its environment."""
+        environment = os.environ | {
+            "PATH": os.pathsep.join([str(self.commands), str(BIN), os.environ["PATH"]]),
+            # The package is this copy's: it is what the copy's stages depend on.
+            "PYTHONPATH": str(self.folder / "workflow"),
+            # Where DVC keeps what it knows of times and contents, by default for the whole machine.
+            "DVC_SITE_CACHE_DIR": f"{self.folder}.site",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
+        }
+        environment.pop("SNAKEMAKE_PROFILE", None)
+        return environment
+
     def run(self, *command: str, status: int | None = 0) -> str:
         """Runs a command in the project and returns what it prints, output and errors together.
 
@@ -78,22 +94,6 @@ class Project:
         if status is not None and ended.returncode != status:
             raise AssertionError(f"{' '.join(command)} → {ended.returncode}:\n{ended.stdout}")
         return ended.stdout
-
-    def environment(self) -> dict[str, str]:
-        """The variables that its commands run with."""
-        environment = os.environ | {
-            "PATH": os.pathsep.join([str(self.commands), str(BIN), os.environ["PATH"]]),
-            # The package is this copy's: it is what the copy's stages depend on.
-            "PYTHONPATH": str(self.folder / "workflow"),
-            # Where DVC keeps what it knows of times and contents, by default for the whole machine.
-            "DVC_SITE_CACHE_DIR": f"{self.folder}.site",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},
-            **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
-        }
-        environment.pop("SNAKEMAKE_PROFILE", None)
-        return environment
 
     def snakemake(self, *arguments: str, status: int = 0) -> str:
         """Runs Snakemake, with 2 cores by default."""

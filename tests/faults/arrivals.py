@@ -1,0 +1,114 @@
+"""Images that arrive, change, go or are renamed while they are listed and decoded."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import project
+from faults.moments import gap
+from faults.trial import ENGINES, Fault, Trial
+
+IMAGES = "data/raw/tiny"
+FILES = {"manifest": "data/manifest.csv", "tensors@1": "data/tensors/1.npy"}
+
+
+def faults() -> Iterator[Fault]:
+    """All of them."""
+    turn = 0
+    for address in FILES:
+        for point in ("start", "half", "after"):
+            for name, change in CHANGES.items():
+                engine = list(ENGINES)[turn % 2]
+                turn += 1
+                yield Fault(
+                    "images that change in mid-run",
+                    f"{name} while {address} of {engine} is at {point}",
+                    0,
+                    partial(_during, address, point, change),
+                    engine,
+                )
+    for name, change in CHANGES.items():
+        yield Fault(
+            "images that change in mid-run",
+            f"{name} while DVC has not seen the end of manifest",
+            0,
+            partial(_in_gap, change),
+        )
+    for seed in range(4):
+        yield Fault(
+            "images that change in mid-run",
+            "many come, one by one, from before the run until after it",
+            seed,
+            _stream,
+            list(ENGINES)[seed % 2],
+        )
+
+
+def arrive(trial: Trial) -> None:
+    """One more image."""
+    project.add_image(trial.made.folder, trial.random.randrange(3), trial.random.randrange(50, 99))
+
+
+def change(trial: Trial) -> None:
+    """Other pixels under the same name."""
+    copy = trial.path(IMAGES) / "a/05.png"
+    copy.write_bytes((trial.path(IMAGES) / "b/06.png").read_bytes())
+
+
+def leave(trial: Trial) -> None:
+    """One image less."""
+    (trial.path(IMAGES) / trial.random.choice(["a/00.png", "c/13.png"])).unlink()
+
+
+def rename(trial: Trial) -> None:
+    """The same image, in another class."""
+    # One that has been read by half of the images, or one that has not.
+    old = trial.path(IMAGES) / trial.random.choice(["a/02.png", "c/12.png"])
+    old.rename(trial.path(IMAGES) / "a/77.png")
+
+
+CHANGES: dict[str, Callable[[Trial], None]] = {
+    "one arrives": arrive,
+    "one changes": change,
+    "one goes": leave,
+    "one is renamed": rename,
+}
+
+
+def _make_stale(trial: Trial) -> None:
+    project.add_image(trial.made.folder, 1, 40)
+    trial.learn()
+
+
+def _command(trial: Trial, address: str) -> tuple[str, ...]:
+    # Only as far as the stage: the plain run afterwards builds everything.
+    if trial.engine == "dvc":
+        return "dvc", "repro", address
+    return "snakemake", "--cores", "2", FILES[address]
+
+
+def _during(address: str, point: str, happen: Callable[[Trial], None], trial: Trial) -> None:
+    _make_stale(trial)
+    with trial.held(None, address, point, *_command(trial, address)) as run:
+        happen(trial)
+        trial.learn()
+    trial.end(run, whole=False)
+
+
+def _in_gap(happen: Callable[[Trial], None], trial: Trial) -> None:
+    _make_stale(trial)
+    run = trial.start(*_command(trial, "manifest"))
+    with gap(trial, run, "manifest"):
+        happen(trial)
+        trial.learn()
+    trial.end(run, whole=False)
+
+
+def _stream(trial: Trial) -> None:
+    _make_stale(trial)
+    run = trial.start(*_command(trial, "tensors@1"))
+    for number in range(15):
+        project.add_image(trial.made.folder, number % 3, 50 + number)
+        trial.learn()
+        time.sleep(trial.random.uniform(0.1, 0.4))
+    trial.end(run, whole=False)

@@ -1,0 +1,60 @@
+"""A disk that is full for one run and then made larger."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from faults.moments import HEAD, REPORT
+from faults.trial import ENGINES, Fault, Skip, Trial
+
+KIB = 1024
+LARGE = 256 * KIB * KIB
+
+
+def faults() -> Iterator[Fault]:
+    """All of them."""
+    for place, free in enumerate((0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)):
+        engine = list(ENGINES)[place % 2]
+        yield Fault(
+            "full disk",
+            f"{free} KiB are free for {engine}",
+            0,
+            partial(_full, free),
+            engine,
+            list(ENGINES)[place // 2 % 2],
+            changes=REPORT if place % 3 else HEAD,
+        )
+
+
+def _full(free: int, trial: Trial) -> None:
+    if os.geteuid() != 0:
+        raise Skip("only root can mount a small disk")
+    disk = trial.top / "disk"
+    disk.mkdir()
+    if _mount("-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(disk)):
+        raise Skip("a small disk cannot be mounted here")
+    trial.before_cleaning.append(partial(_unmount, disk))
+    shutil.copytree(trial.made.folder, disk / "project", symlinks=True)
+    trial.made.folder = disk / "project"
+    trial.call("dvc", "status")  # writes what DVC keeps beside the project
+    found = os.statvfs(disk)
+    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    _resize(disk, used + free * KIB)
+    trial.build()
+    _resize(disk, LARGE)
+
+
+def _resize(disk: Path, size: int) -> None:
+    if _mount("-o", f"remount,size={size}", str(disk)):
+        raise Skip("the small disk cannot be resized here")
+
+
+def _mount(*arguments: str) -> int:
+    return subprocess.run(("mount", *arguments), capture_output=True).returncode
+
+
+def _unmount(disk: Path) -> None:
+    subprocess.run(("umount", "--lazy", str(disk)), capture_output=True)

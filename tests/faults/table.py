@@ -1,0 +1,171 @@
+"""The table: every fault is injected, and what became of it is counted by kind."""
+
+import argparse
+import fnmatch
+import random
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import chain
+from pathlib import Path
+
+from faults import (
+    arrivals,
+    damage,
+    disk,
+    edits,
+    experiments,
+    history,
+    kills,
+    real,
+    surroundings,
+    together,
+)
+from faults.bases import Base
+from faults.trial import BROKEN, HAND, SKIPPED, SURVIVED, WRONG, Fault, Outcome, perform
+from project import ROOT
+
+MODULES = (
+    kills,
+    edits,
+    arrivals,
+    damage,
+    disk,
+    together,
+    experiments,
+    history,
+    surroundings,
+    real,
+)
+VERDICTS = (SURVIVED, HAND, WRONG, BROKEN, SKIPPED)
+
+
+def all_faults() -> list[Fault]:
+    """Every fault, in the order of the table."""
+    found = list(chain(*(module.faults() for module in MODULES)))
+    assert len({(fault.kind, fault.name, fault.seed) for fault in found}) == len(found)
+    return found
+
+
+def bases(folder: Path) -> dict[bool, Base]:
+    """The projects that trials start from, not yet made: of stand-ins, and of real stages."""
+    return {real: Base(folder / ("real" if real else "standins"), real) for real in (False, True)}
+
+
+def run_all(faults: Iterable[Fault], jobs: int, folder: Path) -> Iterator[tuple[Fault, Outcome]]:
+    """Performs trials side by side, and gives each outcome as soon as it is known.
+
+    Args:
+        faults: to inject.
+        jobs: how many at a time.
+        folder: for all files.
+    """
+    made = bases(folder)
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {
+            pool.submit(perform, fault, made[fault.real], folder / f"trial{number}"): fault
+            for number, fault in enumerate(faults)
+        }
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def count(outcomes: Mapping[Fault, Outcome]) -> list[tuple[str, Counter[str]]]:
+    """The verdicts by kind, in the order of the faults, with their sum at the end."""
+    kinds: dict[str, Counter[str]] = {}
+    for fault, outcome in outcomes.items():
+        kinds.setdefault(fault.kind, Counter())[outcome.verdict] += 1
+    return [*kinds.items(), ("all", sum(kinds.values(), Counter()))]
+
+
+def draw(rows: Iterable[tuple[str, Counter[str]]]) -> str:
+    """The table as Markdown, which is also easy to read on a terminal."""
+    rows = list(rows)
+    shown = [
+        verdict for verdict in VERDICTS if verdict not in (BROKEN, SKIPPED) or rows[-1][1][verdict]
+    ]
+    width = max(len(kind) for kind, _ in rows)
+    lines = [
+        f"| {'kind':<{width}} | injected | {' | '.join(shown)} |",
+        f"|{'-' * (width + 2)}|---------:|{'|'.join('-' * (len(v) + 1) + ':' for v in shown)}|",
+    ]
+    for kind, counts in rows:
+        injected = sum(counts[verdict] for verdict in (SURVIVED, HAND, WRONG))
+        cells = [f"{counts[verdict]:>{len(verdict)}}" for verdict in shown]
+        lines.append(f"| {kind:<{width}} | {injected:>8} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_markdown(path: Path, outcomes: Mapping[Fault, Outcome]) -> None:
+    """Writes the table for the documentation, with the commit that it is of."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    changed = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    rows = count(outcomes)
+    injected = sum(rows[-1][1][verdict] for verdict in (SURVIVED, HAND, WRONG))
+    lines = [f"{injected} faults at commit `{commit}`{changed}.", "", draw(rows), ""]
+    for verdict in (HAND, WRONG):
+        chosen = [(f, o) for f, o in outcomes.items() if o.verdict == verdict]
+        if chosen:
+            lines += [f"{verdict.capitalize()}:", ""]
+            lines += [f"- {f.kind}: {f.name} ({f.seed}): {o.detail}" for f, o in chosen]
+            lines.append("")
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def main() -> int:
+    """Runs the faults that the command line asks for; 1 if one of them was not survived."""
+    parser = argparse.ArgumentParser("python -m tests.faults", description=__doc__)
+    parser.add_argument("--only", metavar="PATTERN", help="faults whose kind or name has it")
+    parser.add_argument("--jobs", type=int, default=2, help="trials side by side (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="added to the seed of every fault")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of them, drawn at random")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="writes the table there")
+    parser.add_argument("--list", action="store_true", help="lists the faults and ends")
+    chosen = parser.parse_args()
+    faults = [_shift(f, chosen.seed) for f in all_faults() if _matches(f, chosen.only)]
+    if chosen.sample is not None:
+        faults = random.Random(chosen.seed).sample(faults, min(chosen.sample, len(faults)))
+    if chosen.list:
+        print(*(f"{fault.kind}: {fault.name} ({fault.seed})" for fault in faults), sep="\n")
+        return 0
+    if not faults:
+        parser.error("no fault has this kind or name")
+    began, outcomes = time.monotonic(), dict[Fault, Outcome]()
+    with tempfile.TemporaryDirectory(prefix="graft-faults-", ignore_cleanup_errors=True) as name:
+        for fault, outcome in run_all(faults, chosen.jobs, Path(name)):
+            outcomes[fault] = outcome
+            _tell(len(outcomes), len(faults), fault, outcome)
+    outcomes = {fault: outcomes[fault] for fault in faults}
+    print(f"\n{draw(count(outcomes))}\n\n{time.monotonic() - began:.0f} s with {chosen.jobs} jobs")
+    if chosen.markdown:
+        write_markdown(chosen.markdown, outcomes)
+    return int(any(outcome.verdict not in (SURVIVED, SKIPPED) for outcome in outcomes.values()))
+
+
+def _tell(number: int, total: int, fault: Fault, outcome: Outcome) -> None:
+    head = f"[{number}/{total}] {outcome.verdict} ({outcome.seconds:.0f} s)"
+    print(f"{head}: {fault.kind}: {fault.name} ({fault.seed})", flush=True)
+    if outcome.detail:
+        print(f"    {outcome.detail}", flush=True)
+    if outcome.verdict not in (SURVIVED, SKIPPED):
+        print(*(f"    | {line}" for line in outcome.printed.splitlines()), sep="\n", flush=True)
+
+
+def _shift(fault: Fault, seed: int) -> Fault:
+    return Fault(**{**vars(fault), "seed": fault.seed + seed})
+
+
+def _matches(fault: Fault, pattern: str | None) -> bool:
+    text = f"{fault.kind}: {fault.name} ({fault.seed})"
+    return pattern is None or pattern in text or fnmatch.fnmatch(text, pattern)
+
+
+def _git(*arguments: str) -> str:
+    ended = subprocess.run(("git", *arguments), cwd=ROOT, capture_output=True, encoding="utf-8")
+    return ended.stdout.strip()

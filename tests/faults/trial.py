@@ -1,0 +1,368 @@
+"""One trial: a copy of a built project, a fault, one plain run, and the verdict."""
+
+import random
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import standin
+from faults.bases import Base
+from faults.runs import MARK, Run, await_true, belonging
+from faults.truth import Knowledge, false_records, untrue
+from graft.project.pipeline import declarations
+from project import Project
+
+ENGINES = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
+UP_TO_DATE = "Data and pipelines are up to date."
+NOTHING = "Nothing to be done"
+LONGEST = 240.0  # seconds that any run may take
+PROGRAMS = {"chmod", "chown", "cp", "dvc", "git", "graft", "mkdir", "mv", "rm", "snakemake", "uv"}
+
+SURVIVED, HAND, WRONG = "survived", "needed a hand", "wrong"
+SKIPPED, BROKEN = "skipped", "not injected"
+
+
+class Skip(Exception):
+    """The fault cannot be injected on this machine; says why."""
+
+
+class Missed(Exception):
+    """The run never came to the moment at which the fault was meant to hit."""
+
+
+class Wrong(Exception):
+    """What must not happen has happened; says what."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """One fault.
+
+    Attributes:
+        kind: what it is counted under.
+        name: unique; what happens, in words.
+        seed: of everything that is drawn at random.
+        inject: does all of it, up to the plain run.
+        engine: runs while the fault happens.
+        cure: the engine of the plain run afterwards.
+        real: whether the stages are the real ones.
+        changes: parameters that are set before.
+    """
+
+    kind: str
+    name: str
+    seed: int
+    inject: Callable[["Trial"], None]
+    engine: str = "dvc"
+    cure: str = "dvc"
+    real: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a fault.
+
+    Attributes:
+        verdict: `survived`, `needed a hand`, `wrong`, `skipped` or `not injected`.
+        detail: why it is not `survived`.
+        printed: the last lines of the runs.
+        seconds: how long it took.
+    """
+
+    verdict: str
+    detail: str = ""
+    printed: str = ""
+    seconds: float = 0.0
+
+
+class Copy(Project):
+    """A project whose commands can be stopped at points and found by a mark."""
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        super().__init__(folder)
+        self.mark = mark
+        self.pauses = folder.parent / "pauses"
+        self.extra: dict[str, str] = {}  # of the environment
+
+    def environment(self) -> dict[str, str]:
+        return (
+            super().environment() | {MARK: self.mark, standin.PAUSES: str(self.pauses)} | self.extra
+        )
+
+
+class Trial:
+    """A project that something happens to.
+
+    Attributes:
+        made: the project.
+        random: seeded by the fault.
+        engine: the name of the engine that runs while the fault happens.
+        prefix: a command that runs the engines, such as one that gives up rights.
+        ignored: files of the run cache that the fault has damaged.
+        before_cleaning: is done before the trial's folder is removed.
+    """
+
+    def __init__(self, fault: Fault, base: Base, folder: Path) -> None:
+        self.fault, self.base, self.top = fault, base, folder
+        self.random = random.Random(f"{fault.name} {fault.seed}")
+        self.engine = fault.engine
+        self.prefix: tuple[str, ...] = ()
+        self.ignored: set[Path] = set()
+        self.before_cleaning: list[Callable[[], None]] = []
+        self._states: list[dict[str, bytes]] = []
+        self._knowledge = Knowledge()
+        self._count = 0
+        self._printed: list[str] = []
+        folder.mkdir(parents=True)
+        base.copy(folder / "project")
+        self.made = Copy(folder / "project", str(folder))
+        self.made.pauses.mkdir()
+        self.learn()
+        if fault.changes:
+            self.edit(fault.changes)
+
+    # What happens to the project
+
+    def learn(self) -> None:
+        """Notes the present parameters, code and images: their outputs are right from now on."""
+        try:
+            expected = self.base.expect(self.made.folder)
+        except FileNotFoundError:  # an image goes at this moment
+            return
+        self._states.append(expected)
+        if not self.base.real:
+            self._knowledge.learn(self.made.folder, expected)
+
+    def edit(self, changes: Mapping[str, Any]) -> None:
+        """Sets parameters."""
+        self.made.change(changes)
+        self.learn()
+
+    def path(self, name: str | Path) -> Path:
+        """A file of the project."""
+        return self.made.folder / name
+
+    def addresses(self) -> list[str]:
+        """Every stage."""
+        return [stage.address for stage in declarations(self.made.values())]
+
+    # Runs
+
+    def start(self, *command: str) -> Run:
+        """Starts a command; without one, the engine of the fault, for everything."""
+        self._count += 1
+        output = self.top / "printed" / f"{self._count}.txt"
+        command = (*self.prefix, *(command or ENGINES[self.engine]))
+        return Run(command, self.made.folder, self.made.environment(), output)
+
+    def end(self, *runs: Run, whole: bool = True) -> int:
+        """Waits for the end of runs; one that ended well must have told the truth.
+
+        Args:
+            runs: any.
+            whole: whether they build everything.
+
+        Returns:
+            The exit status of the last.
+        """
+        for run in runs:
+            self._wait(run)
+        if any(run.status == 0 for run in runs):
+            self._check_ended(whole)
+        return runs[-1].status or 0
+
+    def call(self, *command: str) -> Run:
+        """Runs a command to its end, however it ends."""
+        run = self.start(*command)
+        self._wait(run)
+        return run
+
+    def must(self, *command: str) -> Run:
+        """Runs a command that only prepares the fault and must end well."""
+        run = self.call(*command)
+        if run.status:
+            raise Missed(f"`{shlex.join(command)}` failed")
+        return run
+
+    def build(self) -> int:
+        """Runs the engine of the fault to its end."""
+        return self.end(self.start())
+
+    @contextmanager
+    def held(self, run: Run | None, address: str, point: str, *command: str) -> Iterator[Run]:
+        """A run whose stage waits at a point for as long as the block lasts.
+
+        Args:
+            run: is going on; None starts one.
+            address, point: as `standin.pause` has them.
+            command: to start; the engine for everything by default.
+
+        Raises:
+            Missed: the run ended without coming there.
+        """
+        mark = self.hold(address, point)
+        run = run or self.start(*command)
+        try:
+            self.arrive(run, mark)
+            yield run
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def hold(self, address: str, point: str) -> Path:
+        """Makes a stage wait at a point until the returned file is removed."""
+        mark = self.made.pauses / f"{address}@{point}"
+        mark.touch()
+        return mark
+
+    def arrive(self, run: Run, mark: Path) -> int:
+        """Waits until a stage waits at a point, and returns the id of its process."""
+        reached = mark.with_name(f"{mark.name}.reached")
+        if not await_true(lambda: reached.exists() or run.status is not None, LONGEST):
+            raise Missed(f"nothing came to {mark.name}")
+        if not reached.exists():
+            self._note(run)
+            raise Missed(f"the run ended before {mark.name}")
+        return int(reached.read_text())
+
+    def settle(self) -> None:
+        """Lets everything that still runs go on, and waits until nothing of it is left."""
+        for mark in self.made.pauses.iterdir():
+            mark.unlink()
+        if not await_true(lambda: not belonging(self.made.mark), 30, 0.1):
+            self.kill_all()
+
+    def kill_all(self) -> None:
+        """Ends all processes of this trial."""
+        for process in belonging(self.made.mark):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await_true(lambda: not belonging(self.made.mark), 10, 0.05)
+
+    # The verdict
+
+    def judge(self) -> Outcome:
+        """Runs one engine once, helps once if its message says how, and compares everything."""
+        cure = ENGINES[self.fault.cure]
+        hand = ""
+        plain = self.call(*cure)
+        if plain.status:
+            commands = named_commands(plain.text)
+            if len(commands) != 1:
+                named = f" and names {', '.join(commands)}" if commands else " and names no command"
+                raise Wrong(f"stuck: a plain run fails{named}")
+            (hand,) = commands
+            self.call("bash", "-c", hand)
+            plain = self.call(*cure)
+            if plain.status:
+                raise Wrong(f"stuck: a plain run fails even after `{hand}`")
+        self._check_bytes("a plain run ended well")
+        self._check_idle()
+        return Outcome(HAND if hand else SURVIVED, f"`{hand}`" if hand else "")
+
+    def _wait(self, run: Run) -> None:
+        ended = run.wait(LONGEST) is not None
+        self._note(run)
+        if not ended:
+            raise Wrong(f"stuck: `{shlex.join(run.command)}` did not end in {LONGEST:.0f} s")
+
+    def _check_bytes(self, when: str) -> None:
+        differing = differences(self.made.folder, self.base.expect(self.made.folder))
+        if differing:
+            raise Wrong(f"silently wrong: {when}, but these differ: {_few(differing)}")
+        if not self.base.real:
+            ignored = frozenset(self.ignored)
+            false = false_records(self.made.folder, self._knowledge, ignored)
+            if false:
+                raise Wrong(f"silently wrong: {when}, but {_few(false)}")
+
+    def _check_idle(self) -> None:
+        for command, wanted in (
+            (("dvc", "status"), UP_TO_DATE),
+            ((*ENGINES["snakemake"], "-n"), NOTHING),
+        ):
+            run = self.call(*command)
+            if run.status or wanted not in run.text:
+                raise Wrong(f"stuck: after a plain run, `{shlex.join(command)}` is not idle")
+        self._check_bytes("both engines are idle")
+
+    def _check_ended(self, whole: bool) -> None:
+        """The truth of a run that ended well while something happened."""
+        fresh = self._fresh()
+        if fresh is not None and not self.base.real:
+            false = untrue(self.made.folder, fresh)
+            if false:
+                raise Wrong(f"silently wrong: DVC calls these fresh: {_few(false)}")
+            false = false_records(self.made.folder, self._knowledge, frozenset(self.ignored))
+            if false:
+                raise Wrong(f"silently wrong: the run ended well, but {_few(false)}")
+        if whole and not any(not differences(self.made.folder, made) for made in self._states):
+            raise Wrong("silently wrong: the run ended well with outputs of two settings")
+
+    def _fresh(self) -> list[str] | None:
+        """The stages that DVC says are up to date; None if it cannot say."""
+        run = self.start("dvc", "status", "--json")
+        if run.wait(LONGEST) != 0:
+            return None
+        stale = re.findall(r'"([^"]+)": \[', run.text)
+        return [address for address in self.addresses() if address not in stale]
+
+    def _note(self, run: Run) -> None:
+        lines = [line for line in run.text.splitlines() if line.strip()]
+        self._printed += [f"$ {shlex.join(run.command)} → {run.status}", *lines[-8:]]
+
+    @property
+    def printed(self) -> str:
+        """The last lines that the runs have printed."""
+        return "\n".join(self._printed[-30:]).replace(str(self.top), "…")
+
+
+def differences(folder: Path, expected: Mapping[str, bytes]) -> list[str]:
+    """The outputs that are missing or not as expected."""
+    return [
+        path
+        for path, content in expected.items()
+        if not (folder / path).is_file() or (folder / path).read_bytes() != content
+    ]
+
+
+def named_commands(text: str) -> list[str]:
+    """The commands that a message names, in backquotes, each once."""
+    quoted = re.findall(r"`([^`\n]+)`", text)
+    return list(dict.fromkeys(q for q in quoted if q.split() and q.split()[0] in PROGRAMS))
+
+
+def perform(fault: Fault, base: Base, folder: Path) -> Outcome:
+    """Performs a trial in a new folder, and removes it."""
+    began, trial = time.monotonic(), None
+    try:
+        trial = Trial(fault, base, folder)
+        fault.inject(trial)
+        trial.settle()
+        outcome = trial.judge()
+    except Skip as reason:
+        outcome = Outcome(SKIPPED, str(reason))
+    except Wrong as error:
+        outcome = Outcome(WRONG, str(error))
+    except Exception as error:  # of the harness itself: the table says so, and goes on
+        outcome = Outcome(BROKEN, f"{type(error).__name__}: {error}".replace(str(folder), "…"))
+    finally:
+        if trial is not None:
+            trial.kill_all()
+            for undo in trial.before_cleaning:
+                undo()
+        shutil.rmtree(folder, ignore_errors=True)
+    printed = trial.printed if trial is not None else ""
+    return Outcome(outcome.verdict, outcome.detail, printed, time.monotonic() - began)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
