@@ -1,13 +1,13 @@
 """Checks within DVC: what it records is what was used, and what it restores is what it recorded.
 
 DVC hashes what a stage depends on after the command has run, and trusts a file of its cache without
-a look at it. `install_checks` puts a check around five of DVC's methods, in every process that runs
-DVC:
+a look at it. `install_checks` puts a check around six of DVC's functions, in every process that
+runs DVC:
 
 - `Stage._run_stage` and `Stage.save`: between the run of a stage and the record of it, nothing that
   the stage depends on may have moved. Otherwise nothing is recorded, and the outputs go.
-- `Stage.outs_cached` and `Output.checkout`: a file of the cache is hashed before it is restored. A
-  damaged one goes, so that the stage runs instead.
+- `Stage.outs_cached`, `Output.checkout` and `_create_files` of `dvc checkout`: a file of the cache
+  is hashed before it is restored. A damaged one goes, so that the stage runs instead.
 - `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
   launcher can tell an output that was damaged since.
 
@@ -16,7 +16,7 @@ How DVC's own files survive is in `mending`.
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,14 @@ def install_checks() -> None:
     """Puts the checks around DVC's methods, in this process."""
     from dvc.output import Output
     from dvc.stage import Stage
+    from dvc_data.index import checkout
 
     _wrap(Stage, "_run_stage", _run_stage)
     _wrap(Stage, "save", _save)
     _wrap(Stage, "run", _run)
     _wrap(Stage, "outs_cached", _outs_cached)
     _wrap(Output, "checkout", _checkout)
+    _wrap(checkout, "_create_files", _create_files)
     mending.mend_dvc()
 
 
@@ -52,10 +54,10 @@ def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
     original = getattr(owner, name)
 
     @functools.wraps(original)
-    def method(self: Any, *positions: Any, **named: Any) -> Any:
-        return around(self, original, *positions, **named)
+    def checked(first: Any, *positions: Any, **named: Any) -> Any:
+        return around(first, original, *positions, **named)
 
-    setattr(owner, name, method)
+    setattr(owner, name, checked)
 
 
 def _run_stage(
@@ -136,11 +138,28 @@ def _checkout(out: Any, original: Callable[..., Any], *positions: Any, **more: A
     return original(out, *positions, **more)
 
 
+def _create_files(
+    entries: Iterable[Any], original: Callable[..., Any], index: Any, *positions: Any, **named: Any
+) -> None:
+    entries = list(entries)
+    if index is not None and named.get("storage", "cache") == "cache":
+        for entry in entries:
+            store = getattr(index.storage_map[entry.key].cache, "odb", None)
+            if store is not None and entry.hash_info and not entry.hash_info.isdir:
+                _drop_damaged_file(store, entry.hash_info.value, "/".join(entry.key))
+    original(entries, index, *positions, **named)
+
+
 def _drop_damaged(out: Any) -> None:
-    if out.use_cache and out.hash_info and out.cache.fs.protocol == "local":
-        for path in find_damaged(out.cache.oid_to_path, out.hash_info.value):
+    if out.use_cache and out.hash_info:
+        _drop_damaged_file(out.cache, out.hash_info.value, str(out))
+
+
+def _drop_damaged_file(store: Any, name: str, output: str) -> None:
+    if store.fs.protocol == "local":
+        for path in find_damaged(store.oid_to_path, name):
             path.unlink(missing_ok=True)
-            mending.say(f"DVC's cache held a damaged copy of {out}; the copy was removed")
+            mending.say(f"DVC's cache held a damaged copy of {output}; the copy was removed")
 
 
 def _folder(stage: Any) -> Path:
