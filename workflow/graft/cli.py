@@ -11,6 +11,7 @@ from pathlib import Path
 
 from graft.common.errors import UserError
 from graft.project import pipeline
+from graft.project.endings import end_quietly_on_signals, find_full_disk
 
 
 def find_tools(name: str = "[a-z]*") -> dict[str, str]:
@@ -32,11 +33,15 @@ def main() -> None:
     # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    end_quietly_on_signals()
     arguments = sys.argv[1:] or ["--help"]
     try:
         _run(arguments)
-    except UserError as error:
-        print(f"graft {arguments[0]}: error: {error}", file=sys.stderr)
+    except Exception as error:
+        message = error if isinstance(error, UserError) else find_full_disk(error)
+        if message is None:
+            raise
+        print(f"graft {arguments[0]}: error: {message}", file=sys.stderr)
         sys.exit(2)
 
 

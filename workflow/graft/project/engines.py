@@ -6,6 +6,7 @@ read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each 
 """
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
+from graft.project.endings import hand_on_signal, is_build
 from graft.project.locks import join_the_running
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations, output_patterns, stage_keys
@@ -41,6 +43,8 @@ class Bridge:
             check_files(self._values)
             stages = declarations(self._values)
             if workflow.is_main_process:
+                # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
+                hand_on_signal(signal.SIGINT, is_build)
                 check_folder(self._values["dataset"]["path"])
                 settle(stages, stale(), alone=join_the_running())
         except UserError as error:
