@@ -62,5 +62,6 @@ def _run(arguments: list[str]) -> None:
         importlib.import_module(f"graft.tools.{name}").main(more)
     else:
         allowed = f"a command must be one of {', '.join([*find_tools(), *stages])}"
-        elsewhere = "" if stages else "; stages run in the project's folder, where dvc.yaml is"
+        up = pipeline.say_way_up()
+        elsewhere = "" if stages else f"; stages run in the project's folder, where dvc.yaml is{up}"
         raise UserError(f"{allowed}{elsewhere}. Received: {name!r}")

@@ -1,7 +1,9 @@
-"""Ends that are nobody's bug: a signal, or a full disk. They are short, and leave nothing behind."""
+"""Ends that are nobody's bug, a signal or a full disk: short, and with nothing left behind."""
 
 import errno
 import logging
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,9 @@ from typing import Any
 from graft.common.errors import UserError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# Libraries in C hand the text on, but not always the number; the second is NumPy's.
+_FULL_IN_WORDS = re.compile(r"No space left on device|^\d+ requested and \d+ written$")
+_LEAST = 2**18  # bytes
 
 
 def end_quietly_on_signals() -> None:
@@ -76,16 +81,28 @@ def is_build(command: list[str]) -> bool:
 def find_full_disk(error: BaseException | None) -> UserError | None:
     """What to say of an error that comes from a full disk; None for every other error."""
     while error is not None:
-        # Libraries in C hand the text on, but not always the number.
         full = isinstance(error, OSError) and error.errno in _FULL
-        if full or "No space left on device" in str(error):
-            place = getattr(error, "filename", None) or Path.cwd()
-            return UserError(
-                f"no space is left on the disk of {place}. Nothing was recorded: make space,"
-                " then run the same command again"
-            )
+        if full or _FULL_IN_WORDS.search(str(error)):
+            return _say_full(getattr(error, "filename", None) or Path.cwd())
         error = error.__cause__ or error.__context__
     return None
+
+
+def check_free_space() -> None:
+    """Refuses a disk on which not even locks and logs have room.
+
+    Raises:
+        UserError: the disk of this folder is full.
+    """
+    if shutil.disk_usage(".").free < _LEAST:
+        raise _say_full(Path.cwd())
+
+
+def _say_full(place: Path | str) -> UserError:
+    return UserError(
+        f"no space is left on the disk of {place}. Nothing was recorded: make space, then run the"
+        " same command again"
+    )
 
 
 class FullDiskWatch(logging.Handler):

@@ -14,7 +14,12 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
-from graft.project.endings import hand_on_signal, is_build
+from graft.project.endings import (
+    check_free_space,
+    find_full_disk,
+    hand_on_signal,
+    is_build,
+)
 from graft.project.locks import join_the_running
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations, output_patterns, stage_keys
@@ -46,9 +51,13 @@ class Bridge:
                 # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
                 hand_on_signal(signal.SIGINT, is_build)
                 check_folder(self._values["dataset"]["path"])
+                check_free_space()
                 settle(stages, stale(), alone=join_the_running())
-        except UserError as error:
-            print(f"snakemake: error: {error}", file=sys.stderr)
+        except (UserError, OSError) as error:
+            message = error if isinstance(error, UserError) else find_full_disk(error)
+            if message is None:
+                raise
+            print(f"snakemake: error: {message}", file=sys.stderr)
             sys.exit(2)
         self._stages = {stage.address: stage for stage in stages}
 
