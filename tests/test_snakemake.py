@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import standin
-from graft.project.endings import find_full_disk
 from graft.project.pipeline import declarations
+from graft.scheduling.endings import find_full_disk
 from project import Project
 from test_engines import FRESH, assert_fresh, runs
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from graft.common.errors import UserError
 from graft.project import pipeline
-from graft.project.endings import end_quietly_on_signals, find_full_disk
+from graft.scheduling.endings import end_quietly_on_signals, find_full_disk
 
 
 def find_tools(name: str = "[a-z]*") -> dict[str, str]:

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from graft.common.errors import refuse
-from graft.project.endings import FullDiskWatch, hand_on_signal
-from graft.project.locks import one_at_a_time
 from graft.project.pipeline import stage_keys, stage_names
+from graft.scheduling.endings import FullDiskWatch, hand_on_signal
+from graft.scheduling.locks import one_at_a_time
 
 _INTERRUPTED = 252  # DVC's own exit status for Ctrl-C
 

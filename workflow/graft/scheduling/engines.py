@@ -14,16 +14,16 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
-from graft.project.endings import (
+from graft.project.parameters import check_files, read_parameters
+from graft.project.pipeline import declarations, output_patterns, stage_keys
+from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
     hand_on_signal,
     is_build,
 )
-from graft.project.locks import join_the_running
-from graft.project.parameters import check_files, read_parameters
-from graft.project.pipeline import declarations, output_patterns, stage_keys
-from graft.project.times import BUSY, FLAGS, settle
+from graft.scheduling.locks import join_the_running
+from graft.scheduling.times import BUSY, FLAGS, settle
 
 _FORCED = Path(".graft/forced")
 
