@@ -1,10 +1,15 @@
 # Snakemake schedules, DVC remembers. dvc.yaml says what each stage reads and writes; the rules say how
-# it runs. DVC decides what has to run: workflow/graft/project/engines.py.
+# it runs. DVC decides what has to run: workflow/graft/scheduling/engines.py.
 
-from graft.project.engines import Bridge
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+# The package is the one of this folder, wherever the environment has it from.
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+from graft.scheduling.engines import Bridge
 
 bridge = Bridge(workflow)
 

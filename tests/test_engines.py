@@ -15,9 +15,9 @@ import pytest
 
 import project
 import standin
-from graft.project.engines import stale
 from graft.project.parameters import flatten
 from graft.project.pipeline import PACKAGE, Declaration, declarations
+from graft.scheduling.engines import stale
 from project import ROOT, Project
 
 FRESH = "Nothing to be done"

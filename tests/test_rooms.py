@@ -26,7 +26,7 @@ DECLARED = declarations(read_parameters())
 HEAVY = {"tensorflow", "keras", "openvino"}
 # What starts without TensorFlow: all but the stages that cannot do anything without it.
 LIGHT = [
-    *("graft.cli", "graft.project.launcher", "graft.project.engines", "graft.project.recipes"),
+    *("graft.cli", "graft.project.launcher", "graft.scheduling.engines", "graft.project.recipes"),
     *(find_module(stage) for stage in STAGES if stage not in ("backbone", "finetune", "evaluate")),
     *(f"graft.tools.{name}" for name in ("build", "use", "compare", "classify")),
 ]

@@ -1,15 +1,20 @@
 """What Snakemake's users know and do: its options, locks and signals, around stand-in stages."""
 
+import errno
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import standin
 from graft.project.pipeline import declarations
+from graft.scheduling.endings import find_full_disk
 from project import Project
 from test_engines import FRESH, assert_fresh, runs
 
@@ -135,3 +140,49 @@ def test_what_the_user_forces_runs(standins: Project) -> None:
     assert_fresh(made)
     made.snakemake("data/split.csv")
     assert not runs(made.snakemake(*job, "--target-jobs", "split:"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_a_signal_ends_a_stage_quietly(standins: Project, number: int, send: Any) -> None:
+    """One line at most, nothing half-written, and the next run completes."""
+    if number == signal.SIGINT and send is os.kill:
+        pytest.skip("while a stage runs, DVC leaves Ctrl-C to it, which a terminal sends to both")
+    held = hold_split(standins)
+    run = Background(standins, "graft", "build", "split")
+    run.wait_for("> graft split")
+    parts = standins.folder / "data"
+    while not list(parts.glob(".part-*")):
+        time.sleep(0.02)
+    send(run.process.pid, number)
+    assert run.process.wait() not in (0, None)
+    after = run.log.read_text(encoding="utf-8").partition("> graft split\n")[2]
+    assert re.fullmatch(r"(ERROR: failed to reproduce 'split': .*exited with 1(30|43)\n)?", after)
+    assert not list(parts.glob(".part-*"))
+    held.unlink()
+    assert runs(standins.run("graft", "build", "split")) == {"split"}
+
+
+def test_ctrl_c_ends_the_stages_of_snakemake(standins: Project) -> None:
+    """Also where only Snakemake gets it: it would wait for the stage that runs."""
+    held = hold_split(standins)
+    run = Background(standins, "snakemake", "--cores", "2")
+    run.wait_for("> graft split")
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait() == 1
+    assert "Traceback" not in run.log.read_text(encoding="utf-8")
+    held.unlink()
+    standins.snakemake()
+    assert standins.outputs() == standin.expect(standins.folder)
+
+
+def test_a_full_disk_is_one_message() -> None:
+    """A device that is always full stands in for one."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("only Linux has it")
+    for content in (b"x", np.zeros(100_000)):
+        with pytest.raises(OSError) as raised, full.open("wb") as file:
+            file.write(content) if isinstance(content, bytes) else np.save(file, content)
+        assert "no space is left on the disk of" in str(find_full_disk(raised.value))
+    assert find_full_disk(OSError(errno.EACCES, "Permission denied")) is None

@@ -39,11 +39,17 @@ def main() -> None:
     arguments = sys.argv[1:] or ["--help"]
     code = _sign_code(arguments)
     from graft.common.errors import UserError
+    from graft.scheduling.endings import end_quietly_on_signals, find_full_disk
+
+    end_quietly_on_signals()
 
     try:
         _run(arguments, code)
-    except UserError as error:
-        print(f"graft {arguments[0]}: error: {error}", file=sys.stderr)
+    except Exception as error:
+        message = error if isinstance(error, UserError) else find_full_disk(error)
+        if message is None:
+            raise
+        print(f"graft {arguments[0]}: error: {message}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -84,5 +90,6 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
         importlib.import_module(f"graft.tools.{name}").main(more)
     else:
         allowed = f"a command must be one of {', '.join([*find_tools(), *stages])}"
-        elsewhere = "" if stages else "; stages run in the project's folder, where dvc.yaml is"
+        up = pipeline.say_way_up()
+        elsewhere = "" if stages else f"; stages run in the project's folder, where dvc.yaml is{up}"
         raise UserError(f"{allowed}{elsewhere}. Received: {name!r}")

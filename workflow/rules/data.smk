@@ -20,7 +20,7 @@ rule manifest:
     params:
         arguments=bridge.arguments("manifest"),
     shell:
-        "graft build {params.arguments} 2>&1 | tee {log}"
+        "graft build {params.arguments} 2>&1 | tee -i {log}"
 
 
 use rule manifest as tensors with:

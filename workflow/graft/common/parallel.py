@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -51,13 +52,24 @@ def in_parallel(
             break
     # Nothing is left unless the work is long; what the pool does is then worth its start.
     waiting: deque[Iterator[_Result]] = deque()
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
-        for chunk in _chunks(items, weigh):
-            waiting.append(pool.map(work, chunk, chunksize=_ITEMS))
-            if len(waiting) > 2 * count:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, _leave_ctrl_c_to_the_first) as pool:
+        try:
+            for chunk in _chunks(items, weigh):
+                waiting.append(pool.map(work, chunk, chunksize=_ITEMS))
+                if len(waiting) > 2 * count:
+                    yield from waiting.popleft()
+            while waiting:
                 yield from waiting.popleft()
-        while waiting:
-            yield from waiting.popleft()
+        except BaseException:
+            # What is still in work, or waits, would be waited for.
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _leave_ctrl_c_to_the_first() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _chunks(items: Iterable[_Item], weigh: Callable[[_Item], int]) -> Iterator[list[_Item]]:

@@ -47,12 +47,22 @@ class Declaration:
 def _document() -> dict[str, Any]:
     if not FILE.is_file():
         raise UserError(
-            f"there is no {FILE} here: run graft in the project's folder. Received: {Path.cwd()}"
+            f"there is no {FILE} here: run graft in the project's folder{say_way_up()}."
+            f" Received: {Path.cwd()}"
         )
     try:
         return read_yaml_file(FILE)
     except NoYaml as error:
         raise UserError(f"{FILE} must be YAML with each key once. Received: {error}") from None
+
+
+def say_way_up() -> str:
+    """In a folder inside of a project, how to get to the project's; otherwise nothing."""
+    here = Path.cwd()
+    for steps, folder in enumerate(here.parents, start=1):
+        if (folder / FILE).is_file() and (folder / PACKAGE).is_dir():
+            return f" (cd {'/'.join(['..'] * steps)})"
+    return ""
 
 
 def stage_names() -> dict[str, str]:

@@ -5,20 +5,24 @@ run, restores an earlier result, and records a new one.
 """
 
 import argparse
+import logging
 import signal
 import sys
 from pathlib import Path
 
 from graft.common.errors import refuse
-from graft.project.locks import one_at_a_time
 from graft.project.pipeline import stage_keys, stage_names
+from graft.scheduling.endings import FullDiskWatch, hand_on_signal
+from graft.scheduling.locks import one_at_a_time
+
+_INTERRUPTED = 252  # DVC's own exit status for Ctrl-C
 
 
 def main(arguments: list[str]) -> None:
     """`graft build STAGE [--force]`: ends the process with the exit status of DVC.
 
     Raises:
-        UserError: `dvc.yaml` has no stage of this address, such as `tensors@0`.
+        UserError: `dvc.yaml` has no stage of this address, such as `tensors@0`; the disk is full.
     """
     parser = argparse.ArgumentParser(prog="graft build", description=__doc__.partition("\n")[0])
     parser.add_argument("stage", metavar="STAGE", help="its address, such as head or tensors@0")
@@ -39,9 +43,16 @@ def main(arguments: list[str]) -> None:
     # As in `dvc` itself: a remote that closes its connection must not end the process.
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    # DVC ends in order where its stage does, or where a signal is a KeyboardInterrupt.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        hand_on_signal(number, lambda command: True)
+    watch = FullDiskWatch()
+    logging.getLogger("dvc").addHandler(watch)
     force = ["--force"] if given.force else []
     # Where Snakemake was killed, its last job still runs. DVC would refuse to run the stage twice.
     waiting = f"graft build: waiting for another process that builds {given.stage}"
     with one_at_a_time(Path(".graft/building") / given.stage, waiting):
         status = dvc(["--wait-for-lock", "repro", "--single-item", *force, given.stage])
-    sys.exit(status)
+    if watch.message:
+        raise watch.message
+    sys.exit(130 if status == _INTERRUPTED else status)

@@ -6,6 +6,7 @@ read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each 
 """
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,10 +14,16 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
-from graft.project.locks import join_the_running
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations, output_patterns, stage_keys
-from graft.project.times import BUSY, FLAGS, settle
+from graft.scheduling.endings import (
+    check_free_space,
+    find_full_disk,
+    hand_on_signal,
+    is_build,
+)
+from graft.scheduling.locks import join_the_running
+from graft.scheduling.times import BUSY, FLAGS, settle
 
 _FORCED = Path(".graft/forced")
 
@@ -41,10 +48,16 @@ class Bridge:
             check_files(self._values)
             stages = declarations(self._values)
             if workflow.is_main_process:
+                # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
+                hand_on_signal(signal.SIGINT, is_build)
                 check_folder(self._values["dataset"]["path"])
+                check_free_space()
                 settle(stages, stale(), alone=join_the_running())
-        except UserError as error:
-            print(f"snakemake: error: {error}", file=sys.stderr)
+        except (UserError, OSError) as error:
+            message = error if isinstance(error, UserError) else find_full_disk(error)
+            if message is None:
+                raise
+            print(f"snakemake: error: {message}", file=sys.stderr)
             sys.exit(2)
         self._stages = {stage.address: stage for stage in stages}
 

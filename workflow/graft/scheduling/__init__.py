@@ -1,0 +1,1 @@
+"""What Snakemake needs to know, and how a run begins and ends."""

@@ -1,0 +1,121 @@
+"""Ends that are nobody's bug, a signal or a full disk: short, and with nothing left behind."""
+
+import errno
+import logging
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from graft.common.errors import UserError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+# Libraries in C hand the text on, but not always the number; the second is NumPy's.
+_FULL_IN_WORDS = re.compile(r"No space left on device|^\d+ requested and \d+ written$")
+_LEAST = 2**18  # bytes
+
+
+def end_quietly_on_signals() -> None:
+    """Lets Ctrl-C and SIGTERM end this process like an error does: what is half-written goes.
+
+    The exit status is that of a shell: 130 or 143. Another signal meanwhile changes nothing.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    # A signal that is ignored stays so: that is what `nohup` and `&` in a script mean.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
+
+
+def hand_on_signal(number: int, others: Callable[[list[str]], bool]) -> None:
+    """Lets a signal that only this process gets end others that it has started, too.
+
+    They get SIGTERM, and this process ends when they have. Where there are none, or the signal is
+    SIGINT, `KeyboardInterrupt` is raised.
+
+    Args:
+        number: the signal.
+        others: whether a process below this one is meant, by its command.
+    """
+
+    def hand_on(received: int, _: FrameType | None) -> None:
+        found = False
+        for process in _below():
+            if others(process.cmdline()):
+                process.terminate()
+                found = True
+        if not found or received == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    if signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, hand_on)
+
+
+def _below() -> Iterator[Any]:
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        try:
+            process.cmdline()
+        except psutil.Error:  # it has ended
+            continue
+        yield process
+
+
+def is_build(command: list[str]) -> bool:
+    """Whether the command of a process is `graft build`."""
+    names = [Path(word).name for word in command]
+    return "graft" in names and names[names.index("graft") + 1 :][:1] == ["build"]
+
+
+def find_full_disk(error: BaseException | None) -> UserError | None:
+    """What to say of an error that comes from a full disk; None for every other error."""
+    while error is not None:
+        full = isinstance(error, OSError) and error.errno in _FULL
+        if full or _FULL_IN_WORDS.search(str(error)):
+            return _say_full(getattr(error, "filename", None) or Path.cwd())
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def check_free_space() -> None:
+    """Refuses a disk on which not even locks and logs have room.
+
+    Raises:
+        UserError: the disk of this folder is full.
+    """
+    if shutil.disk_usage(".").free < _LEAST:
+        raise _say_full(Path.cwd())
+
+
+def _say_full(place: Path | str) -> UserError:
+    return UserError(
+        f"no space is left on the disk of {place}. Nothing was recorded: make space, then run the"
+        " same command again"
+    )
+
+
+class FullDiskWatch(logging.Handler):
+    """Notices an error of a full disk among those that a library only logs.
+
+    Attributes:
+        message: what to say; None as long as there was no such error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message: UserError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Looks at one record."""
+        self.message = self.message or find_full_disk(record.exc_info and record.exc_info[1])
