@@ -14,12 +14,10 @@ FILES = {"manifest": "data/manifest.csv", "tensors@1": "data/tensors/1.npy"}
 
 def faults() -> Iterator[Fault]:
     """All of them."""
-    turn = 0
-    for address in FILES:
-        for point in ("start", "half", "after"):
-            for name, change in CHANGES.items():
-                engine = list(ENGINES)[turn % 2]
-                turn += 1
+    for row, address in enumerate(FILES):
+        for column, point in enumerate(("start", "half", "after")):
+            for place, (name, change) in enumerate(CHANGES.items()):
+                engine = list(ENGINES)[(row + column + place) % 2]
                 yield Fault(
                     "images that change in mid-run",
                     f"{name} while {address} of {engine} is at {point}",

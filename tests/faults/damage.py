@@ -205,9 +205,8 @@ def _memories() -> Iterator[Fault]:
     ):
         modes = ("emptied", "cut", "missing", "a bit flipped")
         for turn, mode in enumerate(modes if "locks" not in files else ("left behind",)):
-            for cure in (
-                ENGINES if mode in ("emptied", "left behind") else [list(ENGINES)[turn % 2]]
-            ):
+            both = mode == "left behind" or (mode == "emptied" and "tmp" in folder)
+            for cure in ENGINES if both else [list(ENGINES)[turn % 2]]:
                 name = f"{folder.removeprefix('../project')}/{files}"
                 yield _fault(
                     "damaged memories of the engines",

@@ -24,12 +24,12 @@ Action = Callable[[Trial], None]
 def faults() -> Iterator[Fault]:
     """All of them."""
     yield from _parameters()
+    yield from _at_random()
     yield from _code()
     yield from _harmless()
     yield from _git()
     yield from _between()
     yield from _gap()
-    yield from _at_random()
 
 
 def edit_code(trial: Trial, room: str) -> None:

@@ -45,9 +45,9 @@ def _at(trial: Trial, address: str, point: str, number: signal.Signals, target: 
 
 
 def _at_random() -> Iterator[Fault]:
-    for extent, seeds in (("report", 6), ("head", 1), ("all", 1)):
+    for extent, seeds in (("report", 5), ("head", 2), ("all", 1)):
         for number in SIGNALS:
-            for target in TARGETS:
+            for target in TARGETS if extent == "report" else ["the group"]:
                 for engine in ENGINES:
                     for seed in range(seeds):
                         yield Fault(

@@ -11,6 +11,7 @@ from faults.moments import ALL, HEAD, REPORT
 from faults.trial import ENGINES, Fault, Skip, Trial
 
 DAY = 86400
+KIND = "files from the future or the past"
 NAMES = ("with spaces", "사진 모음", "it's $HOME (1) & more")
 
 
@@ -18,16 +19,18 @@ def faults() -> Iterator[Fault]:
     """All of them."""
     for engine in ENGINES:
         for name, patterns in FUTURES.items():
-            yield _fault("files from the future", name, partial(_future, patterns), engine)
-        yield _fault("files from the future", "everything, stale", _all_future, engine)
-        yield _fault("files from the past", "all files of 1971", _past, engine)
-        for name in NAMES:
-            kind = "folders moved and renamed"
-            yield _fault(kind, f"moved to “{name}”", partial(_move, name), engine)
+            yield _fault(KIND, name, partial(_future, patterns), engine)
+        yield _fault(KIND, "everything, stale", _all_future, engine)
+        yield _fault(KIND, "all files of 1971", _past, engine)
+    for turn, name in enumerate(NAMES):
+        kind = "folders moved and renamed"
+        yield _fault(kind, f"moved to “{name}”", partial(_move, name), list(ENGINES)[turn % 2])
+    for engine in ENGINES:
         yield _fault("folders moved and renamed", "moved in mid-run", _move_in_run, engine)
-        yield _fault("folders moved and renamed", "moved there and back", _there_and_back, engine)
-        for name, inject in LEFT.items():
-            yield _fault("leftovers and rights", name, inject, engine)
+    yield _fault("folders moved and renamed", "moved there and back", _there_and_back, "dvc")
+    for turn, (name, inject) in enumerate(LEFT.items()):
+        yield _fault("leftovers and rights", name, inject, list(ENGINES)[turn % 2])
+    for engine in ENGINES:
         yield _fault("leftovers and rights", "built by another user", _other_user, engine)
         yield _fault("leftovers and rights", "another user's site cache", _other_site, engine)
     for name in NAMES:

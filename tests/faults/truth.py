@@ -83,6 +83,12 @@ class Knowledge:
             if out.get("md5") != md5(f"{out['path']}\n{text}\n".encode())
         ]
 
+    def unknown(self, folder: Path) -> list[str]:
+        """The stages whose records in `dvc.lock` name contents that have never been seen."""
+        stages = declarations(read_parameters(folder / "params.yaml"))
+        lock = read_lock(folder / "dvc.lock")
+        return [stage.address for stage in stages if self.lies(stage, lock[stage.address]) is None]
+
     def _contents(
         self, stage: Declaration, deps: Iterable[Mapping[str, Any]]
     ) -> Iterator[tuple[str, bytes]]:
