@@ -58,13 +58,13 @@ class Resuming(keras.callbacks.Callback):
         if self._found is None:
             return
         (facts, arrays), self._found = self._found, None
-        if not self.ended:
-            # Otherwise Keras makes these variables in the first step.
-            self.model.optimizer.build(self.model.trainable_variables)
-            own = arrays[: -len(self.model.weights)]
-            for variable, array in zip(self._variables(), own, strict=True):
-                variable.assign(array)
-        self._best.best_weights = arrays[-len(self.model.weights) :]
+        # Keras would make these variables in the first step.
+        self.model.optimizer.build(self.model.trainable_variables)
+        count = len(self.model.weights)
+        variables = [] if self.ended else self._variables()
+        for variable, array in zip(variables, arrays[:-count], strict=True):
+            variable.assign(array)
+        self._best.best_weights = arrays[-count:]
         for name, value in facts["best"].items():
             setattr(self._best, name, value)
         version, numbers, gauss = facts["random"]
