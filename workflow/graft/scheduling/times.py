@@ -40,10 +40,14 @@ def settle(
     LOGS.mkdir(exist_ok=True)
     os.utime(FLAGS)
     now = FLAGS.stat().st_mtime_ns  # by the clock of the file system, which may be another machine
+    stages = list(stages)
+    # First of all: a time that is set below is newer than `now`.
+    _leave_the_future(
+        {path for s in stages for path in (*s.inputs, *s.outputs, _benchmark(s))}, now
+    )
     for stage in stages:
-        flag, benchmark = FLAGS / stage.address, LOGS / f"{stage.address}.tsv"
+        flag, benchmark = FLAGS / stage.address, _benchmark(stage)
         written = [*stage.outputs, benchmark]
-        _leave_the_future([*stage.inputs, *written], now)
         changes = verdict.get(stage.address)
         if changes == [BUSY] and not alone:
             continue
@@ -56,6 +60,10 @@ def settle(
                     path.touch()
             os.utime(flag, (0, 0))
             _renew(written, [*stage.inputs, flag])
+
+
+def _benchmark(stage: Declaration) -> Path:
+    return LOGS / f"{stage.address}.tsv"
 
 
 def _leave_the_future(paths: Iterable[Path], now: int) -> None:
