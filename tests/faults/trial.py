@@ -177,7 +177,8 @@ class Trial:
         for run in runs:
             self._wait(run)
         if any(run.status == 0 for run in runs):
-            self._check_ended(whole)
+            # Of two runs, one that fails may take away outputs of the other.
+            self._check_ended(whole and all(run.status == 0 for run in runs))
         return runs[-1].status or 0
 
     def call(self, *command: str) -> Run:
