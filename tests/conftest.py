@@ -9,7 +9,10 @@ import images
 import project
 
 # The longest files come first, so that the workers end at about the same time.
-LONG = ("test_walk", "test_build", "test_engines", "test_finetune", "test_learning", "test_heads")
+LONG = (
+    *("test_resuming", "test_walk", "test_integrity", "test_build", "test_engines", "test_faults"),
+    *("test_snakemake", "test_finetune", "test_learning", "test_heads"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -59,6 +59,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.commands = BIN  # where `graft` is
+        self.pauses: Path | None = None  # where stand-ins are made to wait: `standin.pause`
 
     def environment(self) -> dict[str, str]:
         """What a command finds in its environment."""
@@ -74,6 +75,8 @@ class Project:
             **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
         environment.pop("SNAKEMAKE_PROFILE", None)
+        if self.pauses:
+            environment[standin.PAUSES] = str(self.pauses)
         return environment
 
     def run(self, *command: str, status: int | None = 0) -> str:

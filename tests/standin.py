@@ -21,7 +21,6 @@ from graft.project.parameters import flatten, read_parameters
 from graft.project.pipeline import Declaration, declarations
 
 FAILING = 0.125  # the value of dataset.max_bad with which the split fails
-HELD = Path("held")  # a file with the address of the stage that goes on once the file is gone
 PAUSES = "GRAFT_TEST_PAUSES"  # the environment variable that names the folder of `pause`
 POINTS = ("start", "half", "before", "after")
 
@@ -30,8 +29,6 @@ def main(stage: Stage) -> None:
     """Writes the outputs of the stage."""
     if stage.address == "split" and stage["dataset.max_bad"] == FAILING:
         raise UserError(f"params.yaml: dataset.max_bad must be anything. Received: {FAILING}")
-    while HELD.exists() and HELD.read_text() == stage.address:
-        time.sleep(0.02)
     values = read_parameters()
     (declaration,) = (d for d in declarations(values) if d.address == stage.address)
     read = {path: path for path in stage.read}

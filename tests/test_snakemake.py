@@ -50,8 +50,10 @@ class Background:
 def hold_split(made: Project) -> Path:
     """Makes the split stale, and lets it wait, once it runs, until the file returned is gone."""
     made.change({"split.seed": 2})
-    held = made.folder / standin.HELD
-    held.write_text("split")
+    made.pauses = made.folder.with_name("pauses")
+    made.pauses.mkdir()
+    held = made.pauses / "split@start"
+    held.touch()
     return held
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 
-import standin
 from faults.bases import Base
 from faults.runs import MARK, Run, await_true, belonging
 from faults.truth import Knowledge, false_records, untrue
@@ -94,9 +93,7 @@ class Copy(Project):
         self.extra: dict[str, str] = {}  # of the environment
 
     def environment(self) -> dict[str, str]:
-        return (
-            super().environment() | {MARK: self.mark, standin.PAUSES: str(self.pauses)} | self.extra
-        )
+        return super().environment() | {MARK: self.mark} | self.extra
 
 
 class Trial:

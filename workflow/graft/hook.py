@@ -1,0 +1,69 @@
+"""Puts graft's checks into every process that runs DVC, and a clear word into a lost Snakemake.
+
+Neither offers a place for this. So the installed package brings the file `graft-hook.pth`, with
+which Python imports this module at each start; it waits until one of the two is imported. It must
+stay light, so it imports nothing that Python has not imported anyway.
+"""
+
+import sys
+
+
+class _Finder:
+    """Finds nothing itself; two modules get a loader that does more once they are loaded."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: object, target: object = None) -> object:
+        more = _AFTER.pop(name, None)
+        if more is None:
+            return None
+        import importlib.util
+
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            spec.loader = _Loading(spec.loader, more)
+        return spec
+
+
+class _Loading:
+    """Another loader, and what follows once it has ended."""
+
+    def __init__(self, loader: object, more: object) -> None:
+        self._loader, self._more = loader, more
+
+    def create_module(self, spec: object) -> object:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: object) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._more()
+
+
+def _after_dvc() -> None:
+    from graft.integrity import within_dvc
+
+    if sys.argv[1:2] == ["repro"]:
+        _say_where_to_go("dvc", "dvc.yaml")
+    within_dvc.install_checks()
+
+
+def _after_snakemake() -> None:
+    # Those who name a Snakefile or a folder, or ask for help, are where they want to be.
+    if not _ELSEWHERE.intersection(word.partition("=")[0] for word in sys.argv[1:]):
+        _say_where_to_go("snakemake", "Snakefile")
+
+
+def _say_where_to_go(program: str, needed: str) -> None:
+    from pathlib import Path
+
+    from graft.project.pipeline import say_way_up
+
+    if (way := say_way_up()) and not Path(needed).exists():
+        print(f"{program}: error: run it in the project's folder{way}", file=sys.stderr)
+        sys.exit(2)
+
+
+_AFTER = {"dvc.repo": _after_dvc, "snakemake.cli": _after_snakemake}
+_ELSEWHERE = {"-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version"}
+
+sys.meta_path.insert(0, _Finder)
