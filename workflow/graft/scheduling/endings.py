@@ -1,15 +1,15 @@
 """Ends that are nobody's bug, a signal or a full disk: short, and with nothing left behind."""
 
+import contextlib
 import errno
 import logging
 import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from graft.common.errors import UserError
 
@@ -49,27 +49,19 @@ def hand_on_signal(number: int, others: Callable[[list[str]], bool]) -> None:
     """
 
     def hand_on(received: int, _: FrameType | None) -> None:
+        import psutil
+
         found = False
-        for process in _below():
-            if others(process.cmdline()):
-                process.terminate()
-                found = True
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                if others(process.cmdline()):
+                    process.terminate()
+                    found = True
         if not found or received == signal.SIGINT:
             raise KeyboardInterrupt
 
     if signal.getsignal(number) is not signal.SIG_IGN:
         signal.signal(number, hand_on)
-
-
-def _below() -> Iterator[Any]:
-    import psutil
-
-    for process in psutil.Process().children(recursive=True):
-        try:
-            process.cmdline()
-        except psutil.Error:  # it has ended
-            continue
-        yield process
 
 
 def is_build(command: list[str]) -> bool:
