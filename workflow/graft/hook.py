@@ -2,7 +2,8 @@
 
 Neither offers a place for this. So the installed package brings the file `graft-hook.pth`, with
 which Python imports this module at each start; it waits until one of the two is imported. It must
-stay light, so it imports nothing that Python has not imported anyway.
+stay light, so it imports nothing that Python has not imported anyway. The file then lets Python
+forget the package, for what follows may be in the folder of another copy of it.
 """
 
 import sys
