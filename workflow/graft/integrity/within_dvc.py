@@ -1,13 +1,17 @@
 """Checks within DVC: what it records is what was used, and what it restores is what it recorded.
 
-DVC hashes what a stage depends on after the command has run, and trusts a file of its cache without
-a look at it. `install_checks` puts a check around six of DVC's functions, in every process that
-runs DVC:
+DVC hashes what a stage depends on after the command has run, trusts each file of its cache without
+a look at it, and knows a file again by its inode, size and time of writing. `install_checks` puts
+checks around some of DVC's functions, in every process that runs DVC:
 
 - `Stage._run_stage` and `Stage.save`: between the run of a stage and the record of it, nothing that
   the stage depends on may have moved. Otherwise nothing is recorded, and the outputs go.
 - `Stage.outs_cached`, `Output.checkout` and `_create_files` of `dvc checkout`: a file of the cache
   is hashed before it is restored. A damaged one goes, so that the stage runs instead.
+- `StageCache._load_cache`: an entry of the run cache is used only where its name is its hash.
+- `_checksum` of DVC's table of hashes: a file is hashed anew also if its time of change, which
+  programs cannot set, is another one.
+- `Stage.reproduce`: waits for a process that is running the same stage, which DVC would refuse.
 - `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
   launcher can tell an output that was damaged since.
 
@@ -16,7 +20,9 @@ How DVC's own files survive is in `mending`.
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +38,7 @@ from graft.integrity.ground import (
 from graft.integrity.lifetime import DVC_PROCESS
 
 _MOVED = "nothing was kept; run it again"
+_PAUSE = 0.3  # seconds between two looks at a busy stage
 _matched: dict[int, list[Any] | None] = {}
 
 
@@ -39,6 +46,8 @@ def install_checks() -> None:
     """Puts the checks around DVC's methods, in this process."""
     from dvc.output import Output
     from dvc.stage import Stage
+    from dvc.stage.cache import StageCache
+    from dvc_data.hashfile import state
     from dvc_data.index import checkout
 
     _wrap(Stage, "_run_stage", _run_stage)
@@ -47,6 +56,9 @@ def install_checks() -> None:
     _wrap(Stage, "outs_cached", _outs_cached)
     _wrap(Output, "checkout", _checkout)
     _wrap(checkout, "_create_files", _create_files)
+    _wrap(StageCache, "_load_cache", _load_cache)
+    _wrap(state, "_checksum", _checksum)
+    _wrap(Stage, "reproduce", _reproduce)
     mending.mend_dvc()
 
 
@@ -160,6 +172,43 @@ def _drop_damaged_file(store: Any, name: str, output: str) -> None:
         for path in find_damaged(store.oid_to_path, name):
             path.unlink(missing_ok=True)
             mending.say(f"DVC's cache held a damaged copy of {output}; the copy was removed")
+
+
+def _load_cache(cache: Any, original: Callable[..., Any], key: str, value: str) -> Any:
+    from dvc.stage.cache import _get_cache_hash
+
+    entry = original(cache, key, value)
+    if entry is None:
+        return None
+    names = _get_cache_hash(deepcopy(entry), key=True), _get_cache_hash(deepcopy(entry))
+    if names == (key, value):
+        return entry
+    Path(cache._get_cache_path(key, value)).unlink(missing_ok=True)
+    mending.say("DVC's run cache held a damaged entry; it was removed")
+    return None
+
+
+def _checksum(info: Mapping[str, Any], original: Callable[..., str]) -> str:
+    return original({**info, "size": (info["size"], info["created"])})
+
+
+def _reproduce(stage: Any, original: Callable[..., Any], **more: Any) -> Any:
+    from dvc.lock import LockError
+
+    said = False
+    while True:
+        try:
+            return original(stage, **more)
+        except LockError as error:
+            if "is busy" not in str(error):
+                raise
+        if not said:
+            mending.say(f"waiting for another process that works on {stage.addressing}")
+            said = True
+        # The other one needs DVC's own lock to come to an end.
+        stage.repo.lock.unlock()
+        time.sleep(_PAUSE)
+        stage.repo.lock.lock()
 
 
 def _folder(stage: Any) -> Path:
