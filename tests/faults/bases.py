@@ -42,6 +42,7 @@ class Base:
         return self._known[(folder / "params.yaml").read_bytes()]
 
     def _make(self) -> Project:
+        shutil.rmtree(self._folder, ignore_errors=True)  # of an attempt that failed
         made = project.make(self._folder, standins=not self.real)
         # Both engines have their memory of both settings.
         for changes, build in (({}, made.dvc), (OTHER, made.snakemake), ({}, made.dvc)):

@@ -64,10 +64,16 @@ def run_all(faults: Iterable[Fault], jobs: int, folder: Path) -> Iterator[tuple[
         folder: for all files.
     """
     made = bases(folder)
+
+    def attempt(fault: Fault, number: int) -> Outcome:
+        outcome = perform(fault, made[fault.real], folder / f"trial{number}")
+        if outcome.verdict == BROKEN:  # the moment was missed, which may be chance
+            outcome = perform(fault, made[fault.real], folder / f"trial{number}again")
+        return outcome
+
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {
-            pool.submit(perform, fault, made[fault.real], folder / f"trial{number}"): fault
-            for number, fault in enumerate(faults)
+            pool.submit(attempt, fault, number): fault for number, fault in enumerate(faults)
         }
         try:
             for done in as_completed(waiting):

@@ -334,7 +334,8 @@ def differences(folder: Path, expected: Mapping[str, bytes]) -> list[str]:
 
 def named_commands(text: str) -> list[str]:
     """The commands that a message names, in backquotes, each once."""
-    quoted = re.findall(r"`([^`\n]+)`", text)
+    # After each success DVC says this, which mends nothing.
+    quoted = re.findall(r"`([^`\n]+)`", text.replace("Use `dvc push` to send your updates", ""))
     return list(dict.fromkeys(q for q in quoted if q.split() and q.split()[0] in PROGRAMS))
 
 
