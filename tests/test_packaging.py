@@ -96,7 +96,7 @@ def third_party(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module)
-    own = {"graft"} | {file.stem for file in (ROOT / "tests").glob("*.py")}
+    own = {"graft"} | {file.stem for file in (ROOT / "tests").iterdir()}
     tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - own
     return {INSTALLED_AS.get(top, normal(top)) for top in tops}
 
