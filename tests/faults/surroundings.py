@@ -141,13 +141,17 @@ def _read_only_folder(trial: Trial) -> None:
 
 
 def _links(trial: Trial) -> None:
-    """Folders of results that are links to another disk."""
+    """Folders of results become links to another disk, which DVC refuses, and folders again."""
     trial.edit(HEAD)
-    for name in ("data/models", "data/tensors"):
-        place = trial.top / "disk" / name
+    places = {name: trial.top / "disk" / name for name in ("data/models", "data/tensors")}
+    for name, place in places.items():
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(trial.path(name), place)
         trial.path(name).symlink_to(place)
+    trial.build()
+    for name, place in places.items():
+        trial.path(name).unlink()
+        shutil.move(place, trial.path(name))
 
 
 def _empty_folders(trial: Trial) -> None:

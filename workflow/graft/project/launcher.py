@@ -56,6 +56,7 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     if declaration is None:
         same = [" ".join(known) for known in commands if known[:1] == tuple(arguments[:1])]
         raise refuse("a stage", f"one of {', '.join(same)}", " ".join(arguments))
+    _check_folders(declaration.outputs)
     flat = flatten(values)
     check_upstream(declaration, stages, flat)
     parameters = select_parameters(declaration, flat)
@@ -77,6 +78,18 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
             raise
     clear_scratch(stage.address)
     write_record(declaration.address, ground, declaration.outputs)
+
+
+def _check_folders(outputs: Sequence[Path]) -> None:
+    """Refuses a link in place of a folder of results: DVC would, once the stage has ended."""
+    top = Path.cwd().resolve()
+    for folder in dict.fromkeys(output.parent for output in outputs):
+        if not folder.resolve().is_relative_to(top):
+            raise refuse(
+                str(folder),
+                "a folder of the project; large files go to another disk by `dvc cache dir`",
+                f"a link to {folder.resolve()}",
+            )
 
 
 def _check_ground(declaration: Declaration, ground: Ground) -> None:
