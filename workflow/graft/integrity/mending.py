@@ -1,13 +1,14 @@
 """DVC's own files survive a kill and a full disk, or are mended where nothing is lost by it.
 
 - `dvc.lock` is written beside its place and renamed. One that is cut, as another program or a full
-  disk may leave it, is replaced by what git has of it; without that it is removed. Nothing is lost:
-  DVC's run cache has the results.
+  disk may leave it, or that neither DVC has written nor git knows, is replaced by what git has of
+  it; without that it is removed. Nothing is lost: DVC's run cache has the results.
 - A list of DVC's running processes (`.dvc/tmp/rwlock`) that cannot be read is removed. It is read
   under a lock, so no process is writing it at that moment, and the processes in it are gone.
 """
 
 import functools
+import hashlib
 import json
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 _CONFLICT = "<<<<<<< "
+# The names that git would give to the last two versions of dvc.lock that DVC has written here.
+_WRITTEN = ".graft/lock"
 
 
 def mend_dvc() -> None:
@@ -32,12 +35,15 @@ def mend_dvc() -> None:
     def load_mended(self: Any, **more: Any) -> Any:
         from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
-        try:
+        path = Path(self.path)
+        if self.repo.fs.protocol != "local":
             return load(self, **more)
+        try:
+            if _is_ours(path):
+                return load(self, **more)
         except (YAMLSyntaxError, YAMLValidationError):
-            if self.repo.fs.protocol != "local":
-                raise
-            _mend_lock(Path(self.path))
+            pass
+        _mend_lock(path)
         return load(self, **more)
 
     dvcfile.Lockfile._load = load_mended
@@ -57,6 +63,8 @@ def _modify_whole(original: Callable[..., Any], path: str, fs: Any = None) -> It
             shutil.copy(whole, part)
         with original(str(part), fs=fs) as data:
             yield data
+        if whole.name == "dvc.lock":
+            _note(part, whole)
         part.replace(whole)
     finally:
         part.unlink(missing_ok=True)
@@ -95,8 +103,38 @@ def _is_list_of_processes(path: Path) -> bool:
     return isinstance(lists, dict) and all(isinstance(found, dict) for found in lists.values())
 
 
+def _note(part: Path, lock: Path) -> None:
+    """Notes the version of dvc.lock that is about to be written, beside the present one."""
+    path = lock.parent / _WRITTEN
+    path.parent.mkdir(exist_ok=True)
+    names = [_name(version) for version in (lock, part) if version.exists()]
+    noted = path.with_name(f".part-{path.name}")
+    noted.write_text("\n".join(names), encoding="utf-8")
+    noted.replace(path)
+
+
+def _is_ours(lock: Path) -> bool:
+    """Whether DVC has written this dvc.lock here, or git knows it; also where nothing is noted."""
+    try:
+        written = (lock.parent / _WRITTEN).read_text(encoding="utf-8").split()
+        name = _name(lock)
+    except (OSError, ValueError):
+        return True
+    if name in written:
+        return True
+    known = subprocess.run(["git", "cat-file", "-e", name], cwd=lock.parent, capture_output=True)
+    # 1 says that there is no such object; other errors, that there is no git.
+    return known.returncode != 1
+
+
+def _name(path: Path) -> str:
+    """The name of a file among the objects of git."""
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
 def _mend_lock(path: Path) -> None:
-    """Replaces a `dvc.lock` that cannot be read.
+    """Replaces a `dvc.lock` that cannot be read, or is of nobody.
 
     Raises:
         DvcException: it holds a merge conflict, in which a person has to choose.
@@ -115,7 +153,7 @@ def _mend_lock(path: Path) -> None:
     if kept and kept.decode("utf-8", "replace") != text:
         part.write_bytes(kept)
         part.replace(path)
-        say(f"{path.name} was cut and is again as git has it; the run renews what has changed")
+        say(f"{path.name} was damaged and is as git has it again; a run renews what has changed")
     else:
         path.unlink()
-        say(f"{path.name} was cut and was removed; DVC's cache gives the results back")
+        say(f"{path.name} was damaged and was removed; DVC's cache gives the results back")
