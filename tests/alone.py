@@ -18,7 +18,8 @@ STARTER = (
     "dvc.yaml",
     "params.yaml",
     *(f"{PACKAGE}/{name}.py" for name in ("__init__", "__main__", "cli")),
-    f"{PACKAGE}/project",
+    *(f"{PACKAGE}/{room}" for room in ("integrity", "project")),
+    *(f"{PACKAGE}/scheduling/{name}.py" for name in ("__init__", "endings")),
     *(f"{PACKAGE}/{name}.py" for name in ("images/__init__", "images/files")),
     *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
     *(f"{PACKAGE}/{name}.py" for name in ("head/__init__", "head/unfreeze")),
@@ -36,8 +37,9 @@ def place(source: Path, target: Path) -> None:
 
 
 def files(folder: Path) -> set[Path]:
-    """All files below a folder but compiled ones."""
-    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    """All files below a folder but compiled ones and the launcher's own."""
+    found = {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    return {path for path in found if path.parts[0] != ".graft"}
 
 
 def main(arguments: list[str]) -> None:

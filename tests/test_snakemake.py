@@ -110,7 +110,7 @@ def test_a_killed_run_needs_no_hand(standins: Project) -> None:
 def test_the_lock_of_another_machine_is_left_to_the_user(standins: Project) -> None:
     locks, running = standins.folder / ".snakemake/locks", standins.folder / ".graft/running"
     locks.mkdir(parents=True)
-    running.parent.mkdir()
+    running.parent.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text("data/split.csv\n")
     running.write_text("elsewhere 77\n")
     printed = standins.snakemake(status=1)
