@@ -60,14 +60,14 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     flat = flatten(values)
     check_upstream(declaration, stages, flat)
     parameters = select_parameters(declaration, flat)
-    ground = take_ground(parameters, [*declaration.rooms, *declaration.inputs])
+    ground = take_ground(parameters, (*declaration.rooms, *declaration.inputs))
     for room in declaration.rooms:
         if code and digest(room, ground.files[room]) != code.get(room):
             raise _moved(declaration, f"{room}, which was changed")
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
-        stage = make_stage(declaration, parameters, written)
+        stage = make_stage(declaration, values, written)
         scratch = find_scratch(stage, declaration.rooms)
         clear_scratch(stage.address, scratch)
         module.main(replace(stage, scratch=scratch))
@@ -113,19 +113,19 @@ def _moved(declaration: Declaration, what: str) -> UserError:
 
 
 def make_stage(
-    declaration: Declaration, parameters: Mapping[str, Any], written: Mapping[Path, Path]
+    declaration: Declaration, values: Mapping[str, Any], written: Mapping[Path, Path]
 ) -> Stage:
     """What a stage is given.
 
     Args:
         declaration: of the stage.
-        parameters: those that it declares, by dotted key.
+        values: all parameters, nested.
         written: its outputs, each with the temporary path to write it to.
     """
     return Stage(
         address=declaration.address,
         options=split_options(declaration.command.split()),
-        parameters=parameters,
+        parameters=select_parameters(declaration, flatten(values)),
         read=declaration.inputs,
         written=written,
     )
