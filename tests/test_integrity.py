@@ -63,7 +63,6 @@ EDIT = (
     [
         ("sed -i 's/learning_rate: 0.003/learning_rate: 0.5/' params.yaml", "head.learning_rate"),
         (f"echo '# new' >> {PACKAGE}/head/folds.py", f"{PACKAGE}/head"),
-        ("touch data/units.csv", "data/units.csv"),
         (f"echo damage >> {MADE}", MADE),
     ],
 )
@@ -109,10 +108,9 @@ def cached(made: Project, output: str) -> Path:
     return made.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
 
 
-@pytest.mark.parametrize("kind", ["flipped", "cut"])
-def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project, kind: str) -> None:
+def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project) -> None:
     made = standins
-    damage(cached(made, MADE), kind)
+    damage(cached(made, MADE), "flipped")
     (made.folder / MADE).unlink()
     printed = made.dvc("repro")
     assert f"held a damaged copy of {MADE}" in printed
@@ -123,7 +121,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project, kind: str) 
     before = made.outputs()
     made.change({"head.learning_rate": 0.02})
     made.dvc("repro")
-    damage(cached(made, MADE), kind)
+    damage(cached(made, MADE), "cut")
     made.run("git", "checkout", "--quiet", "params.yaml")
     made.dvc("repro")
     assert made.outputs() == before
