@@ -43,14 +43,14 @@ class Ground(NamedTuple):
 
 
 def sign(path: Path) -> dict[str, Signature]:
-    """The signatures of a file, or of all files in a folder, by path; none where there is nothing.
+    """The signatures of a file, or of all files in a folder, by path; none where none can be read.
 
     A signature is the inode, the size in bytes, and the times of the last writing and the last
     change in nanoseconds.
     """
     try:
         return dict(_walk(str(path))) if path.is_dir() else {str(path): _signature(path.stat())}
-    except FileNotFoundError:
+    except (OSError, ValueError):  # whoever reads it says what is wrong
         return {}
 
 
@@ -156,15 +156,27 @@ def digest(path: Path, signatures: Mapping[str, Signature] | None = None) -> str
 
 
 def _walk(folder: str) -> Iterator[tuple[str, Signature]]:
-    with os.scandir(folder) as entries:
-        inside = [entry for entry in entries if _is_read(entry.name)]
-    for entry in inside:
-        if entry.is_dir():
-            yield from _walk(entry.path)
-        else:
-            # A link to nothing, or a file that went since it was listed, is not there.
-            with contextlib.suppress(FileNotFoundError):
-                yield entry.path, _signature(entry.stat())
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in [entry for entry in entries if _is_read(entry.name)]:
+            if _is_folder(entry):
+                yield from _walk(entry.path)
+            else:
+                with contextlib.suppress(OSError):  # it went since it was listed
+                    yield entry.path, _look(entry)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _look(entry: os.DirEntry[str]) -> Signature:
+    try:
+        return _signature(entry.stat())
+    except OSError:  # a link that leads nowhere
+        return _signature(entry.stat(follow_symlinks=False))
 
 
 def _signature(found: os.stat_result) -> Signature:
