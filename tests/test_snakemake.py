@@ -19,6 +19,11 @@ from project import Project
 from test_engines import FRESH, assert_fresh, runs
 
 
+def hear_interrupts() -> None:
+    """Takes Ctrl-C as in a terminal, also where the tests run behind `nohup` or `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Background:
     """A command at work in a project, in a group of processes of its own."""
 
@@ -32,6 +37,7 @@ class Background:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=hear_interrupts,
             )
 
     def wait_for(self, text: str) -> None:

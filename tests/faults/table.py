@@ -3,6 +3,7 @@
 import argparse
 import fnmatch
 import random
+import signal
 import subprocess
 import tempfile
 import time
@@ -142,6 +143,8 @@ def main() -> int:
         return 0
     if not faults:
         parser.error("no fault has this kind or name")
+    # Behind `nohup` or `&` Ctrl-C is ignored, and would be in all runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began, outcomes = time.monotonic(), dict[Fault, Outcome]()
     with tempfile.TemporaryDirectory(prefix="graft-faults-", ignore_cleanup_errors=True) as name:
         for fault, outcome in run_all(faults, chosen.jobs, Path(name)):
