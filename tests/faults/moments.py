@@ -35,7 +35,7 @@ def stages() -> list[Declaration]:
 
 @contextmanager
 def gap(trial: Trial, run: Run, address: str) -> Iterator[int]:
-    """DVC stands still for as long as the block lasts: a stage has ended, DVC has not seen it.
+    """DVC is stopped while the block runs: a stage has ended, and DVC has not seen it.
 
     Yields:
         The id of the process that stands still.

@@ -65,7 +65,7 @@ def _kill(address: str, number: signal.Signals, trial: Trial) -> None:
 
 
 def _edit(address: str, trial: Trial) -> None:
-    """The head is made with one rate, and another stands in params.yaml when it ends."""
+    """The head is made with one rate, and params.yaml has another when it ends."""
     run = _working(trial, address)
     time.sleep(trial.random.uniform(0, 2))
     trial.edit(OTHER)

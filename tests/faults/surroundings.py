@@ -131,7 +131,7 @@ def _read_only_parts(trial: Trial) -> None:
 
 
 def _read_only_folder(trial: Trial) -> None:
-    """A run that may not write fails; a plain run follows once it may."""
+    """A run without the right to write fails; a plain run with it follows."""
     trial.edit(HEAD)
     _give_up(trial)
     folder = trial.path("data/models")

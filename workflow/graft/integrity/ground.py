@@ -90,6 +90,17 @@ def find_moved_file(before: Mapping[str, Signature], now: Mapping[str, Signature
     return None
 
 
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested mappings by dotted key, such as `head.learning_rate`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
 def find_moved_value(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first parameter that moved, with its value now and before; None if none did."""
     for key in sorted({*before, *now}):

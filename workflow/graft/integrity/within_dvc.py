@@ -32,6 +32,7 @@ from graft.integrity.ground import (
     digest,
     drop_record,
     find_moved_value,
+    flatten,
     read_record,
     store_record,
 )
@@ -119,7 +120,7 @@ def _find_moved(stage: Any, matched: list[Any] | None) -> Iterator[str]:
     recorded: dict[str, Any] = {}
     for dependency in stage.deps:
         if isinstance(dependency.hash_info.value, dict):
-            recorded |= _flatten(dependency.hash_info.value)
+            recorded |= flatten(dependency.hash_info.value)
     if moved := find_moved_value(record["parameters"], recorded):
         yield moved
     for path, before in [*record["read"].items(), *record["written"].items()]:
@@ -213,13 +214,3 @@ def _reproduce(stage: Any, original: Callable[..., Any], **more: Any) -> Any:
 
 def _folder(stage: Any) -> Path:
     return Path(stage.repo.root_dir)
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

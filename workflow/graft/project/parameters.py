@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from graft.common.errors import UserError, refuse
+from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.project.catalogue import look_up
 from graft.project.consistency import check_consistency
@@ -64,17 +65,6 @@ def check_parameters(where: str, values: Any) -> dict[str, Any]:
         raise _explain(where, values, error) from None
     check_consistency(where, flatten(checked.model_dump()))
     return values
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested mappings by dotted key, such as `head.learning_rate`."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def select_parameters(declaration: Declaration, flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from graft.common.stage import Stage
+from graft.integrity.damage import hash_file
 
 # Beside the files of the engines: ignored by git and unknown to DVC.
 SCRATCH = Path(".graft/scratch")
@@ -29,11 +30,11 @@ def find_scratch(stage: Stage, rooms: Iterable[Path]) -> Path | None:
     if stage.address not in _TRAININGS:
         return None
     code = {
-        f"{room.name}/{path.name}": _hash(path)
+        f"{room.name}/{path.name}": hash_file(path)
         for room in rooms
         for path in (_PACKAGE / room.name).glob("*.py")
     }
-    inputs = {str(path): _hash(path) for path in stage.read}
+    inputs = {str(path): hash_file(path) for path in stage.read}
     all_ = [stage.address, dict(stage.options), dict(stage), code, inputs]
     digest = hashlib.sha256(json.dumps(all_, sort_keys=True).encode()).hexdigest()
     return SCRATCH / stage.address / digest
@@ -45,8 +46,3 @@ def clear_scratch(address: str, kept: Path | None = None) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path != kept:
             shutil.rmtree(path)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
