@@ -152,11 +152,18 @@ def test_what_the_user_forces_runs(standins: Project) -> None:
 
 # Ctrl-C always goes to all: while a stage runs, DVC itself leaves it to the stage.
 @pytest.mark.parametrize(
-    ("number", "send"),
-    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.killpg), (signal.SIGTERM, os.kill)],
+    ("number", "send", "shell"),
+    [
+        (signal.SIGINT, os.killpg, "/bin/sh"),
+        (signal.SIGTERM, os.killpg, "/bin/bash"),
+        (signal.SIGTERM, os.kill, "/bin/sh"),
+    ],
 )
-def test_a_signal_ends_a_stage_quietly(standins: Project, number: int, send: Any) -> None:
-    """One line at most, nothing half-written, and the next run completes."""
+def test_a_signal_ends_a_stage_quietly(
+    standins: Project, monkeypatch: pytest.MonkeyPatch, number: int, send: Any, shell: str
+) -> None:
+    """One line at most, nothing half-written, and the next run completes; with any shell."""
+    monkeypatch.setenv("SHELL", shell)
     held = hold_split(standins)
     run = Background(standins, "graft", "build", "split")
     run.wait_for("> graft split")

@@ -11,6 +11,8 @@ checks around some of DVC's functions, in every process that runs DVC:
 - `StageCache._load_cache`: an entry of the run cache is used only where its name is its hash.
 - `_checksum` of DVC's table of hashes: a file is hashed anew also if its time of change, which
   programs cannot set, is another one.
+- `_make_cmd`: the shell gives its process to the stage. DVC waits for its shell alone, and not
+  every shell outlives a signal that the stage is still answering.
 - `Stage.reproduce`: waits for a process that is running the same stage, which DVC would refuse.
 - `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
   launcher can tell an output that was damaged since.
@@ -20,6 +22,7 @@ How DVC's own files survive is in `mending`.
 
 import functools
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
@@ -39,6 +42,7 @@ from graft.integrity.ground import (
 from graft.integrity.lifetime import DVC_PROCESS
 
 _MOVED = "nothing was kept; run it again"
+_ONE_COMMAND = re.compile(r"graft [\w@ .-]+")
 _PAUSE = 0.3  # seconds between two looks at a busy stage
 _matched: dict[int, list[Any] | None] = {}
 
@@ -47,6 +51,7 @@ def install_checks() -> None:
     """Puts the checks around DVC's methods, in this process."""
     from dvc.output import Output
     from dvc.stage import Stage
+    from dvc.stage import run as running
     from dvc.stage.cache import StageCache
     from dvc_data.hashfile import state
     from dvc_data.index import checkout
@@ -59,6 +64,7 @@ def install_checks() -> None:
     _wrap(checkout, "_create_files", _create_files)
     _wrap(StageCache, "_load_cache", _load_cache)
     _wrap(state, "_checksum", _checksum)
+    _wrap(running, "_make_cmd", _make_command)
     _wrap(Stage, "reproduce", _reproduce)
     mending.mend_dvc()
 
@@ -85,6 +91,13 @@ def _run_stage(
     # What DVC took for the ground: it restored the outputs for these hashes, or had them before the
     # command. A forced run has not taken any.
     _matched[id(stage)] = None if force else [dependency.hash_info for dependency in stage.deps]
+
+
+def _make_command(
+    executable: str | None, original: Callable[..., Any], command: str
+) -> list[str] | str:
+    one = executable is not None and _ONE_COMMAND.fullmatch(command)
+    return original(executable, f"exec {command}" if one else command)
 
 
 def _save(
