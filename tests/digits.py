@@ -42,7 +42,7 @@ def store(
         units: int (n,), equal for images that must stay together; otherwise none must.
         views: float32 (copies · training images, all widths).
     """
-    workspace(folder, changes)
+    workspace(folder, {"head.kind": "dense", **(changes or {})})
     n, start, rows = len(labels), 0, []
     for place, (layer, features) in enumerate(depths.items()):
         # Five layers lead from one depth to the next, and the last depth is the end of the network.

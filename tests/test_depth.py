@@ -15,8 +15,9 @@ from digits import digits, parts, store
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_json
 from graft.head import depth
-from graft.head.choice import DEPTH_COLUMNS, choose_depths, standard_error
+from graft.head.choice import DEPTH_COLUMNS, choose_depths
 from graft.head.unfreeze import count_unfrozen
+from graft.judging.losses import standard_error
 from images import change, run
 
 ANSWERS = ("layer.json", "unfreeze.json", "scores.csv")

@@ -19,7 +19,7 @@ from graft.finetune.freeze import count_sizes, freeze_layers
 from graft.finetune.stored import open_training_data, store_outputs
 from graft.models.framework import keras
 from graft.models.pooling import truncated
-from graft.models.saving import load_model
+from graft.models.saving import load_model, save_model
 from graft.project.schema import OPTIMIZERS
 from graft.training.loop import Batches, compile_model, fit
 from graft.training.optimizers import two_rates
@@ -29,7 +29,10 @@ from trainings import COUNTS, backbone, pictures, place, stage_here, start
 
 FILES = (
     *(f"data/models/finetuned.{kind}" for kind in ("keras", "bin")),
-    *(f"reports/finetuned/{name}" for name in ("history.csv", "training.json", "repeats.csv")),
+    *(
+        f"reports/finetuned/{name}"
+        for name in ("history.csv", "training.json", "steps.csv", "repeats.csv")
+    ),
 )
 SETTINGS = {"test.epochs": 2, "test.patience": 2, "test.monitor": "val_loss"}
 ALL, VIEWED = sum(COUNTS.values()), 2 * COUNTS["train"]
@@ -209,8 +212,9 @@ def contents(names: Sequence[str]) -> dict[str, bytes]:
 def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On stored outputs of images and views; with two seeds, and with one the same again."""
     balance = {"finetune.class_weight": "balanced"}
-    change(project, {**balance, "finetune.cut": "always", "finetune.repeats": 2})
-    start()
+    both = {"head.repeats": 2, "finetune.repeats": 2}
+    change(project, {**balance, **both, "finetune.cut": "always"})
+    start(strength=0.05)
     capsys.readouterr()
     run("finetune")
     printed = capsys.readouterr()
@@ -225,7 +229,13 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
     seeds = pd.read_csv("reports/finetuned/repeats.csv")
     assert summary["cut"] == "halve_120" and summary["chosen"] == "finetuned"
     assert summary["best_epoch"] == history["val_loss"].idxmin() + 1 and summary["epochs"] == 2
-    assert summary["val_loss"] == history["val_loss"].min() < summary["start_val_loss"]
+    assert summary["val_loss"] < summary["start_val_loss"]
+    tried = pd.read_csv("reports/finetuned/steps.csv", keep_default_na=False)
+    assert tried["step"].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    (taken,) = tried[tried["role"] == "taken"].to_dict("records")
+    assert taken["step"] == summary["step"] > 0 and taken["val_loss"] == summary["val_loss"]
+    assert tried["val_loss"][0] == summary["start_val_loss"]
+    assert tried["gain"][0] == 0 and taken["gain"] > taken["standard_error"] > 0
     assert [summary[name] for name in ("parameters", "unfrozen", "trained")] == [
         *(442_731, 260_043, 259_563)
     ]
@@ -240,22 +250,35 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
     change(project, {"finetune.repeats": 1})
     run("finetune")
     after = contents(FILES)
-    first = b"\n".join(before[FILES[-1]].splitlines()[:2]) + b"\n"
+    first, second = (
+        b"\n".join([*before[FILES[-1]].splitlines()[:1], row]) + b"\n"
+        for row in before[FILES[-1]].splitlines()[1:]
+    )
     assert after == before | {FILES[-1]: first}
+
+    # A run with the second seeds of head and training alone ends where the second repeat did.
+    with np.load("data/models/repeats.npz") as heads:
+        head = load_model(Path("data/models/head.keras"))
+        head.set_weights([heads[f"2/{number}"] for number in range(len(head.weights))])
+    save_model(head, Path("data/models/head.keras"))
+    change(project, {"head.seed": 2, "finetune.seed": 2})
+    run("finetune")
+    assert Path(FILES[-1]).read_bytes() == second
 
 
 def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The head, alone on an earlier layer; at such a rate every epoch is worse than it was."""
-    # Smoothed labels punish the certainty that such steps lead to.
-    wild = {"finetune.head_learning_rate": 1.0, "finetune.label_smoothing": 0.5}
+    """The head on an earlier layer; it is left only for a gain that 12 images can show."""
+    wild = {"finetune.head_learning_rate": 9.0, "finetune.learning_rate": 0.5}
     change(project, {**wild, "finetune.epochs": 1, "finetune.cut": "always"})
-    start(depth=2, unfreeze=0)
+    start(depth=2, unfreeze=2)
     run("finetune")
-    assert "stored outputs of pooling\n" in capsys.readouterr().out
-    history = pd.read_csv("reports/finetuned/history.csv")
+    assert "a step of 0, validation loss" in capsys.readouterr().out
     summary = read_json(Path("reports/finetuned/training.json"))
     assert summary["chosen"] == "head" and summary["best_epoch"] == 0 and summary["epochs"] == 1
-    assert summary["val_loss"] == summary["start_val_loss"] < history["val_loss"].min()
+    tried = pd.read_csv("reports/finetuned/steps.csv")
+    assert (tried["gain"] <= tried["standard_error"]).all()
+    assert summary["val_loss"] == summary["start_val_loss"]
+    assert summary["step"] == 0 and summary["temperature"] == 1
     assert summary["val_accuracy"] == summary["start_val_accuracy"]
     row = read_json(Path("data/depth/layer.json"))
     assert row["layer"] != "residual_120_out"
@@ -267,6 +290,25 @@ def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixtu
     assert body.layers[-1].name == row["layer"] and len(body.layers) == row["layers"]
     pixels = pictures(4)[0]
     expected = head.predict(lower.predict(pixels, verbose=0), verbose=0)
+    assert np.allclose(made.predict(pixels, verbose=0), expected, rtol=1e-5)
+
+
+def test_without_a_free_layer_nothing_is_trained(project: Path) -> None:
+    """The fine-tuned model is the head on the network, and what is known of both is the same."""
+    start(unfreeze=0)
+    run("finetune")
+    summary = read_json(Path("reports/finetuned/training.json"))
+    assert summary["chosen"] == "head" and summary["epochs"] == summary["step"] == 0
+    assert summary["val_loss"] == summary["start_val_loss"] == 0.5
+    for name in ("history", "steps"):
+        assert pd.read_csv(f"reports/finetuned/{name}.csv").empty
+    (row,) = pd.read_csv("reports/finetuned/repeats.csv").to_numpy().tolist()
+    assert row == [1, 0, 0.5, 0.75, 0.8, 0.4]
+    network = load_model(Path("data/backbone/network.keras"))
+    head = load_model(Path("data/models/head.keras"))
+    made = load_model(Path("data/models/finetuned.keras"))
+    pixels = pictures(4)[0]
+    expected = head.predict(network.predict(pixels, verbose=0), verbose=0)
     assert np.allclose(made.predict(pixels, verbose=0), expected, rtol=1e-5)
 
 

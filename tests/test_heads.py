@@ -22,6 +22,7 @@ from graft.head import head, linear
 from graft.head.construction import dense_head
 from graft.head.linear import LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
+from graft.judging.calibration import rescale
 from graft.models.framework import keras
 from graft.models.inference import run_graph
 from graft.models.saving import load_model, save_model
@@ -35,6 +36,7 @@ class Made(NamedTuple):
     Attributes:
         model: `head.keras`.
         keras: its outputs for all images, float32 (n, classes).
+        plain: the same without the temperature.
         graph: those of `head.xml`.
         history, repeats: the tables.
         summary: `training.json`.
@@ -42,6 +44,7 @@ class Made(NamedTuple):
 
     model: Any
     keras: np.ndarray
+    plain: np.ndarray
     graph: np.ndarray
     history: pd.DataFrame
     repeats: pd.DataFrame
@@ -56,13 +59,16 @@ def made(features: np.ndarray) -> Made:
     """
     run("head")
     model = load_model(Path("data/models/head.keras"))
+    outputs = model.predict(features, verbose=0)
+    summary = json.loads(Path("reports/head/training.json").read_text())
     return Made(
         model,
-        model.predict(features, verbose=0),
+        outputs,
+        rescale(outputs, summary["temperature"]),
         np.concatenate(list(run_graph(Path("data/models/head.xml"), features))),
         pd.read_csv("reports/head/history.csv"),
         pd.read_csv("reports/head/repeats.csv"),
-        json.loads(Path("reports/head/training.json").read_text()),
+        summary,
     )
 
 
@@ -127,11 +133,11 @@ def test_a_linear_head_predicts_as_scikit_learn_does(
     own.fit(standardise(seen, mean, variance), np.tile(labels[train], 1 + copies))
     standardised = standardise(features, mean, variance)
     if kind == "logistic":
-        assert np.allclose(found.keras, own.predict_proba(standardised), atol=1e-4)
+        assert np.allclose(found.plain, own.predict_proba(standardised), atol=1e-3)
     else:
         margins = own.decision_function(standardised)
         margins = np.stack([-margins, margins], 1) if classes == 2 else margins
-        scale = found.model.get_layer("scale").scale
+        scale = np.ptp(np.log(found.keras), 1).sum() / np.ptp(margins, 1).sum()
         assert np.allclose(found.keras, softmax(scale * margins, 1), atol=2e-3)
         assert 0.01 < scale < 100
     assert (found.keras.argmax(1) == own.predict(standardised)).all()
@@ -144,7 +150,8 @@ def test_a_linear_head_predicts_as_scikit_learn_does(
         ("val_", found.keras[valid], labels[valid]),
     ]:
         weights = compute_sample_weight(weight, names)
-        assert row[f"{prefix}loss"] == pytest.approx(cost(mine, names, weights), abs=1e-4)
+        plain = rescale(mine, found.summary["temperature"])
+        assert row[f"{prefix}loss"] == pytest.approx(cost(plain, names, weights), abs=1e-4)
         assert row[f"{prefix}accuracy"] == pytest.approx((mine.argmax(1) == names).mean(), abs=1e-5)
     summary = found.summary
     assert summary["epochs"] == summary["best_epoch"] == row["epoch"] == 1
@@ -246,7 +253,7 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
     assert wide.count_params() == 2049 and wide.output_shape == (None, 2)
 
     features, labels = digits(200, 2)
-    one = {"output": "sigmoid", "epochs": 5, "batch": 1000, "learning_rate": 0.01, "seed": 3}
+    one = {"output": "sigmoid", "epochs": 5, "batch": 1000, "learning_rate": 0.001, "seed": 3}
     changes = {f"head.{name}": value for name, value in one.items()}
     store(tmp_path, {"top": features}, labels, changes | {"head.label_smoothing": 0.1})
     monkeypatch.chdir(tmp_path)
@@ -259,14 +266,17 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(
     mean, variance = find_moments(features[train])
     keras.utils.set_random_seed(3)
     own = keras.Sequential([keras.Input((64,)), keras.layers.Dense(1, "sigmoid")])
-    own.compile(keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy(label_smoothing=0.1))
+    smoothed = keras.losses.BinaryCrossentropy(label_smoothing=0.1)
+    own.compile(keras.optimizers.Adam(0.001), smoothed, metrics=["binary_crossentropy"])
     rows = standardise(features, mean, variance)
     data = (rows[train], labels[train, None]), (rows[valid], labels[valid, None])
-    history = own.fit(*data[0], 1000, 5, validation_data=data[1], verbose=0).history
-    for name in ("loss", "val_loss"):
-        assert np.allclose(found.history[name], history[name], atol=1e-5)
+    # An epoch here is as many steps as one of the stage.
+    epochs = 5 * head._STEPS
+    history = own.fit(*data[0], 1000, epochs, validation_data=data[1], verbose=0).history
+    last = history["val_binary_crossentropy"][head._STEPS - 1 :: head._STEPS]
+    assert np.allclose(found.history["val_loss"], last, atol=1e-5)
     assert best_epoch(found.history, "val_loss") == 5  # so these weights were kept
-    assert np.allclose(found.keras[:, 1:], own.predict(rows, verbose=0), atol=1e-4)
+    assert np.allclose(found.plain[:, 1:], own.predict(rows, verbose=0), atol=1e-3)
 
 
 def test_one_logit_is_refused_for_three_classes(
@@ -300,7 +310,9 @@ def test_a_stack_comes_before_the_output(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.allclose(found.graph, found.keras, atol=1e-5)
     best = found.history["val_loss"].idxmin()
     assert found.summary["best_epoch"] == best + 1 and found.summary["epochs"] == 2
-    assert found.summary["val_loss"] == found.history["val_loss"][best]
+    assert found.summary["uncalibrated_val_loss"] == pytest.approx(
+        found.history["val_loss"][best], rel=1e-4
+    )
     valid = parts(len(labels)) == "valid"
     weights = compute_sample_weight("balanced", labels[valid])
     plain, balanced = (cost(found.keras[valid], labels[valid], own) for own in (None, weights))
@@ -360,6 +372,7 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     assert found.summary["val_accuracy"] == best
     expected = cost(found.keras[valid], labels[valid])
     assert found.summary["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert found.summary["val_loss"] < found.summary["uncalibrated_val_loss"]
     assert found.repeats["seed"].tolist() == [5, 6]
     assert list(found.repeats)[1:] == ["epochs", "val_loss", "val_accuracy", "accuracy", "log_loss"]
     assert (found.repeats["epochs"] == 8).all() and found.repeats["val_loss"].nunique() == 2

@@ -110,6 +110,38 @@ def test_rows_come_in_the_order_of_the_split(
     assert both.ids == 3 * ("e", "a", "c") and both.paths == 3 * train.paths
 
 
+@pytest.mark.parametrize(("batch", "least", "expected"), [(4, 1, 3), (4, 7, 9), (64, 30, 30)])
+def test_an_epoch_of_few_images_goes_through_them_again(
+    batch: int, least: int, expected: int
+) -> None:
+    """Each time through all of them, in another order, and never twice in one batch."""
+    part = blobs((10,))
+    batches = Batches(part, batch, 1, least=least)
+    assert len(batches) == expected
+    rounds = []
+    for _ in range(2):
+        drawn = [batches[index][0] for index in range(len(batches))]
+        rows = np.concatenate(drawn).reshape(-1, 10, 3)
+        assert all(np.array_equal(np.sort(own, 0), np.sort(part[:], 0)) for own in rows)
+        rounds += [own.tobytes() for own in rows]
+        batches.on_epoch_end()
+    assert len(set(rounds)) == len(rounds)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_losses_are_plain_and_weighted(smoothing: float) -> None:
+    """Smoothed labels are for the training alone; classes weigh as they do in it."""
+    train, valid = blobs((30, 12, 6)), blobs((10, 4, 2), seed=1)
+    keras.utils.set_random_seed(1)
+    model = new_head(train)
+    compile_model(model, keras.optimizers.Adam(0.05), smoothing)
+    batches = Batches(train, 16, 1, "balanced"), Batches(valid, 16, class_weight="balanced")
+    settings = SETTINGS | {"test.epochs": 3, "test.patience": 3}
+    history = fit("test", settings, model, *batches)
+    expected = loss(model.predict(valid[:], verbose=0), valid.labels, "balanced")
+    assert history["val_loss"].min() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])
 def test_balanced_weights_are_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
     part = blobs(counts)

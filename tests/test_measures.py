@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from graft.training.measures import _BINS, calibration_error, measure, wilson_interval
+from graft.judging.measures import _BINS, calibration_error, measure, wilson_interval
 
 # The first example imports what the others find imported.
 unhurried = settings(deadline=None)

@@ -365,6 +365,7 @@ def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> Non
             "head.stack",
             "[] for head.kind log",
         ),
+        ({"finetune.repeats": 3}, "finetune.repeats", "at most head.repeats, 1: each seed starts"),
         ({"head.kind": "svm", "head.stack": ["dense 8"]}, "head.stack", "[] for head.kind svm"),
         (
             {"head.kind": "svm", "head.output": "sigmoid"},
@@ -372,7 +373,11 @@ def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> Non
             "softmax for head.kind",
         ),
         (
-            {"dataset.classes": ["a", "b", "c"], "head.output": "sigmoid"},
+            {
+                "dataset.classes": ["a", "b", "c"],
+                "head.kind": "dense",
+                "head.output": "sigmoid",
+            },
             "head.output",
             "softmax for 3 classes; sigmoid is one unit for two",
         ),
@@ -408,10 +413,11 @@ def test_what_cannot_be_together_is_refused_with_what_can(
 def test_what_can_be_together_is_read(folder: Path) -> None:
     for changes in (
         {"augment.copies": 5},
-        {"head.kind": "logistic"},
-        {"head.output": "sigmoid"},
-        {"head.output": "sigmoid", "dataset.classes": ["a", "b"]},
-        {"head.stack": ["dense 64", "norm", "dropout 0.5"]},
+        {"head.kind": "svm"},
+        {"head.kind": "dense", "head.output": "sigmoid"},
+        {"head.kind": "dense", "head.output": "sigmoid", "dataset.classes": ["a", "b"]},
+        {"head.kind": "dense", "head.stack": ["dense 64", "norm", "dropout 0.5"]},
+        {"head.repeats": 3, "finetune.repeats": 3},
         {"backbone.name": "MobileNetV2", "backbone.weights": "imagenet"},
         {"backbone.name": "stack", "backbone.stack": ["conv 4", "pool", "conv 8 5", "norm"]},
         {"backbone.layer": "residual_64_out", "finetune.unfreeze": "auto"},

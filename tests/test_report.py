@@ -130,6 +130,10 @@ def make(
             "seed,epochs,val_loss,val_accuracy,accuracy,log_loss",
             ((seed, 3, 0.9, 0.6, accuracy, 0.3) for seed, accuracy in SEEDS),
         )
+        steps = [(0, 0.95, 0.55, 0, 0, ""), (1, 0.9, 0.6, 0.05, 0.01, "taken")]
+        write_table(
+            reports / "steps.csv", "step,val_loss,val_accuracy,gain,standard_error,role", steps
+        )
         training = TRAINING[model] | {"epochs": len(history)}
         for name, values in (("metrics", METRICS), ("training", training)):
             (reports / f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
@@ -232,7 +236,14 @@ def test_nothing_is_half_written(here: Path) -> None:
         run("report")
     left = {path.name for path in (here / "reports").rglob("*") if path.is_file()}
     assert left == {
-        *("history.csv", "metrics.json", "predictions.csv", "repeats.csv", "split.json"),
+        *(
+            "history.csv",
+            "metrics.json",
+            "predictions.csv",
+            "repeats.csv",
+            "split.json",
+            "steps.csv",
+        ),
         "training.json",
     }
     assert not list(here.rglob(".part-*"))

@@ -23,6 +23,7 @@ from pages import METRICS, Page, audited, in_parts
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+STEPS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
 SCORES = ["layer", "layers", "width", "accuracy", "standard_error", "role"]
 PARAMETERS = {
     "augment.brightness": 0.0,
@@ -70,6 +71,7 @@ def page(
         layer={"layer": "mixed9", "pooling": "avg", "width": 2048, "start": 0, "layers": 40},
         unfreeze={"unfreeze": unfreeze, "reason": reason},
         samples=np.zeros((m, each, side, side, 3), np.uint8),
+        steps=table(STEPS, [(0, 0.5, 0.8, 0, 0, ""), (0.5, 0.25, 0.9, 0.25, 0.125, "taken")]),
         repeats=seeds or {name: repeats(0.9) for name in NAMES.values()},
         parameters=values,
     )
@@ -97,7 +99,8 @@ def test_it_says_which_model_was_chosen() -> None:
     text = page(finetuned=TUNED | {"chosen": "head", "best_epoch": 0}).text
     assert "Chosen on the validation part: the head ." in text
     assert "so the fine-tuned model is that head" in text
-    assert "2 epochs, none with a lower validation loss than the start, which is kept" in text
+    assert "2 epochs, none better than the start by more than chance, which is kept" in text
+    assert "0.5 taken 0.250 0.250 ± 0.125 90.0 %" in text
     assert text.index("Chosen on the validation part.") < text.index("Fine-tuned model")
 
 
@@ -196,7 +199,7 @@ def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
     [
         ("val_loss", 2, "2 epochs; kept is epoch 2, which has the lowest validation loss: "),
         ("val_accuracy", 1, "2 epochs; kept is epoch 1, which has the highest validation acc"),
-        ("val_accuracy", 0, "2 epochs, none with a higher validation accuracy than the start, "),
+        ("val_accuracy", 0, "2 epochs, none better than the start by more than chance, "),
     ],
 )
 def test_the_kept_epoch_is_named(monitor: str, best: int, expected: str) -> None:

@@ -51,10 +51,12 @@ def test_it_writes_a_complete_commented_file_and_names_what_differs(place: Path)
 
 def test_images_and_values_of_ones_own(place: Path) -> None:
     (place / "it's mine").mkdir()
-    changes = ["--set", "head.epochs=3", "--set", "head.stack=[dense 8, norm]"]
+    stack = ["--set", "head.kind=dense", "--set", "head.stack=[dense 8, norm]"]
+    changes = ["--set", "head.epochs=3", *stack]
     status, out, _ = graft(place, "use", "digits", "--images", "it's mine", *changes)
     assert status == 0 and "yet" not in out
-    own = {"dataset.path": "it's mine", "head.epochs": 3, "head.stack": ["dense 8", "norm"]}
+    own = {"dataset.path": "it's mine", "head.epochs": 3}
+    own |= {"head.kind": "dense", "head.stack": ["dense 8", "norm"]}
     assert values(place) == flatten(read_parameters(ROOT / "params.yaml")) | own
     # A rate is a number, however it is written.
     graft(place, "use", "digits", "--force", "--set", "head.learning_rate=1e-3")

@@ -26,6 +26,7 @@ SMALL = {
     "finetune.epochs": 2,
     "finetune.warmup": 0,
 }
+SEED_COLUMNS = ["seed", "epochs", "val_loss", "val_accuracy", "accuracy", "log_loss"]
 COUNTS = {"train": 36, "valid": 12, "test": 12}
 
 
@@ -86,6 +87,7 @@ def place(folder: Path, changes: Mapping[str, Any]) -> None:
     split = pd.DataFrame({"id": ids, "label": np.array([*"abc"])[labels], "part": parts})
     split["path"] = split["id"] + ".png"
     write_table(folder / "data/split.csv", split)
+    write_table(folder / "data/units.csv", pd.DataFrame({"id": ids, "unit": range(len(ids))}))
     for name in ("checked", "tensors"):
         (folder / "data" / name).mkdir()
     for shard in range(SHARDS):
@@ -95,12 +97,13 @@ def place(folder: Path, changes: Mapping[str, Any]) -> None:
         np.save(folder / f"data/tensors/{shard}.npy", pixels[mine])
 
 
-def start(depth: int = 0, unfreeze: int = 9) -> None:
+def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     """Puts a trained head into the present folder, where `backbone` has run.
 
     Args:
         depth: the row of `depths.json` whose layer the head takes its features from.
         unfreeze: how many layers are trained, from there downwards.
+        strength: times the weights that were fitted; near 0 nothing seems to be known.
     """
     from graft.models.framework import keras
     from graft.models.inference import run_graph
@@ -113,10 +116,17 @@ def start(depth: int = 0, unfreeze: int = 9) -> None:
     fitted = LogisticRegression(max_iter=1000).fit(features, labels)
     inputs = keras.Input((layer["width"],), name="features")
     head = keras.Model(inputs, keras.layers.Dense(3, "softmax")(inputs), name="head")
-    head.set_weights([fitted.coef_.T, fitted.intercept_])
+    head.set_weights([strength * fitted.coef_.T, strength * fitted.intercept_])
     for folder in ("data/models", "data/depth"):
         Path(folder).mkdir(exist_ok=True)
     save_model(head, Path("data/models/head.keras"))
+    # A second seed's head, and what is known of the first.
+    others = {f"2/{number}": 0.9 * weight for number, weight in enumerate(head.get_weights())}
+    np.savez("data/models/repeats.npz", **others)
+    Path("reports/head").mkdir(parents=True, exist_ok=True)
+    write_json(Path("reports/head/training.json"), {"val_loss": 0.5, "val_accuracy": 0.75})
+    rows = [[1, 9, 0.5, 0.75, 0.8, 0.4], [2, 7, 0.6, 0.7, 0.9, 0.3]]
+    write_table(Path("reports/head/repeats.csv"), pd.DataFrame(rows, columns=SEED_COLUMNS))
     # What the stage `depth` would write.
     write_json(Path("data/depth/layer.json"), layer)
     write_json(Path("data/depth/unfreeze.json"), {"unfreeze": unfreeze, "reason": ""})

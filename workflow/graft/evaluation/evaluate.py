@@ -6,8 +6,8 @@ import pandas as pd
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
+from graft.judging.measures import measure
 from graft.models.inference import run_graph
-from graft.training.measures import measure
 from graft.training.rows import read_features, read_parts
 
 

@@ -1,22 +1,27 @@
 """Train the network and its head together, from the trained head (Kumar et al. 2022, LP-FT)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from graft.common.stage import Stage
-from graft.common.tables import read_json
+from graft.common.tables import read_json, read_table, write_table
 from graft.finetune.cut import Frozen, Halves, cut_model
 from graft.finetune.freeze import ParameterCounts, count_sizes
+from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
 from graft.finetune.stored import open_training_data
+from graft.judging.losses import weigh_images
+from graft.judging.together import read_units
 from graft.models.framework import keras
+from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
 from graft.models.saving import load_model
 from graft.training.augmentation import build_augmentation
-from graft.training.loop import Batches, best_epoch, compile_model, fit
+from graft.training.loop import HISTORY_COLUMNS, Batches, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates
-from graft.training.results import Result, judge_epoch, write_results
+from graft.training.results import Result, summarise_validation, tabulate_seeds, write_results
 from graft.training.rows import LabelledRows, read_parts
 
 
@@ -37,37 +42,89 @@ class Start(NamedTuple):
 
 
 def main(stage: Stage) -> None:
-    """Writes the best model from pixels 0–255 to class probabilities, and how it was trained.
+    """Writes the model from pixels 0–255 to class probabilities, and how it was trained.
+
+    The first seeds of the head, of the training and of the changes of images give the model; each
+    repeat takes the next of all three.
 
     Raises:
         UserError: a loss is not finite, or `finetune.cut` asks for what cannot be.
     """
-    pixels = read_parts(stage, "data/tensors")
-    pixels["train"] = pixels["train"].with_views(stage.input("data/views/pixels.npy"))
-    seed = stage["finetune.seed"]
-    first = build_start(stage, seed)
+    first = build_start(stage, 0)
     trained = first.counts.trained
+    if not read_json(stage.input("data/depth/unfreeze.json"))["unfreeze"]:
+        print("finetune: nothing is trained, the fine-tuned model is the head on the network")
+        keep_head(stage, first)
+        return
     print(f"finetune: {trained:,} parameters trained, {first.counts.parameters - trained:,} frozen")
+    pixels = read_parts(stage, "data/tensors")
+    units = read_units(stage.input("data/units.csv"), pixels["valid"].ids)
+    labels = {part: pixels[part].labels for part in ("valid", "test")}
+    pixels["train"] = pixels["train"].with_views(stage.input("data/views/pixels.npy"))
     with open_training_data(stage, first.halves, pixels) as data:
         stored = data is not pixels
-        results = [train_from(stage, seed, first, data, stored)]
-        for other in range(seed + 1, seed + stage["finetune.repeats"]):
-            # From the files anew: it must be what a run with that seed alone would give.
-            results.append(train_from(stage, other, build_start(stage, other), data, stored))
-    summary = _summarise(first, results[0], first.halves.cut if stored else "none")
-    write_results(stage, "finetuned", first.model, results, pixels["test"].labels, summary)
+        found = [train_from(stage, 0, first, data, units, stored)]
+        for other in range(1, stage["finetune.repeats"]):
+            # From the files anew: it must be what a run with these seeds alone would give.
+            start = build_start(stage, other)
+            found.append(train_from(stage, other, start, data, units, stored))
+    class_weight = stage["finetune.class_weight"]
+    results = [each.result for each in found]
+    result, step = found[0]
+    start_row, tried = step.tried.iloc[0], step.tried
+    summary = {
+        **first.counts._asdict(),
+        "epochs": len(result.history),
+        "best_epoch": result.best,
+        "step": step.step,
+        **{f"start_{name}": float(start_row[name]) for name in ("val_loss", "val_accuracy")},
+        **summarise_validation(result, labels["valid"], class_weight, step.scale),
+        "chosen": "finetuned" if step.step else "head",
+        "cut": first.halves.cut if stored else "none",
+    }
+    write_table(stage.output("reports/finetuned/steps.csv"), tried)
+    table = tabulate_seeds(results, labels, class_weight)
+    write_results(stage, "finetuned", first.model, result.history, table, summary)
 
 
-def build_start(stage: Stage, seed: int) -> Start:
+def keep_head(stage: Stage, start: Start) -> None:
+    """Writes the head on the network as the fine-tuned model; what is known of both is the same."""
+    measured = read_json(stage.input("reports/head/training.json"))
+    judged = {name: measured[name] for name in ("val_loss", "val_accuracy")}
+    summary = {
+        **start.counts._asdict(),
+        "epochs": 0,
+        "best_epoch": 0,
+        "step": 0.0,
+        **{f"start_{name}": value for name, value in judged.items()},
+        **judged,
+        "temperature": 1.0,
+        "uncalibrated_val_loss": judged["val_loss"],
+        "chosen": "head",
+        "cut": "none",
+    }
+    seeds = read_table(stage.input("reports/head/repeats.csv")).head(stage["finetune.repeats"])
+    first = stage["finetune.seed"]
+    seeds = seeds.assign(seed=range(first, first + len(seeds)), epochs=0)
+    write_table(stage.output("reports/finetuned/steps.csv"), pd.DataFrame(columns=STEP_COLUMNS))
+    history = pd.DataFrame(columns=HISTORY_COLUMNS)
+    write_results(stage, "finetuned", start.model, history, seeds, summary)
+
+
+def build_start(stage: Stage, number: int) -> Start:
     """The trained head on the network, cut off at the layer whose features it was trained on.
 
     Args:
         stage: says which layers are trained.
-        seed: draws the dropout.
+        number: of the repeat, from 0: its seed draws the dropout, and its head is another one.
     """
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(stage["finetune.seed"] + number)
     backbone = load_model(stage.input("data/backbone/network.keras"))
     head = load_model(stage.input("data/models/head.keras"))
+    if number:
+        with np.load(stage.input("data/models/repeats.npz")) as heads:
+            seed = stage["head.seed"] + number
+            head.set_weights([heads[f"{seed}/{n}"] for n in range(len(head.weights))])
     depth = read_json(stage.input("data/depth/layer.json"))
     count = read_json(stage.input("data/depth/unfreeze.json"))["unfreeze"]
     if depth["start"]:  # the first column is that of the network's own last layer
@@ -78,72 +135,74 @@ def build_start(stage: Stage, seed: int) -> Start:
     return Start(model, cut_model(model, backbone, head), head, counts)
 
 
+class Trained(NamedTuple):
+    """What a training gave, with one seed.
+
+    Attributes:
+        result: the calibrated outputs, and the epochs.
+        step: how far the model went towards the weights of the best one.
+    """
+
+    result: Result
+    step: Step
+
+
 def train_from(
-    stage: Stage, seed: int, start: Start, data: Mapping[str, LabelledRows], stored: bool
-) -> Result:
-    """Trains the tail, and leaves the model with the weights that were best on validation.
+    stage: Stage,
+    number: int,
+    start: Start,
+    data: Mapping[str, LabelledRows],
+    units: np.ndarray,
+    stored: bool,
+) -> Trained:
+    """Trains the tail, and leaves the model with the weights that validation allows.
 
     Args:
         stage: the parameters of the training.
-        seed: shuffles.
+        number: of the repeat, from 0: its seed shuffles.
         start: what is trained.
         data: train, valid and test: pixels, or stored outputs of the frozen part.
+        units: int64 (n,), of the validation part.
         stored: whether they are the latter.
-
-    Returns:
-        The result, whose history begins with epoch 0, the start; that is the best epoch where all
-        others are worse.
 
     Raises:
         UserError: a loss is infinite or not a number.
     """
-    model = start.halves.tail if stored else _on_pixels(stage, start)
+    model = start.halves.tail if stored else _on_pixels(stage, number, start)
+    seed = stage["finetune.seed"] + number
     batch, class_weight = stage["finetune.batch"], stage["finetune.class_weight"]
     train = Batches(data["train"], batch, seed, class_weight)
     valid = Batches(data["valid"], batch, class_weight=class_weight)
     optimizer = two_rates(stage, start.head.trainable_variables, len(train))
     compile_model(model, optimizer, stage["finetune.label_smoothing"])
     before = model.get_weights()
-    judged = model.evaluate(valid, verbose=0, return_dict=True)
-    zero = {"epoch": 0, "val_loss": judged["loss"], "val_accuracy": judged["accuracy"]}
     history = fit("finetune", stage, model, train, valid, stage.scratch, f"seed-{seed}")
-    history = pd.DataFrame([zero, *history.to_dict("records")], columns=history.columns)
-    best = best_epoch(history, stage["finetune.monitor"])
-    if best == 0:
-        model.set_weights(before)
+    labels = data["valid"].labels
+    learned = np.unique(data["train"].labels)
+    judges = Judges(valid, labels, weigh_images(labels, class_weight), units, learned)
+    # Statistics of batches that were learned with the weights fit no others.
+    steps = STEPS if stage["backbone.weights"] != "none" else (0.0, 1.0)
+    step = take_step(model, before, model.get_weights(), judges, steps)
+    scale_logits(start.head, step.scale)
     outputs = model.predict(Batches(data["test"], batch), verbose=0)
-    return Result(seed, history, best, outputs)
+    best = best_epoch(history, stage["finetune.monitor"]) if step.step else 0
+    loss, other = (step.tried[step.tried["step"] == s]["val_loss"].item() for s in (step.step, 0))
+    print(f"finetune: a step of {step.step:g}, validation loss {loss:.4f}; {other:.4f} of the head")
+    return Trained(Result(seed, history, best, step.outputs, outputs), step)
 
 
-def _on_pixels(stage: Stage, start: Start) -> keras.Model:
+def _on_pixels(stage: Stage, number: int, start: Start) -> keras.Model:
     """The model with its frozen part in front, and random changes before that.
 
     The changes are no part of the model that is saved. Stored views have been changed already.
     """
     side, frozen = start.model.input_shape[1], start.halves.frozen
-    change = None if stage["augment.copies"] else build_augmentation(stage, side)
+    change = None
+    if not stage["augment.copies"]:
+        seed = stage["augment.seed"] + number
+        change = build_augmentation({**stage, "augment.seed": seed}, side)
     inputs = keras.Input((side, side, 3), name="pixels")
     x = inputs if change is None else change(inputs)
     if frozen is not None:
         x = Frozen(frozen)(x)
     return keras.Model(inputs, start.halves.tail(x))
-
-
-def _summarise(start: Start, result: Result, cut: str) -> dict[str, Any]:
-    """What `training.json` says.
-
-    Args:
-        start: the model and how many parameters it has.
-        result: of its training.
-        cut: the layer whose outputs were stored, or `none`.
-    """
-    judged = judge_epoch(result.history, 0)
-    return {
-        **start.counts._asdict(),
-        "epochs": int(result.history["epoch"].max()),
-        "best_epoch": result.best,
-        **{f"start_{name}": value for name, value in judged.items()},
-        **judge_epoch(result.history, result.best),
-        "chosen": "finetuned" if result.best else "head",
-        "cut": cut,
-    }

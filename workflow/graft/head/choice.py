@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graft.judging.losses import standard_error
+
 DEPTH_COLUMNS = ["layer", "layers", "width", "accuracy", "standard_error", "role"]
 _FEATURE, _FROZEN = "feature", "frozen up to here"
 _WORSE = 2.0  # standard errors
@@ -41,22 +43,6 @@ def _is_worse(one: np.ndarray, other: np.ndarray, units: np.ndarray, errors: flo
     """
     difference = other.astype(float) - one
     return bool(difference.mean() > errors * standard_error(difference, units))
-
-
-def standard_error(values: np.ndarray, units: np.ndarray) -> float:
-    """The standard error of a mean, where the values of a unit go together.
-
-    A hand that is read wrongly in one photo is often read wrongly in the others, so ten photos of
-    it tell less than ten hands. What varies freely is the sum of a unit; where each image is a unit
-    of its own, this is the usual error.
-
-    Args:
-        values: float or bool (n,).
-        units: int (n,), of two units or more.
-    """
-    _, places = np.unique(units, return_inverse=True)
-    sums = np.bincount(places, values - values.mean())
-    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums @ sums)) / len(values))
 
 
 def tabulate_depths(

@@ -46,27 +46,18 @@ def dense_head(
 def linear_head(mean: np.ndarray, variance: np.ndarray, fitted: Linear) -> keras.Model:
     """A head that scikit-learn has fitted to standardised features.
 
-    A scale other than 1 stays beside the weights, in a layer without parameters: the outputs of
-    the layer before it are then the margins of the machine.
-
     Args:
         mean: float32 (d,), of the features.
         variance: float32 (d,), by whose root they are divided.
-        fitted: kernel, bias and scores, with their scale.
+        fitted: kernel and bias, and the scale of what they give.
 
     Returns:
         A model from float32 (batch, d) to float32 (batch, classes), probabilities.
     """
     inputs, x = _standardised(mean, variance)
-    classes, scale = len(fitted.bias), fitted.scores.scale
-    if scale == 1:
-        output = _layers.Dense(classes, "softmax", name="probabilities")
-        x = output(x)
-    else:
-        output = _layers.Dense(classes, name="margins")
-        x = _layers.Rescaling(scale, name="scale")(output(x))
-        x = _layers.Softmax(name="probabilities")(x)
-    output.set_weights([fitted.kernel, fitted.bias])
+    output = _layers.Dense(len(fitted.bias), "softmax", name="probabilities")
+    x = output(x)
+    output.set_weights([fitted.scores.scale * fitted.kernel, fitted.scores.scale * fitted.bias])
     return keras.Model(inputs, x, name="head")
 
 

@@ -10,15 +10,22 @@ import pandas as pd
 from graft.common.errors import refuse
 from graft.common.stage import Stage
 from graft.head.construction import dense_head, linear_head
-from graft.head.folds import INDIVISIBLE, read_units
+from graft.head.folds import INDIVISIBLE
 from graft.head.linear import LINEAR_STEPS, LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
+from graft.judging.calibration import calibrate
+from graft.judging.losses import weigh_images
+from graft.judging.together import read_units
 from graft.models.framework import keras
+from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
 from graft.training.loop import Batches, best_epoch, compile_model, fit
-from graft.training.results import Result, judge_epoch, write_results
+from graft.training.results import Result, summarise_validation, tabulate_seeds, write_results
 from graft.training.rows import Rows, read_features
 
+# Of an epoch of a dense head at least. With few images a step or two would be an epoch, and the
+# training would end before it has begun.
+_STEPS = 30
 _NAMES = {"logistic": "logistic regression", "svm": "support vector machine"}
 
 
@@ -60,27 +67,55 @@ class TrainedHead(NamedTuple):
 def main(stage: Stage) -> None:
     """Writes the head, from features to class probabilities, and how it was trained.
 
+    `repeats.npz` has the weights of the heads of all other seeds, by seed and number: each is where
+    a fine-tuning with another seed starts from.
+
     Raises:
         UserError: the output does not suit the number of classes, the training diverges, or the
             images of the training part cannot be divided to choose the regularisation.
     """
-    data = _read(stage)
+    data, class_weight = _read(stage), stage["head.class_weight"]
     learn = train_dense if stage["head.kind"] == "dense" else train_linear
-    results, first = [], None
-    for seed in range(stage["head.seed"], stage["head.seed"] + stage["head.repeats"]):
-        trained = learn(stage, data, seed)
-        outputs = trained.model.predict(_batches(stage, data.test), verbose=0)
-        results.append(Result(seed, trained.history, trained.best, outputs))
-        first = first or trained
+    seeds = range(stage["head.seed"], stage["head.seed"] + stage["head.repeats"])
+    trained = [learn(stage, data, seed) for seed in seeds]
+    scales = [_calibrate(stage, data, each.model) for each in trained]
+    results = [
+        Result(seed, each.history, each.best, *_predict(stage, each.model, data.valid, data.test))
+        for seed, each in zip(seeds, trained, strict=True)
+    ]
+    first, result = trained[0], results[0]
     summary = {
         "parameters": first.model.count_params(),
         "trained": sum(weight.shape.num_elements() for weight in first.model.trainable_weights),
         "epochs": len(first.history),
         "best_epoch": first.best,
-        **judge_epoch(first.history, first.best),
+        **summarise_validation(result, data.valid.labels, class_weight, scales[0]),
         **first.more,
     }
-    write_results(stage, "head", first.model, results, data.test.labels, summary)
+    labels = {"valid": data.valid.labels, "test": data.test.labels}
+    table = tabulate_seeds(results, labels, class_weight)
+    write_results(stage, "head", first.model, first.history, table, summary)
+    others = zip(seeds[1:], trained[1:], strict=True)
+    weights = {
+        f"{seed}/{number}": weight
+        for seed, each in others
+        for number, weight in enumerate(each.model.get_weights())
+    }
+    with stage.output("data/models/repeats.npz").open("wb") as file:
+        np.savez(file, **weights)
+
+
+def _calibrate(stage: Stage, data: HeadData, model: keras.Model) -> float:
+    """Multiplies the logits of a head by what suits the validation part: the factor."""
+    (outputs,), labels = _predict(stage, model, data.valid), data.valid.labels
+    weights = weigh_images(labels, stage["head.class_weight"])
+    scale = calibrate(outputs, labels, weights, np.unique(data.train.labels))
+    scale_logits(model, scale)
+    return scale
+
+
+def _predict(stage: Stage, model: keras.Model, *parts: Rows) -> list[np.ndarray]:
+    return [model.predict(_batches(stage, part), verbose=0) for part in parts]
 
 
 def _read(stage: Stage) -> HeadData:
@@ -104,7 +139,7 @@ def train_dense(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     model = dense_head(data.mean, data.variance, stack, stage["head.output"], classes)
     optimizer = getattr(keras.optimizers, stage["head.optimizer"])(stage["head.learning_rate"])
     compile_model(model, optimizer, stage["head.label_smoothing"])
-    batches = _batches(stage, data.train, seed), _batches(stage, data.valid)
+    batches = _batches(stage, data.train, seed, _STEPS), _batches(stage, data.valid)
     history = fit("head", stage, model, *batches, stage.scratch, f"seed-{seed}")
     return TrainedHead(model, history, best_epoch(history, stage["head.monitor"]), {})
 
@@ -137,5 +172,5 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     return TrainedHead(model, pd.DataFrame([row]), 1, more)
 
 
-def _batches(stage: Stage, part: Rows, seed: int | None = None) -> Batches:
-    return Batches(part, stage["head.batch"], seed, stage["head.class_weight"])
+def _batches(stage: Stage, part: Rows, seed: int | None = None, least: int = 1) -> Batches:
+    return Batches(part, stage["head.batch"], seed, stage["head.class_weight"], least)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from graft.head.folds import divide_folds, judged_rows, sample_images
+from graft.judging.calibration import fit_scale
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
 _GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
@@ -28,7 +28,6 @@ LINEAR_STEPS = 10_000  # of an optimiser
 _ABSENT = -1000.0  # the output of a class without an image to learn from
 # When an optimiser has arrived: while C is chosen, and for the head itself.
 _TOLERANCE = {"logistic": (1e-4, 1e-6), "svm": (1e-1, 1e-4)}
-_SCALES = (-2.0, 2.0)  # powers of ten
 
 
 class LinearRule(NamedTuple):
@@ -155,7 +154,7 @@ def cross_validate(
                 kernel, bias = _weights(estimator, rule.classes)
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
-            scale = _scale(found, own, weights) if rule.kind == "svm" else 1.0
+            scale = fit_scale(found, own, weights) if rule.kind == "svm" else 1.0
             logs = log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
             loss = float(-np.average(logs, weights=weights))
             if best is None or loss < best.loss:
@@ -194,27 +193,3 @@ def _weights(estimator, classes: int) -> tuple[np.ndarray, np.ndarray]:
     bias = np.full(classes, _ABSENT)
     kernel[:, estimator.classes_], bias[estimator.classes_] = coefficients.T, offsets
     return kernel, bias
-
-
-def _scale(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """The factor by which margins become the logits with the lowest log loss.
-
-    One image more is counted as mistaken for the class that comes next, so that no factor is beyond
-    all bounds where all are right (Platt 1999 does likewise with the labels).
-
-    Args:
-        margins: float64 (n, classes), of images that were not learned from.
-        labels: int64 (n,).
-        weights: float64 (n,), of the images.
-    """
-    rows = np.arange(len(labels))
-    others = margins.copy()
-    others[rows, labels] = -np.inf
-    next_ = others.argmax(1)
-
-    def loss(power: float) -> float:
-        logs = log_softmax(10**power * margins, axis=1)
-        mistaken = np.average(logs[rows, next_], weights=weights)
-        return -(weights @ logs[rows, labels] / weights.mean() + mistaken) / (len(labels) + 1)
-
-    return float(10 ** minimize_scalar(loss, bounds=_SCALES, method="bounded").x)

@@ -1,6 +1,8 @@
-"""The layers of Keras for what `stacks` reads."""
+"""The layers of Keras for what `stacks` reads, and a factor for those that end in logits."""
 
 from collections.abc import Sequence
+
+import numpy as np
 
 from graft.models.framework import keras
 from graft.models.stacks import Layer
@@ -40,3 +42,9 @@ def _build(layer: Layer, initializer: str) -> keras.Layer:
             # Momentum 0.9: from scratch the statistics must follow within a short training.
             return _layers.BatchNormalization(momentum=0.9, name=name)
     raise ValueError(f"a kind of layer must be one that stacks reads. Received: {layer.kind}")
+
+
+def scale_logits(head: keras.Model, scale: float) -> None:
+    """Multiplies the logits of a head by a factor, within the weights of its last dense layer."""
+    last = [layer for layer in head.layers if isinstance(layer, _layers.Dense)][-1]
+    last.set_weights([weight * np.float32(scale) for weight in last.get_weights()])

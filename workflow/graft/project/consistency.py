@@ -46,6 +46,8 @@ def _problems_of_training(flat: Mapping[str, Any]) -> Iterator[Problem]:
     yield sigmoid and classes != "all" and len(classes) != 2, "head.output", allowed
     allowed = "0 where nothing else in augment changes an image"
     yield copies and not changes, "augment.copies", allowed
+    allowed = f"at most head.repeats, {flat['head.repeats']}: each seed starts from its own head"
+    yield flat["finetune.repeats"] > flat["head.repeats"], "finetune.repeats", allowed
     allowed = "auto or never where augment.copies is 0 and every epoch changes images anew"
     yield flat["finetune.cut"] == "always" and changes and not copies, "finetune.cut", allowed
 

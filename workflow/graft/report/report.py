@@ -84,6 +84,7 @@ def _summarise_transfer(stage: Stage) -> dict[str, Any]:
         layer=read_json(stage.input("data/depth/layer.json")),
         unfreeze=read_json(stage.input("data/depth/unfreeze.json")),
         samples=np.load(stage.input("data/views/samples.npy")),
+        steps=read_table(stage.input("reports/finetuned/steps.csv")),
         repeats={
             name: read_table(stage.input(f"reports/{key}/repeats.csv"))
             for key, name in _MODELS.items()

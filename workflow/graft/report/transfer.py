@@ -16,7 +16,6 @@ from graft.report.wording import NO_BREAK, number, percent
 
 _POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
 _MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
-_BETTER = {"val_loss": "a lower validation loss", "val_accuracy": "a higher validation accuracy"}
 _GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
 
 
@@ -25,6 +24,7 @@ def summarise_transfer(
     layer: Mapping[str, Any],
     unfreeze: Mapping[str, Any],
     samples: np.ndarray,
+    steps: pd.DataFrame,
     repeats: Mapping[str, pd.DataFrame],
     parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -35,6 +35,8 @@ def summarise_transfer(
         layer: the chosen depth, as in `layer.json`.
         unfreeze: how many layers are trained and why, as in `unfreeze.json`.
         samples: uint8 (m, 1 + v, side, side, 3): m images, each unchanged and in v changed views.
+        steps: str columns step, val_loss, val_accuracy, gain, standard_error and role; a row for
+            each step between head and fine-tuned weights that was tried.
         repeats: str columns that include seed and accuracy, a row a seed, by the model's name.
         parameters: what the build was made with, by dotted key.
     """
@@ -43,6 +45,7 @@ def summarise_transfer(
         "layer": {**layer, "pooling": _POOLING.get(layer["pooling"], layer["pooling"])},
         "unfreeze": unfreeze,
         "samples": tile_samples(samples),
+        "steps": describe_steps(steps),
         "changes": describe_changes(parameters),
         "copies": parameters["augment.copies"],
         "seeds": describe_seeds(repeats),
@@ -69,6 +72,16 @@ def describe_depths(scores: pd.DataFrame) -> dict[str, Any]:
     length = _places(highs, ends) - start
     table = table.assign(place=_places(table["accuracy"], ends), start=start, length=length)
     return {"ends": ends, "rows": table.to_dict("records")}
+
+
+def describe_steps(steps: pd.DataFrame) -> list[dict[str, Any]]:
+    """The steps that were tried, with numbers; a standard error of one unit is not a number.
+
+    Args:
+        steps: as in `summarise_transfer`.
+    """
+    numbers = steps.drop(columns="role").replace("", "nan").astype(float)
+    return numbers.assign(role=steps["role"]).to_dict("records")
 
 
 def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -123,11 +136,15 @@ def describe_training(training: Mapping[str, Any], monitor: str) -> str:
     epochs = f"{n} epoch{'' if n == 1 else 's'}"
     if "regularisation" in training:
         return f"Fitted at once, without epochs: {result}"
+    if not n:
+        return f"Not trained, the head on the network: {result}"
     if best == 0:
-        return f"{epochs}, none with {_BETTER[monitor]} than the start, which is kept: {result}"
+        return f"{epochs}, none better than the start by more than chance, which is kept: {result}"
+    step = training.get("step", 1.0)
+    way = "" if step == 1 else f", and {step:g} of the way to it is taken"
     if n == 1:
-        return f"{epochs}: {result}"
-    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}: {result}"
+        return f"{epochs}{way.replace(' to it', '')}: {result}"
+    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}{way}: {result}"
 
 
 def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:

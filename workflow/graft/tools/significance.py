@@ -11,7 +11,7 @@ from warnings import catch_warnings
 
 from scipy.stats import binomtest, ttest_ind
 
-from graft.training.measures import wilson_interval
+from graft.judging.measures import wilson_interval
 
 _Z = 1.959964
 LEVEL = 0.05  # a difference exceeds chance if chance makes one as large in fewer cases than this

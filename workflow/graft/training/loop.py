@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_sample_weight
 
 from graft.common.errors import UserError
 from graft.common.progress import Progress
+from graft.judging.losses import weigh_images
 from graft.models.framework import keras
 from graft.training.resuming import Resuming
 from graft.training.rows import LabelledRows
 
-_HISTORY = ["loss", "accuracy", "val_loss", "val_accuracy"]
+HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+_HISTORY = HISTORY_COLUMNS[1:]
+_PLAIN = "plain"  # the metric that stands in for the loss where that is smoothed
 _SIGNS = {"val_loss": -1, "val_accuracy": 1}  # times the value: more is better
 
 
@@ -50,7 +52,9 @@ def compile_model(
 ) -> None:
     """Sets up a model from rows to class probabilities for `fit`."""
     loss = SmoothedCrossentropy(label_smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    # A smoothed loss punishes certainty also where it is right: models are not compared by it.
+    plain = [keras.metrics.SparseCategoricalCrossentropy(_PLAIN)] if label_smoothing else None
+    model.compile(optimizer, loss, metrics=["accuracy"], weighted_metrics=plain, jit_compile=False)
 
 
 class Batches(keras.utils.PyDataset):
@@ -60,33 +64,41 @@ class Batches(keras.utils.PyDataset):
         part: the images or features.
         batch: rows a batch; the last may be smaller.
         seed: shuffles anew each epoch; without it the order is that of the split.
-        class_weight: `none`, or `balanced`: an image weighs n / (classes · images of its class),
-            all counted in this part, so that each class with an image here has the same weight.
+        class_weight: `none` or `balanced`, as of `weigh_images`.
+        least: batches of an epoch at least: it goes through the part as often as that takes.
     """
 
     def __init__(
-        self, part: LabelledRows, batch: int, seed: int | None = None, class_weight: str = "none"
+        self,
+        part: LabelledRows,
+        batch: int,
+        seed: int | None = None,
+        class_weight: str = "none",
+        least: int = 1,
     ) -> None:
         super().__init__()
         self._part, self._batch = part, batch
         balanced = class_weight == "balanced"
-        self._weights = compute_sample_weight(class_weight, part.labels) if balanced else None
+        self._weights = weigh_images(part.labels, class_weight) if balanced else None
         self._generator = None if seed is None else np.random.default_rng(seed)
-        self._order = np.arange(len(part))
+        self._each = -(-len(part) // batch)  # batches
+        self._orders = [np.arange(len(part))] * -(-least // self._each)
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self._part) // self._batch)
+        return len(self._orders) * self._each
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Rows (batch, …) and int64 labels (batch,), with float64 weights (batch,) if balanced."""
-        chosen = self._order[index * self._batch : (index + 1) * self._batch]
+        number, place = divmod(index, self._each)
+        chosen = self._orders[number][place * self._batch : (place + 1) * self._batch]
         batch = self._part[chosen], self._part.labels[chosen]
         return batch if self._weights is None else (*batch, self._weights[chosen])
 
     def on_epoch_end(self) -> None:
         if self._generator is not None:
-            self._order = self._generator.permutation(len(self._part))
+            n = len(self._part)
+            self._orders = [self._generator.permutation(n) for _ in self._orders]
 
 
 class _Watch(keras.callbacks.Callback):
@@ -107,6 +119,8 @@ class _Watch(keras.callbacks.Callback):
         self._progress.advance()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        for prefix in ("", "val_"):
+            logs[f"{prefix}loss"] = logs.pop(f"{prefix}{_PLAIN}", logs[f"{prefix}loss"])
         # The last step of an epoch can spoil the weights after its own loss was taken.
         self._check("validation loss", logs["val_loss"])
         shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY)
@@ -134,7 +148,8 @@ def fit(
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the lowest validation loss, or the highest validation accuracy;
-    of equal ones it is the last. The training ends early after `patience` epochs without a better
+    of equal ones it is the last. Losses are plain cross-entropies, also where the training itself
+    has smoothed labels. The training ends early after `patience` epochs without a better
     one. Both kinds of batches should weigh classes in the same way: judged by a plain validation
     loss, a balanced training would stop where the frequent classes are at their best, which is what
     the weights are there to prevent. Weights change no accuracy.

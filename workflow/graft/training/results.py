@@ -8,9 +8,10 @@ import pandas as pd
 
 from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
+from graft.judging.calibration import rescale
+from graft.judging.losses import cross_entropies, weigh_images
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
-from graft.training.measures import measure
 
 
 class Result(NamedTuple):
@@ -18,57 +19,103 @@ class Result(NamedTuple):
 
     Attributes:
         seed: the seed of the training.
-        history: a row an epoch: epoch, loss, accuracy, val_loss, val_accuracy. It may begin with an
-            epoch 0, the model before its training, which has no loss and accuracy of its own.
-        best: the epoch whose weights the model has.
-        probabilities: float32 (n, classes), the model's outputs on the test part.
+        history: a row an epoch: epoch, loss, accuracy, val_loss, val_accuracy; none where nothing
+            was trained.
+        best: the epoch whose weights the model has; 0 for those that it started from.
+        valid: float (n, classes), the model's outputs on the validation part.
+        test: the same on the test part.
     """
 
     seed: int
     history: pd.DataFrame
     best: int
-    probabilities: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
 
 
-def judge_epoch(history: pd.DataFrame, epoch: int) -> dict[str, float]:
-    """The val_loss (nats) and val_accuracy of an epoch, with six decimals."""
-    row = history.set_index("epoch").loc[epoch]
-    return {name: round(float(row[name]), 6) for name in ("val_loss", "val_accuracy")}
+def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> dict[str, float]:
+    """The loss (cross-entropy, nats) and accuracy (0–1) on a part, with six decimals.
+
+    Args:
+        probabilities: float (n, classes).
+        labels: int (n,).
+        class_weight: `none` or `balanced`: how images weigh in the loss.
+    """
+    losses = weigh_images(labels, class_weight) * cross_entropies(probabilities, labels)
+    right = probabilities.argmax(1) == labels
+    return {"loss": round(float(losses.mean()), 6), "accuracy": round(float(right.mean()), 6)}
+
+
+def summarise_validation(
+    result: Result, labels: np.ndarray, class_weight: str, scale: float
+) -> dict[str, float]:
+    """What `training.json` says of the validation part.
+
+    Args:
+        result: the calibrated outputs.
+        labels: int (n,), of the validation part.
+        class_weight: as of `judge`.
+        scale: the factor by which the logits were multiplied.
+
+    Returns:
+        val_loss and val_accuracy of the model, the temperature by which its logits were divided,
+        and uncalibrated_val_loss, that without it.
+    """
+    after = judge(result.valid, labels, class_weight)
+    before = judge(rescale(result.valid, 1 / scale), labels, class_weight)
+    return {
+        **{f"val_{name}": value for name, value in after.items()},
+        "temperature": float(f"{1 / scale:.6g}"),
+        "uncalibrated_val_loss": before["loss"],
+    }
+
+
+def tabulate_seeds(
+    results: Sequence[Result], labels: Mapping[str, np.ndarray], class_weight: str
+) -> pd.DataFrame:
+    """The table `repeats.csv`, a row a seed.
+
+    Args:
+        results: one for each seed.
+        labels: int (n,), the true classes of the parts `valid` and `test`.
+        class_weight: how the validation images weigh, as in the training.
+
+    Returns:
+        Columns seed; epochs, how many were trained; val_loss (nats) and val_accuracy of the model;
+        accuracy and log_loss (nats) on the test part, as in `metrics.json`.
+    """
+    rows = []
+    for result in results:
+        valid = judge(result.valid, labels["valid"], class_weight)
+        test = judge(result.test, labels["test"], "none")
+        row = {"seed": result.seed, "epochs": len(result.history)}
+        row |= {f"val_{name}": value for name, value in valid.items()}
+        rows.append(row | {"accuracy": test["accuracy"], "log_loss": test["loss"]})
+    return pd.DataFrame(rows)
 
 
 def write_results(
     stage: Stage,
     name: str,
     model: keras.Model,
-    results: Sequence[Result],
-    labels: np.ndarray,
+    history: pd.DataFrame,
+    seeds: pd.DataFrame,
     summary: Mapping[str, Any],
 ) -> None:
     """Writes a model as `.keras` and as a graph, `history.csv`, `repeats.csv` and `training.json`.
 
-    A row of `repeats.csv` is: seed; epochs, how many were trained; val_loss (nats) and val_accuracy
-    of the best one; accuracy and log_loss (nats) on the test part, as in `metrics.json`.
-
     Args:
         stage: must declare these outputs.
         name: of the model, `head` or `finetuned`.
-        model: trained, of the first result.
-        results: one for each seed.
-        labels: int (n,), the true classes of the test part.
+        model: trained, of the first seed.
+        history: of its training.
+        seeds: from `tabulate_seeds`.
         summary: what `training.json` says.
     """
-    rows = []
-    for result in results:
-        row = {"seed": result.seed, "epochs": int(result.history["epoch"].max())}
-        found = measure(result.probabilities, labels)
-        row |= judge_epoch(result.history, result.best)
-        rows.append(row | {column: found[column] for column in ("accuracy", "log_loss")})
-    history = results[0].history
-    # Six decimals are more than a person compares, and hide most last digits that another processor
-    # changes.
-    history = history[history["epoch"] > 0].round(6)
     save_model(model, stage.output(f"data/models/{name}.keras"))
     save_graph(model, stage.output(f"data/models/{name}.xml"))
-    write_table(stage.output(f"reports/{name}/history.csv"), history)
-    write_table(stage.output(f"reports/{name}/repeats.csv"), pd.DataFrame(rows))
+    # Six decimals are more than a person compares, and hide most last digits that another processor
+    # changes.
+    write_table(stage.output(f"reports/{name}/history.csv"), history.round(6))
+    write_table(stage.output(f"reports/{name}/repeats.csv"), seeds)
     write_json(stage.output(f"reports/{name}/training.json"), summary)

@@ -1,0 +1,107 @@
+"""How far from the head on the pretrained network to the fine-tuned weights a model goes.
+
+Weights between the two are often better than either (WiSE-FT, Wortsman et al. 2022,
+arXiv:2109.01903), and validation is too small to trust its favourite: among many models the best
+one is partly lucky. So the smallest step is taken that does as well as the best one.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from graft.judging.calibration import calibrate, rescale
+from graft.judging.losses import choose_step, cross_entropies, standard_error
+from graft.models.framework import keras
+
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+STEP_COLUMNS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
+
+
+class Judges(NamedTuple):
+    """By what models are judged: the validation part.
+
+    Attributes:
+        batches: of its rows, in their order.
+        labels: int64 (n,).
+        weights: float64 (n,), of the images, as in the training.
+        units: int64 (n,), equal for images that belong together.
+        learned: int (k,), the classes that were learned from.
+    """
+
+    batches: keras.utils.PyDataset
+    labels: np.ndarray
+    weights: np.ndarray
+    units: np.ndarray
+    learned: np.ndarray
+
+
+class Step(NamedTuple):
+    """The step that was taken.
+
+    Attributes:
+        step: from 0, the start, to 1, the trained weights.
+        scale: the factor by which the logits of its model are to be multiplied.
+        outputs: float64 (n, classes), of the validation part, with that factor.
+        tried: a row for each step: step; val_loss (nats) and val_accuracy; gain, by how much the
+            loss is lower than that of the start, with its standard error; role, `taken` or empty.
+    """
+
+    step: float
+    scale: float
+    outputs: np.ndarray
+    tried: pd.DataFrame
+
+
+def take_step(
+    model: keras.Model,
+    start: Sequence[np.ndarray],
+    trained: Sequence[np.ndarray],
+    judges: Judges,
+    steps: Sequence[float] = STEPS,
+) -> Step:
+    """Tries steps between two sets of weights and leaves the model with those of the one taken.
+
+    Each is judged by plain cross-entropy once its logits are calibrated, since that is how it would
+    be used. The start has been calibrated already.
+
+    Args:
+        model: from rows to class probabilities.
+        start: its weights before the training.
+        trained: its weights after it.
+        judges: the validation part.
+        steps: which are tried, rising from 0.
+    """
+    labels, weights = judges.labels, judges.weights
+    scales, outputs = [], []
+    for step in steps:
+        model.set_weights(_between(start, trained, step))
+        raw = model.predict(judges.batches, verbose=0)
+        scale = calibrate(raw, labels, weights, judges.learned) if step else 1.0
+        scales.append(scale)
+        outputs.append(rescale(raw, scale))
+    losses = np.stack([weights * cross_entropies(one, labels) for one in outputs])
+    taken = choose_step(losses, judges.units)
+    model.set_weights(_between(start, trained, steps[taken]))
+    right = [float((one.argmax(1) == labels).mean()) for one in outputs]
+    rows = [
+        [
+            *(step, losses[n].mean(), right[n], (losses[0] - losses[n]).mean()),
+            *(_error(losses[0] - losses[n], judges.units), "taken" if n == taken else ""),
+        ]
+        for n, step in enumerate(steps)
+    ]
+    tried = pd.DataFrame(rows, columns=STEP_COLUMNS).round(6)
+    return Step(steps[taken], scales[taken], outputs[taken], tried)
+
+
+def _between(
+    start: Sequence[np.ndarray], trained: Sequence[np.ndarray], step: float
+) -> list[np.ndarray]:
+    pairs = zip(start, trained, strict=True)
+    return [one + np.float32(step) * (other - one) for one, other in pairs]
+
+
+def _error(gains: np.ndarray, units: np.ndarray) -> float:
+    return standard_error(gains, units) if len(np.unique(units)) > 1 else np.nan

@@ -1,0 +1,1 @@
+"""How good models are: units, losses, the choice between models, calibration, measures."""

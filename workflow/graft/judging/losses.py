@@ -1,0 +1,67 @@
+"""How models are judged on validation: by cross-entropy, weighted as the training is."""
+
+import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
+
+_LEAST = 1e-7  # probability, as Keras clips it
+
+
+def weigh_images(labels: np.ndarray, class_weight: str) -> np.ndarray:
+    """The weight of each image of a part, float64 (n,), 1 on average.
+
+    Args:
+        labels: int (n,).
+        class_weight: `none`, or `balanced`: n / (classes · images of its class), all counted in
+            this part, so that each class with an image here has the same weight.
+    """
+    return compute_sample_weight(None if class_weight == "none" else class_weight, labels)
+
+
+def cross_entropies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The cross-entropy of each image, nats, float64 (n,); never that with smoothed labels.
+
+    Args:
+        probabilities: float (n, classes).
+        labels: int (n,).
+    """
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.clip(own, _LEAST, 1.0))
+
+
+def standard_error(values: np.ndarray, units: np.ndarray) -> float:
+    """The standard error of a mean, where the values of a unit go together.
+
+    A hand that is read wrongly in one photo is often read wrongly in the others, so ten photos of
+    it tell less than ten hands. What varies freely is the sum of a unit; where each image is a unit
+    of its own, this is the usual error.
+
+    Args:
+        values: float or bool (n,).
+        units: int (n,), of two units or more.
+    """
+    _, places = np.unique(units, return_inverse=True)
+    sums = np.bincount(places, values - values.mean())
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums @ sums)) / len(values))
+
+
+def choose_step(losses: np.ndarray, units: np.ndarray) -> int:
+    """The first of several models that does as well as the best, as far as anyone can tell.
+
+    It is the first one whose loss exceeds that of the best by no more than one standard error of
+    the difference. What comes first is what was known before; to leave it takes a gain that chance
+    alone makes in one case of six.
+
+    Args:
+        losses: float (models, n), of the same images, weighted; the models in an order from what is
+            least to what is most changed.
+        units: int (n,), equal for images that belong together. With a single unit, nothing can be
+            told, and the first model is taken.
+
+    Returns:
+        The index of the model.
+    """
+    best = losses[int(losses.mean(1).argmin())]
+    if len(np.unique(units)) < 2:
+        return 0
+    gaps = [own - best for own in losses]
+    return next(n for n, gap in enumerate(gaps) if gap.mean() <= standard_error(gap, units))
