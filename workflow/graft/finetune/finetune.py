@@ -13,7 +13,7 @@ from graft.finetune.freeze import ParameterCounts, count_sizes
 from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
 from graft.finetune.stored import open_training_data
 from graft.judging.losses import weigh_images
-from graft.judging.together import read_units
+from graft.judging.stored_units import read_units
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated

@@ -20,7 +20,7 @@ from graft.head.choice import DEPTH_COLUMNS, choose_depths, explain_choice, tabu
 from graft.head.folds import INDIVISIBLE, divide_folds, judged_rows, sample_images
 from graft.head.standardising import find_moments, standardise
 from graft.head.unfreeze import AUTO, WHERE_UNFREEZE, count_unfrozen
-from graft.judging.together import read_units
+from graft.judging.stored_units import read_units
 from graft.training.rows import read_parts
 
 _IMAGES = 2000  # at most: enough to tell depths apart by a percent, and half a minute's work

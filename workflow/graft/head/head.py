@@ -15,7 +15,7 @@ from graft.head.linear import LINEAR_STEPS, LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
 from graft.judging.calibration import calibrate
 from graft.judging.losses import weigh_images
-from graft.judging.together import read_units
+from graft.judging.stored_units import read_units
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
