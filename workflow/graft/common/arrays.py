@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -115,13 +115,25 @@ class Stored:
 
     Each access maps the file anew. Of one map that lasts, every page that was ever read would
     count as memory of the process, up to the size of the file.
+
+    Args:
+        path: the file.
+        columns: of a row, which are read; without it all.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, columns: slice | None = None) -> None:
+        self._path, self._columns = path, columns
 
     def __len__(self) -> int:
-        return len(np.load(self._path, mmap_mode="r"))
+        return len(self._map())
 
     def __getitem__(self, which: Any) -> np.ndarray:
-        return np.load(self._path, mmap_mode="r")[which]
+        return self._map()[which]
+
+    def of_columns(self, columns: slice | None) -> Self:
+        """The same rows, of which only some columns are read."""
+        return type(self)(self._path, columns)
+
+    def _map(self) -> np.ndarray:
+        array = np.load(self._path, mmap_mode="r")
+        return array if self._columns is None else array[:, self._columns]

@@ -1,13 +1,13 @@
 """The rows of tensors or features that belong to a part, read from the shards when needed."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import Joined, RowSource
+from graft.common.arrays import Joined, RowSource, Stored
 from graft.common.classes import PARTS, in_order
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, read_tables
@@ -41,7 +41,7 @@ class Rows:
     classes: tuple[str, ...]
     _stored: Joined
     _where: np.ndarray
-    _columns: slice = field(default_factory=lambda: slice(None))
+    _columns: slice | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,7 +56,7 @@ class Rows:
 
     def of_columns(self, columns: slice) -> Self:
         """The same rows, of which only some columns are read."""
-        stored = Joined([array[:, columns] for array in self._stored.arrays])
+        stored = Joined([array.of_columns(columns) for array in self._stored.arrays])
         return replace(self, _stored=stored, _columns=columns)
 
     def with_views(self, views: Path) -> Self:
@@ -65,7 +65,7 @@ class Rows:
         Args:
             views: an array of the copies, some whole number of times as many rows as these.
         """
-        shard = np.load(views, mmap_mode="r")[:, self._columns]
+        shard = Stored(views, self._columns)
         copies = len(shard) // len(self)
         return replace(
             self,
@@ -92,7 +92,7 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     used = table["label"][table["part"].isin(PARTS)]
     classes = in_order(used, stage["dataset.classes"])
     index = {name: number for number, name in enumerate(classes)}
-    stored = Joined([np.load(path, mmap_mode="r") for path in stage.inputs(arrays)])
+    stored = Joined([Stored(path) for path in stage.inputs(arrays)])
     parts = {}
     for part in PARTS:
         mine = table[table["part"] == part]
