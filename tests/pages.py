@@ -26,6 +26,7 @@ BAD = (
     "truncated",
     "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'",
 )
+_LARGE = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
 _PAIR = ["kind", "first", "first_label", "second", "second_label", "difference"]
 
 
@@ -73,6 +74,7 @@ def audited(
     pairs: Sequence[Sequence[str]] = (),
     side: int = 32,
     chosen: str | Sequence[str] = ALL_CLASSES,
+    large: Sequence[Sequence[str]] = (),
     **counts: int,
 ) -> dict[str, Any]:
     """The summary of files none of which is a copy of another.
@@ -82,6 +84,7 @@ def audited(
         pairs: rows of `pairs.csv`.
         side: of their pictures, in pixels.
         chosen: as `dataset.classes`.
+        large: rows of `large.csv`.
         counts: what `split.json` has, where it differs from a split without a fault.
     """
     split = pd.DataFrame(
@@ -120,5 +123,6 @@ def audited(
         pictures=np.random.default_rng(1).integers(
             0, 256, (len(pairs), 2, side, side, 3), np.uint8
         ),
+        large=pd.DataFrame(list(large), columns=_LARGE, dtype=str),
         chosen=chosen,
     )

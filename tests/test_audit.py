@@ -22,7 +22,7 @@ PARAMETERS = {
     "head.class_weight": "none",
     "finetune.class_weight": "none",
 }
-OTHER = LEFT_OUT + "the same picture has two labels"
+OTHER = LEFT_OUT + "equal files have two labels"
 
 
 def page(found: dict[str, Any], **parameters: str) -> Page:
@@ -179,6 +179,30 @@ def test_pairs_are_shown_in_their_order_with_both_names() -> None:
     assert "Two labels · difference 12.3 % of the contrast a a/1 b b/2 Near copy" in text
     assert "Near copy · difference 5.0 % of the contrast a a/3 a a/4 Exact copy" in text
     assert "Exact copy · no difference b b/5 no class b/6" in text
+
+
+def test_a_pair_under_two_labels_is_explained() -> None:
+    files = in_parts(a=(2, 1, 1), b=(2, 1, 1))
+    pair = ("a/1", "a", "a/2", "a", "0.1")
+    reason = "one label is wrong, or the pictures are no copies"
+    assert reason in page(audited(files, [("two labels", *pair)])).text
+    assert reason not in page(audited(files, [("near", *pair)])).text
+
+
+def test_large_sets_are_named_for_what_they_are() -> None:
+    files = in_parts(a=(2, 1, 1), b=(2, 1, 1))
+    large = [
+        ("a/1", "150", "200", "0.97", "0.04", "0.02", ""),
+        (HOSTILE, "30", "200", "0.1", "0.1", "0.2", "id"),
+        ("b/1", "20", "200", "1.0", "", "0.2", "id"),
+    ]
+    text = page(audited(files, large=large)).text
+    assert "150 of 200 pictures, such as a/1 , are one large set of near pictures: 97.0 %" in text
+    assert "Those that differ by more than 0.04 of the contrast count as different." in text
+    assert f"30 of 200 pictures, such as {HOSTILE} , are" in text
+    assert "It stays in one part. With duplicates.difference: 0.1 , pictures that are no" in text
+    assert text.count("It stays in one part.") == 2
+    assert "large set" not in page(audited(files)).text
 
 
 def test_without_copies_one_sentence_says_so() -> None:

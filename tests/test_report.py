@@ -110,6 +110,9 @@ def make(
         "kind,first,first_label,second,second_label,difference",
         (("near", f"{name}/first", name, f"{name}/second", name, "0.125000") for name in classes),
     )
+    write_table(
+        folder / "data/duplicates/large.csv", "path,pictures,of,near,level,copies,cluster", []
+    )
     pixels = np.random.default_rng(1).integers(0, 256, (len(classes), 2, 32, 32, 3), np.uint8)
     np.save(folder / "data/duplicates/pairs.npy", pixels)
     counts = {"images": len(images), "groups": 4 * len(classes), "clusters": 7, "duplicates": 20}

@@ -29,6 +29,7 @@ def summarise_images(
     counts: Mapping[str, int],
     pairs: pd.DataFrame,
     pictures: np.ndarray,
+    large: pd.DataFrame,
     chosen: str | Sequence[str] = ALL_CLASSES,
 ) -> dict[str, Any]:
     """Everything that the template shows, by the names that it uses.
@@ -40,6 +41,7 @@ def summarise_images(
         counts: whole numbers by name, as `split.json` has them.
         pairs: str columns kind, first, first_label, second, second_label and difference.
         pictures: uint8 (len(pairs), 2, side, side, 3), RGB.
+        large: str columns of `large.csv`: path, pictures, of, near, level, copies and cluster.
         chosen: the value of `dataset.classes`, for the order of the classes.
 
     Raises:
@@ -63,6 +65,7 @@ def summarise_images(
         ],
         "left_out": most_frequent(left_out["part"].str.removeprefix(LEFT_OUT)),
         "pairs": describe_pairs(pairs, pictures),
+        "large": large.astype({"pictures": int, "of": int, "near": float}).to_dict("records"),
     }
 
 

@@ -74,6 +74,7 @@ def _summarise_images(stage: Stage, split: pd.DataFrame) -> dict[str, Any]:
         counts=read_json(stage.input("reports/split.json")),
         pairs=read_table(stage.input("data/duplicates/pairs.csv")),
         pictures=np.load(stage.input("data/duplicates/pairs.npy")),
+        large=read_table(stage.input("data/duplicates/large.csv")),
         chosen=stage["dataset.classes"],
     )
 

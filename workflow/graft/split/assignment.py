@@ -14,9 +14,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from graft.common.classes import LEFT_OUT
-from graft.common.errors import refuse
 
-WHERE_PATH = "params.yaml: dataset.path"
 # A part that comes earlier is drawn from all images, whatever the shares of the later ones.
 ORDER = ("test", "valid", "train")
 _Places: TypeAlias = set[float]
@@ -37,10 +35,8 @@ def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, flo
         shares: of each part, in any proportion.
 
     Returns:
-        str (n,), train, valid, test or why a file is left out.
-
-    Raises:
-        UserError: a part would have no image at all.
+        str (n,), train, valid, test or why a file is left out. Where too many images must stay
+        together, a part may have none.
     """
     given, place = files["part"], files["place"]
     part, free = left_out.copy(), left_out == ""
@@ -57,9 +53,6 @@ def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, flo
     lacking = {name: shares[name] for name in ORDER if name not in kept or name == "train"}
     if free.any():
         part[free] = draw_parts(place[free], files["label"][free], lacking)
-    if absent := [name for name in ORDER if not (part == name).any()]:
-        allowed = "a data set with images for train, valid and test"
-        raise refuse(WHERE_PATH, allowed, f"none for {absent[0]}")
     return part
 
 

@@ -1,14 +1,22 @@
 """Find copies and near copies of pictures, which must never be in two parts."""
 
+import sys
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from graft.common.arrays import Joined, Stored
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_table
+from graft.split.large import CHAIN, LargeSet, examine_set, find_large
 from graft.split.similarity import find_near
 
 _PAIR_COLUMNS = ["kind", "first", "first_label", "second", "second_label", "difference"]
+_LARGE_COLUMNS = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
+# What a large set can be.
+_CHAIN = "a chain, in which most are near only through others"
+_SCENE = "copies of one picture, or pictures of one scene"
 # What a pair can be, in the order of the report, and how many of each kind it shows.
 _KINDS = ("two labels", "near", "exact")
 _SHOWN = 8
@@ -21,6 +29,11 @@ def main(stage: Stage) -> None:
     smallest id of all that are one with it. Files with the same bytes have the same id already.
     `pairs.csv` names pairs by path and label, with their difference as a fraction of contrast; and
     `pairs.npy`, uint8 (pairs, 2, side, side, 3), shows them.
+
+    `large.csv` has a row for each set that is too large for copies: path, its first picture;
+    pictures, how many it has, and of, how many there are; near, the fraction of its pairs that are
+    near; level, the difference at which it falls apart, or empty; copies, the difference of the
+    worst copies of its pictures; cluster, or empty where the set was divided at the level.
     """
     checked = read_tables(stage.inputs("data/checked"), ["id", "status", "phash"])
     good = checked[checked["status"] == "ok"]
@@ -28,7 +41,20 @@ def main(stage: Stage) -> None:
     hashes = np.array([int(text, 16) for text in good["phash"]], np.uint64)
     pixels = Joined([Stored(path) for path in stage.inputs("data/tensors")])
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "label"])
-    sets, near, differences = find_near(hashes, pixels, stage["duplicates.difference"])
+    limit = stage["duplicates.difference"]
+    sets, near, differences = find_near(hashes, pixels, limit)
+    original = manifest.drop_duplicates("id").set_index("id").loc[ids]
+    labels = original["label"].to_numpy()
+    large = [
+        examine_set(number, sets, hashes, pixels, labels, limit)
+        for number in find_large(sets, labels)
+    ]
+    for found in large:
+        if found.divided:
+            inside = sets[near[:, 0]] == sets[found.members[0]]
+            near = np.concatenate([near[~inside], found.pairs])
+            differences = np.concatenate([differences[~inside], found.differences])
+            sets[found.members] = sets.max() + 1 + found.pieces
     several = np.flatnonzero(np.bincount(sets)[sets] > 1)
     clusters = pd.DataFrame({"id": ids[several], "set": sets[several]})
     clusters["cluster"] = clusters.groupby("set")["id"].transform("min")
@@ -36,13 +62,61 @@ def main(stage: Stage) -> None:
     pairs = _show(manifest, ids, near, differences)
     write_table(stage.output("data/duplicates/clusters.csv"), clusters)
     write_table(stage.output("data/duplicates/pairs.csv"), pairs[_PAIR_COLUMNS])
+    table = _describe(large, ids, original["path"].to_numpy())
+    write_table(stage.output("data/duplicates/large.csv"), table)
     shown = ids.get_indexer(pairs[["first_id", "second_id"]].to_numpy().ravel())
     pictures = pixels[shown].reshape(len(pairs), 2, *pixels[:0].shape[1:])
     np.save(stage.output("data/duplicates/pairs.npy"), pictures)
+    _warn(table)
     print(
         f"duplicates: {len(clusters)} near copies in {clusters['cluster'].nunique()} sets"
         f"; two labels: {'yes' if (pairs['kind'] == _KINDS[0]).any() else 'none'}"
     )
+
+
+def _describe(large: Sequence[LargeSet], ids: pd.Index, paths: np.ndarray) -> pd.DataFrame:
+    """The content of `large.csv`, the largest set first."""
+    rows = [
+        (
+            paths[found.members[0]],
+            len(found.members),
+            len(ids),
+            round(found.near, 4),
+            found.level,
+            round(found.copies, 4),
+            "" if found.divided else ids[found.members].min(),
+        )
+        for found in sorted(large, key=lambda found: -len(found.members))
+    ]
+    return pd.DataFrame(rows, columns=_LARGE_COLUMNS)
+
+
+def _warn(large: pd.DataFrame) -> None:
+    """Says which large sets were divided and which are kept, and what to do."""
+    for divided, sets in large.groupby(large["cluster"] == ""):
+        first, level = sets.iloc[0], sets["level"].min(skipna=False)
+        kind = f"{len(sets)} sets" if len(sets) > 1 else "one set"
+        text = f"{sets['pictures'].sum()} of {first['of']} pictures, such as {first['path']!r}, are"
+        text += f" in {kind} of near pictures"
+        if divided:
+            text += (
+                " with mixed labels: pictures of one scene, not copies. Those that differ by more"
+                f" than {level:g} count as different, though duplicates.difference allows more"
+            )
+        else:
+            text += f" that {'stay' if len(sets) > 1 else 'stays'} in one part."
+            text += f" {first['near']:.0%} of the pairs{' of the largest' if len(sets) > 1 else ''}"
+            text += " are near: "
+            text += _CHAIN if first["near"] < CHAIN else _SCENE
+            text += ". If they are no copies, "
+            if np.isnan(level):
+                text += "no duplicates.difference tells them apart"
+            else:
+                text += f"duplicates.difference: {level:g} divides them"
+            if (worst := sets["copies"].max()) > level:
+                text += f", and also JPEGs of low quality, which differ by up to {worst:g} here"
+        text += ". What must stay together can be named by dataset.group"
+        print(f"duplicates: warning: {text}", file=sys.stderr)
 
 
 def _show(

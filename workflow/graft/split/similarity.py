@@ -21,7 +21,7 @@ NEAR_BITS = _BYTES - 1
 # Pictures are compared as so many fields a side, which evens out what compression does to pixels.
 _FIELDS = 16
 # Grey values of the least contrast: below it, noise would count as a difference.
-_FAINT = 8.0
+FAINT = 8.0
 # Pairs that are compared at once, and hashes whose table of distances is made at once.
 _PAIRS, _DISTANCES = 2048, 2**20
 
@@ -69,6 +69,18 @@ def field_means(pixels: np.ndarray) -> np.ndarray:
     return means.reshape(len(pixels), len(edges) ** 2, 3).astype(np.float32)
 
 
+def find_contrast(fields: np.ndarray) -> np.ndarray:
+    """The contrast of pictures in grey values: how much their fields deviate from their mean.
+
+    Args:
+        fields: float32 (n, fields, 3), as `field_means` gives them.
+
+    Returns:
+        float32 (n,).
+    """
+    return fields.std(1).mean(1)
+
+
 def contrast_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """How different pictures are: the root mean square of what differs, over their contrast.
 
@@ -79,8 +91,8 @@ def contrast_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Returns:
         float32 (n,), 0 for equal ones, about 1.4 for unrelated ones.
     """
-    contrast = (first.std(1).mean(1) + second.std(1).mean(1)) / 2
-    return np.sqrt(((first - second) ** 2).mean((1, 2))) / np.maximum(contrast, _FAINT)
+    contrast = (find_contrast(first) + find_contrast(second)) / 2
+    return np.sqrt(((first - second) ** 2).mean((1, 2))) / np.maximum(contrast, FAINT)
 
 
 def find_near(

@@ -9,8 +9,9 @@ from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS, in_order
 from graft.common.errors import UserError, refuse
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_json, write_table
-from graft.split.assignment import ORDER, WHERE_PATH, assign_parts
+from graft.split.assignment import ORDER, assign_parts
 from graft.split.leaks import check_leaks, count_parts
+from graft.split.remarks import WHERE_PATH, check_parts, explain_absent, explain_conflicts
 from graft.split.units import find_groups, hash_position, number_units, unit_positions
 
 _SHOWN = 20  # class names in an error
@@ -25,13 +26,19 @@ def main(stage: Stage) -> None:
 
     Raises:
         UserError: more images are bad than `dataset.max_bad` allows, a class is unknown or too
-            small, or a data set that comes divided has nothing to train on.
+            small, a part would have no image, or the test part those of one class alone.
     """
     files = _read(stage)
     classes = _find_classes(files["label"], stage["dataset.classes"])
     left_out = _leave_out(stage, files, classes)
     shares = {name: stage[f"split.{name}"] for name in ORDER}
-    files["part"] = assign_parts(files, left_out, shares)
+    files = files.rename(columns={"part": "given"}).assign(
+        part=assign_parts(files, left_out, shares)
+    )
+    free = files[left_out == ""]
+    large = read_table(stage.input("data/duplicates/large.csv"), ["cluster", "level"])
+    levels = large.set_index("cluster")["level"]
+    check_parts(free, levels)
     counts = count_parts(files, classes)
     summary = _summarise(files, counts)
     write_table(stage.output("data/split.csv"), files[["id", "path", "label", "part"]])
@@ -40,8 +47,11 @@ def main(stage: Stage) -> None:
     write_table(stage.output("data/units.csv"), units[["id", "unit"]])
     write_table(stage.output("data/parts.csv"), counts)
     write_json(stage.output("reports/split.json"), summary)
-    for row in counts[counts["images"] == 0].itertuples():
-        print(f"split: warning: no image of class {row.label!r} in {row.part}", file=sys.stderr)
+    warnings = [*explain_absent(free, counts, levels)]
+    if stage["dataset.two_labels"] == "leave_out":
+        warnings += explain_conflicts(files[files["part"].isin(PARTS)])
+    for text in warnings:
+        print(f"split: warning: {text}", file=sys.stderr)
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 
 
@@ -74,8 +84,8 @@ def _leave_out(stage: Stage, files: pd.DataFrame, classes: Sequence[str]) -> pd.
     bad = (part == "") & (files["reason"] != "")
     part[bad] = LEFT_OUT + files["reason"][bad]
     if stage["dataset.two_labels"] == "leave_out":
-        labels = label[part == ""].groupby(files["cluster"]).transform("nunique")
-        part[labels.index[labels > 1]] = LEFT_OUT + "the same picture has two labels"
+        labels = label[part == ""].groupby(ids).transform("nunique")
+        part[labels.index[labels > 1]] = LEFT_OUT + "equal files have two labels"
     _check_classes(classes, ids[part == ""].groupby(label).nunique())
     if stage["dataset.per_class"] != "all":
         # The order does not depend on other images.

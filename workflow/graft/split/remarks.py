@@ -1,0 +1,106 @@
+"""What is said of a split that is not as one would expect, with the reason and a remedy.
+
+A part or a class without images mostly has one reason: a unit that holds too many of them.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from graft.common.classes import PARTS
+from graft.common.errors import refuse
+from graft.split.large import NOTABLE
+
+WHERE_PATH = "params.yaml: dataset.path"
+
+
+def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
+    """The largest unit: its share, an example, what holds it together, and what divides it.
+
+    Args:
+        files: a row for each that may be in a part, at least one, with str path, id, cluster and
+            group, empty where a file has none, and int unit.
+        levels: str, by cluster: the difference at which a large cluster falls apart, or empty.
+    """
+    own = files[files["unit"] == files["unit"].value_counts().idxmax()]
+    grouped = own["group"][own["group"] != ""].value_counts()
+    clusters = own["cluster"].value_counts()
+    if len(grouped) and grouped.iloc[0] >= clusters.iloc[0]:
+        why = f"which dataset.group puts into one group ({grouped.index[0]!r})"
+    elif own["id"].nunique() == 1:
+        why = "which are equal files"
+    else:
+        level = levels.get(clusters.index[0], "")
+        lower = f"{level} divides them" if level else "a lower one may divide them"
+        why = f"which count as near copies (duplicates.difference: {lower})"
+    example = own["path"].iloc[0]
+    return f"the largest unit holds {len(own)} of {len(files)} images, such as {example!r}, {why}"
+
+
+def check_parts(files: pd.DataFrame, levels: pd.Series) -> None:
+    """Refuses a split with which nothing could be learned or measured.
+
+    Args:
+        files: as of `describe_largest`, or none, with more columns: str label; str given, the part
+            that the data set gives, or empty; and str part.
+        levels: as of `describe_largest`.
+
+    Raises:
+        UserError: a part has no image; or, of what was drawn, a class is not learned though it is
+            there, or the test part has images of one class alone.
+    """
+    for name in PARTS:
+        if not (files["part"] == name).any():
+            allowed = f"a data set with images for {', '.join(PARTS[:-1])} and {PARTS[-1]}"
+            if files["unit"].value_counts().max() > max(1, NOTABLE * len(files)):
+                allowed += f"; {describe_largest(files, levels)}"
+            raise refuse(WHERE_PATH, allowed, f"none for {name}")
+    drawn = files[files.groupby("label")["given"].transform("max") == ""]
+    learned = files["label"][files["part"] == "train"]
+    for name, own in drawn[~drawn["label"].isin(learned)].groupby("label"):
+        allowed = f"in the training part; {describe_largest(own, levels)}"
+        raise refuse(f"some images of class {name!r}", allowed, "none")
+    tested = files["label"][files["part"] == "test"].unique()
+    if len(tested) == 1 and not (files["given"] == "test").any():
+        others = describe_largest(files[files["label"] != tested[0]], levels)
+        allowed = f"of images of two classes or more; of the other classes, {others}"
+        raise refuse("the test part", allowed, f"class {tested[0]!r} alone")
+
+
+def explain_absent(files: pd.DataFrame, counts: pd.DataFrame, levels: pd.Series) -> Iterator[str]:
+    """A sentence for each class and part without images, with the reason if its units are too few.
+
+    Args:
+        files: as of `check_parts`.
+        counts: str label and part, int images and groups, as `count_parts` gives them.
+        levels: as of `describe_largest`.
+    """
+    units = counts.groupby("label")["groups"].sum()
+    for row in counts[counts["images"] == 0].itertuples():
+        own = files[files["label"] == row.label]
+        text = f"no image of class {row.label!r} in {row.part}"
+        # A class of as many units as parts has images in each, unless the parts are given.
+        if units[row.label] < len(PARTS) <= len(own):
+            text += f": of this class, {describe_largest(own, levels)}"
+        yield text
+
+
+def explain_conflicts(files: pd.DataFrame) -> Iterator[str]:
+    """A sentence on near copies under two labels, if there are any.
+
+    Args:
+        files: a row for each that is in a part, with str path, label, and cluster, equal for near
+            copies.
+    """
+    found = files[files.groupby("cluster")["label"].transform("nunique") > 1]
+    if len(found):
+        own = found[found["cluster"] == found["cluster"].iloc[0]]
+        first, second = own.drop_duplicates("label").iloc[:2].itertuples()
+        sets = found["cluster"].nunique()
+        yield (
+            f"{len(found)} images in {sets} {'set' if sets == 1 else 'sets'} of near copies have"
+            f" two labels, such as {first.path!r} ({first.label!r}) and {second.path!r}"
+            f" ({second.label!r}). They are kept, each set in one part. The page shows pairs: if"
+            " they are no copies, lower duplicates.difference; else correct a label, or set"
+            " dataset.two_labels to keep"
+        )
