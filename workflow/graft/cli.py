@@ -39,12 +39,22 @@ def main() -> None:
     arguments = sys.argv[1:] or ["--help"]
     code = _sign_code(arguments)
     from graft.common.errors import UserError
-    from graft.scheduling.endings import end_quietly_on_signals, find_full_disk
+    from graft.scheduling.endings import (
+        end_quietly_on_signals,
+        find_full_disk,
+        is_end_by_signal,
+    )
 
     end_quietly_on_signals()
 
     try:
         _run(arguments, code)
+    except SystemExit as ending:
+        if is_end_by_signal(ending):
+            sys.stdout.flush()
+            # Nobody waits for TensorFlow to be taken apart.
+            os._exit(ending.code)
+        raise
     except Exception as error:
         message = error if isinstance(error, UserError) else find_full_disk(error)
         if message is None:

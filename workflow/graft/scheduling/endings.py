@@ -27,7 +27,8 @@ def end_quietly_on_signals() -> None:
 
     def end(number: int, _: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
+            # Not SIG_IGN: of a signal that has arrived by now, Python would make an error.
+            signal.signal(each, lambda *_: None)
         sys.exit(128 + number)
 
     # A signal that is ignored stays so: that is what `nohup` and `&` in a script mean.
@@ -37,11 +38,17 @@ def end_quietly_on_signals() -> None:
         signal.signal(signal.SIGTERM, end)
 
 
+def is_end_by_signal(ending: SystemExit) -> bool:
+    """Whether it is one that `end_quietly_on_signals` has raised."""
+    return ending.code in {128 + signal.SIGINT, 128 + signal.SIGTERM}
+
+
 def hand_on_signal(number: int, others: Callable[[list[str]], bool]) -> None:
     """Lets a signal that only this process gets end others that it has started, too.
 
     They get SIGTERM, and this process ends when they have. Where there are none, or the signal is
-    SIGINT, `KeyboardInterrupt` is raised.
+    SIGINT, `KeyboardInterrupt` is raised. Nothing is logged from then on: what ends, and how, is
+    what the user asked for.
 
     Args:
         number: the signal.
@@ -51,6 +58,7 @@ def hand_on_signal(number: int, others: Callable[[list[str]], bool]) -> None:
     def hand_on(received: int, _: FrameType | None) -> None:
         import psutil
 
+        logging.disable()
         found = False
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):  # it has ended meanwhile
