@@ -11,9 +11,11 @@ use rule manifest as evaluate with:
             report(
                 path,
                 caption=f"../report/{Path(path).stem}.rst",
-                category="Test part",
+                category="Predictions",
                 labels={"model": "{model}", "file": Path(path).name},
             )
+            if path.startswith("reports/")
+            else path
             for path in bridge.outputs("evaluate", "model")
         ),
     log:

@@ -17,10 +17,10 @@ from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.head.choice import DEPTH_COLUMNS, choose_depths, explain_choice, tabulate_depths
-from graft.head.folds import INDIVISIBLE, divide_folds, judged_rows, read_units, sample_images
+from graft.head.folds import INDIVISIBLE, divide_folds, judged_rows, sample_images
 from graft.head.standardising import find_moments, standardise
 from graft.head.unfreeze import AUTO, WHERE_UNFREEZE, count_unfrozen
-from graft.training.rows import read_parts
+from graft.training.rows import read_parts, read_units
 
 _IMAGES = 2000  # at most: enough to tell depths apart by a percent, and half a minute's work
 # C of a logistic regression, of which each depth takes the one that suits it: narrow layers want

@@ -2,11 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-
-from graft.common.tables import read_table
 
 _FOLDS = 5
 # Why a setting is refused that needs folds.
@@ -14,16 +11,6 @@ INDIVISIBLE = (
     "the training part cannot be divided so that copies and groups stay together and both sides"
     " have two classes"
 )
-
-
-def read_units(path: Path, ids: Sequence[str]) -> np.ndarray:
-    """The unit of each image: int64 (n,), equal for images that must stay together.
-
-    Args:
-        path: `units.csv`, as the split wrote it.
-        ids: of the images.
-    """
-    return read_table(path).set_index("id")["unit"].astype(np.int64)[list(ids)].to_numpy()
 
 
 def sample_images(labels: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -10,14 +10,14 @@ import pandas as pd
 from graft.common.errors import refuse
 from graft.common.stage import Stage
 from graft.head.construction import dense_head, linear_head
-from graft.head.folds import INDIVISIBLE, read_units
+from graft.head.folds import INDIVISIBLE
 from graft.head.linear import LINEAR_STEPS, LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
 from graft.models.framework import keras
 from graft.models.stacks import VECTOR_KINDS, read_stack
 from graft.training.loop import Batches, best_epoch, compile_model, fit
 from graft.training.results import Result, judge_epoch, write_results
-from graft.training.rows import Rows, read_features
+from graft.training.rows import Rows, read_features, read_units
 
 _NAMES = {"logistic": "logistic regression", "svm": "support vector machine"}
 

@@ -10,7 +10,7 @@ from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
-from graft.training.measures import measure
+from graft.training.measures import accuracy_and_loss
 
 
 class Result(NamedTuple):
@@ -60,9 +60,8 @@ def write_results(
     rows = []
     for result in results:
         row = {"seed": result.seed, "epochs": int(result.history["epoch"].max())}
-        found = measure(result.probabilities, labels)
         row |= judge_epoch(result.history, result.best)
-        rows.append(row | {column: found[column] for column in ("accuracy", "log_loss")})
+        rows.append(row | accuracy_and_loss(result.probabilities, labels))
     history = results[0].history
     # Six decimals are more than a person compares, and hide most last digits that another processor
     # changes.

@@ -1,5 +1,6 @@
 """The rows of tensors or features that belong to a part, read from the shards when needed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -80,6 +81,9 @@ class Rows:
 def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     """The rows of each part: train, valid and test.
 
+    In valid and test an image counts once, however many equal files there are of it: they say
+    nothing new. Under two labels it counts once for each.
+
     Args:
         stage: must declare `data/split.csv`, the tables in `data/checked`, which say which row of
             an array is which image, `arrays` and `dataset.classes`.
@@ -96,6 +100,8 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     parts = {}
     for part in PARTS:
         mine = table[table["part"] == part]
+        if part != "train":
+            mine = mine.drop_duplicates(["id", "label"])
         parts[part] = Rows(
             ids=tuple(mine["id"]),
             paths=tuple(mine["path"]),
@@ -105,6 +111,16 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
             _where=places.loc[mine["id"]].to_numpy(),
         )
     return parts
+
+
+def read_units(path: Path, ids: Sequence[str]) -> np.ndarray:
+    """The unit of each image: int64 (n,), equal for images that must stay together.
+
+    Args:
+        path: `units.csv`, as the split wrote it.
+        ids: of the images.
+    """
+    return read_table(path).set_index("id")["unit"].astype(np.int64)[list(ids)].to_numpy()
 
 
 def read_features(stage: Stage) -> dict[str, Rows]:
