@@ -11,14 +11,27 @@ from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS
 from graft.report.audit import LEAKS, summarise_images
 
 METRICS = {
+    "valid_accuracy": 0.9333,
+    "valid_log_loss": 0.3111,
     "accuracy": 0.91234,
     "accuracy_low": 0.8811,
     "accuracy_high": 0.9355,
     "balanced_accuracy": 0.9,
+    "balanced_accuracy_low": 0.87,
+    "balanced_accuracy_high": 0.92,
     "macro_f1": 0.9012,
+    "macro_f1_low": 0.8765,
+    "macro_f1_high": 0.9234,
     "log_loss": 0.3456,
+    "log_loss_low": 0.2789,
+    "log_loss_high": 0.4321,
     "ece": 0.0321,
+    "ece_low": 0.0,
+    "ece_high": 0.0444,
+    "ece_expected": 0.0222,
     "n": 1234,
+    "units": 321,
+    "n_effective": 456.7,
 }
 # The reasons for which a file in the summary could not be read; the last would be markup.
 BAD = (

@@ -1,18 +1,20 @@
 """`graft compare`, on git repositories that are made here."""
 
 import json
+import math
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.common.errors import UserError
-from graft.tools.compare import compare_images, compare_seeds, main, verdict
-from graft.tools.revisions import ModelResults, _right, read_setting
+from graft.tools.compare import main, verdict
+from graft.tools.noise import compare_images, compare_seeds
+from graft.tools.revisions import ModelResults, _images, read_setting
 from images import graft
 
 MODELS = ("head", "finetuned")
@@ -32,31 +34,49 @@ def write(
     seeds: Sequence[float] | None = None,
     images: int = 300,
     parameters: Mapping[str, Any] | None = None,
+    per_unit: int = 1,
+    sure: float = 0.9,
+    earlier: bool = False,
+    prefix: str = "",
 ) -> None:
-    """What a build leaves for `compare`, the same for both models.
+    """What a build leaves for `compare`, the same for both models and both parts.
 
     Args:
-        wrong: which test images are classified wrong.
+        wrong: which images are classified wrong.
         seeds: accuracies of the seeds; without them there is no repeats.csv.
-        images: how many test images there are.
+        images: how many there are in each part.
         parameters: the section `head` of params.yaml.
+        per_unit: images that belong together, one after the other.
+        sure: the probability of the predicted class.
+        earlier: as graft built before it kept predictions on validation.
+        prefix: of the names of the images.
     """
     (folder / "params.yaml").write_text(json.dumps({"head": dict(parameters or {})}))
-    rows = [
-        f"{label}/{number}.png,{label},{'other' if number in wrong else label},0.9"
-        for number, label in enumerate(LABELS[:images])
-    ]
+    rows, losses = [], []
+    for number, label in enumerate(LABELS[:images]):
+        predicted, truth = ("other", 0.05) if number in wrong else (label, sure)
+        row = f"{prefix}{label}/{number}.png,{label},{predicted},{sure}"
+        rows.append(row if earlier else f"{row},{truth},{number // per_unit}")
+        losses.append(-math.log(truth))
+    accuracy, loss = round(1 - len(wrong) / images, 6), round(sum(losses) / images, 6)
     for model in MODELS:
         reports = folder / "reports" / model
         reports.mkdir(parents=True, exist_ok=True)
-        accuracy = round(1 - len(wrong) / images, 6)
-        metrics = {"accuracy": accuracy, "n": images}
+        metrics = {"accuracy": accuracy, "log_loss": loss, "n": images}
+        names = ["predictions"]
+        if not earlier:
+            metrics = {"valid_accuracy": accuracy, "valid_log_loss": loss} | metrics
+            names.append("validation")
         (reports / "metrics.json").write_text(json.dumps(metrics))
-        (reports / "predictions.csv").write_text(
-            "\n".join(["path,label,predicted,confidence", *rows, ""])
-        )
+        header = "path,label,predicted,confidence" + ("" if earlier else ",truth,unit")
+        for name in names:
+            (reports / f"{name}.csv").write_text("\n".join([header, *rows, ""]))
         if seeds is not None:
-            table = [f"{seed},9,0.1,0.9,{value},0.1" for seed, value in enumerate(seeds, 1)]
+            # Another accuracy on each part, so that a mix-up shows.
+            table = [
+                f"{seed},9,{1 - value},{value},{value - 0.01},{1.01 - value}"
+                for seed, value in enumerate(seeds, 1)
+            ]
             header = "seed,epochs,val_loss,val_accuracy,accuracy,log_loss"
             (reports / "repeats.csv").write_text("\n".join([header, *table, ""]))
 
@@ -94,22 +114,33 @@ def test_the_work_tree_is_compared_with_the_last_commit(
     assert shown[0].endswith(" First try")
     assert shown[1:3] == ["new  the work tree", ""]
     assert shown[3:6] == ["Parameters", "  head.batch  64 → 32", "  head.kind   –  → svm"]
-    assert shown[7:15] == [
-        "Head",
-        "  accuracy     90.00 % → 98.00 %, +8.00 points",
-        "  test images  +8.00 points, 95 % interval +4.76 to +11.13",
-        "               the same 300: 0 only right before, 24 only now; exact McNemar test,"
-        " p < 0.001",
-        "  seeds        +6.00 points, 95 % interval +4.78 to +7.22",
-        "               mean ± standard deviation of 5: 90.80 ± 0.84 % → of 5: 96.80 ± 0.84 %;"
-        " Welch’s t",
-        "  verdict      Better: the difference exceeds the noise of the test images and of the"
-        " seeds.",
+    assert shown[7:22] == [
+        "Judged by the validation part",
         "",
+        "Head",
+        "  accuracy   90.00 % → 98.00 %, +8.00 points",
+        "    images   +8.00 points, 95 % interval +5.43 to +11.63",
+        "             the same 300 in 300 units: 0 only right before, 24 only now;"
+        " mid-p McNemar test, p < 0.001",
+        "    seeds    +6.00 points, 95 % interval +4.78 to +7.22",
+        "             mean ± standard deviation of 5: 90.80 % ± 0.84 % → of 5: 96.80 % ± 0.84 %;"
+        " Welch’s t",
+        "    verdict  Better: the difference exceeds the noise of the images and of the seeds.",
+        "  log loss   0.394 → 0.163, −0.231",
+        shown[17],
+        "             the same 300 in 300 units; permutation by unit, p < 0.001",
+        "    seeds    −0.060, 95 % interval −0.072 to −0.048",
+        shown[20],
+        "    verdict  Better: the difference exceeds the noise of the images and of the seeds.",
     ]
-    assert shown[15] == "Fine-tuned model"
-    assert [line[13:] for line in shown[9:14]] == [line[13:] for line in shown[17:22]]
-    assert all(len(line) <= 100 for line in shown)
+    assert shown[17].startswith("    images   −0.231, 95 % interval −0.3")
+    assert shown[23] == "Fine-tuned model"
+    assert shown[10:22] == shown[24:36]
+    assert all(len(line) <= 110 for line in shown)
+    main(["--test"])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[7] == "Judged by the test part"
+    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in shown[14]
 
 
 def test_any_two_revisions_can_be_compared(
@@ -122,19 +153,136 @@ def test_any_two_revisions_can_be_compared(
     git(repository, "branch", "other")
     write(repository, range(90))
     result = found(capsys, "v1", "other")
+    assert result["part"] == "validation"
     assert result["old"]["title"].endswith(" First try")
     assert result["new"]["title"].endswith(" Second try")
     assert result["parameters"] == {}
-    head = result["models"]["head"]
-    assert head["accuracy"] == [0.9, 0.8]
+    head = result["models"]["head"]["accuracy"]
+    assert head["values"] == [0.9, 0.8]
     assert (head["images"]["lost"], head["images"]["won"]) == (30, 0)
-    assert head["verdict"] == "worse"
+    assert head["verdict"] == result["models"]["head"]["log_loss"]["verdict"] == "worse"
     assert head["seeds"] is None  # the second has no repeats
-    assert result["models"]["finetuned"]["seeds"]["n"] == [5, 5]
+    assert result["models"]["finetuned"]["accuracy"]["seeds"]["n"] == [5, 5]
     # The other way round, and a search of the history.
-    assert found(capsys, ":/Second", "v1")["models"]["head"]["verdict"] == "better"
+    assert found(capsys, ":/Second", "v1")["models"]["head"]["accuracy"]["verdict"] == "better"
     main(["v1", "other"])
     assert "head.repeats: 5 on both sides would tell" in capsys.readouterr().out
+
+
+def test_images_that_belong_together_are_counted_together(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten images more are right: of ten units, or of one."""
+    write(repository, range(30), per_unit=10)
+    commit(repository, "In units")
+    write(repository, range(20), per_unit=10)
+    main([])
+    out = capsys.readouterr().out
+    assert "the same 300 in 30 units: 0 only right before, 10 only now; permutation by unit" in out
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert (images["n"], images["units"]) == ([300, 300], [30, 30])
+    assert images["p"] > 0.5 and images["low"] <= 0 < images["high"]
+    assert found(capsys)["models"]["head"]["log_loss"]["verdict"] == "unclear"
+    # As single images.
+    write(repository, range(30))
+    commit(repository, "Each by itself")
+    write(repository, range(20))
+    assert found(capsys)["models"]["head"]["accuracy"]["images"]["p"] < 0.01
+    # If one side takes fewer images together, the other side's units are used.
+    write(repository, range(20), per_unit=10)
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert images["units"] == [300, 30] and images["p"] > 0.5
+
+
+def test_accuracy_and_log_loss_have_verdicts_of_their_own(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(repository, range(30), FIVE, parameters={"batch": 64, "stack": []}, sure=0.6)
+    (repository / "reports/head/repeats.csv").unlink()
+    head = found(capsys)["models"]["head"]
+    assert (head["accuracy"]["verdict"], head["log_loss"]["verdict"]) == ("same", "worse")
+    main([])
+    out = capsys.readouterr().out
+    assert "Worse: the difference exceeds the noise of the images." in out
+
+
+@pytest.mark.parametrize("key", ["label_smoothing", "class_weight"])
+def test_what_training_measured_in_another_way_is_not_compared(
+    repository: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    better = [value + 0.06 for value in FIVE]
+    write(repository, range(6), better, parameters={"batch": 64, "stack": [], key: 0.1})
+    models = found(capsys)["models"]
+    assert models["head"]["accuracy"]["seeds"] is models["head"]["log_loss"]["seeds"] is None
+    assert models["finetuned"]["log_loss"]["seeds"] is not None
+    # On the test part it is measured as it is.
+    assert found(capsys, "--test")["models"]["head"]["log_loss"]["seeds"] is not None
+    main([])
+    assert f"not compared: head.{key} changes what training measures" in capsys.readouterr().out
+
+
+def test_results_of_an_earlier_graft_are_compared_by_the_test_part(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(repository, range(30), FIVE, earlier=True)
+    for name in MODELS:
+        (repository / f"reports/{name}/validation.csv").unlink()
+    commit(repository, "As it was built before")
+    write(repository, range(6), FIVE)
+    with pytest.raises(UserError) as raised:
+        main([])
+    assert str(raised.value) == (
+        "HEAD was built before graft kept predictions on validation: there is no"
+        " reports/head/validation.csv. Judge by the test part with --test, or build it again:"
+        " check it out, run the pipeline, and commit the results that git keeps"
+    )
+    models = found(capsys, "--test")["models"]
+    assert models["head"]["accuracy"]["images"]["units"] == [None, 300]
+    assert models["head"]["accuracy"]["images"]["p"] < 0.001
+    assert models["head"]["log_loss"] is None
+    main(["--test"])
+    out = capsys.readouterr().out
+    assert "the same 300 (units not known), or 300 in 300 units: 0 only right before" in out
+    assert "log loss   not known of each image on both sides: build what is older again" in out
+
+
+def test_other_splits_and_classes_are_never_compared_in_pairs(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lock(split: str) -> None:
+        deps = [{"path": "data/split.csv", "md5": split}]
+        stages = {f"evaluate@{model}": {"deps": deps} for model in MODELS}
+        (repository / "dvc.lock").write_text(json.dumps({"stages": stages}))
+
+    lock("one")
+    commit(repository, "With its split")
+    write(repository, range(6), FIVE)
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert (images["paired"], images["others"]) == (True, [])
+    lock("two")
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert (images["paired"], images["others"], images["p"]) == (False, ["split"], None)
+    main([])
+    out = capsys.readouterr().out
+    assert "another split, 300 in 300 units, and 300 in 300 units: taken as independent" in out
+    # Half of the classes, so fewer images.
+    for model in MODELS:
+        for name in ("predictions", "validation"):
+            path = repository / f"reports/{model}/{name}.csv"
+            header, *rows = path.read_text().splitlines()
+            kept = [row for row in rows if row.split(",")[1] in LABELS[:5]]
+            path.write_text("\n".join([header, *kept, ""]))
+        metrics = json.loads((repository / f"reports/{model}/metrics.json").read_text())
+        right = sum(row.split(",")[1] == row.split(",")[2] for row in kept) / len(kept)
+        metrics |= {"valid_accuracy": right, "accuracy": right}
+        (repository / f"reports/{model}/metrics.json").write_text(json.dumps(metrics))
+    head = found(capsys)["models"]["head"]
+    assert head["accuracy"]["images"]["others"] == ["classes", "split", "images"]
+    assert head["accuracy"]["verdict"] == head["log_loss"]["verdict"] == "unclear"
+    main(["--test"])
+    out = capsys.readouterr().out
+    assert "other classes and another split and other images or labels, 300 in" in out
+    assert "Not clear: the images are of other classes, so the tasks differ." in out
 
 
 def test_a_project_may_be_a_folder_of_its_repository(
@@ -145,31 +293,39 @@ def test_a_project_may_be_a_folder_of_its_repository(
     write(inner, range(3))
     commit(repository, "Another project")
     monkeypatch.chdir(inner)
-    assert found(capsys)["models"]["head"]["accuracy"] == [0.99, 0.99]
+    assert found(capsys)["models"]["head"]["accuracy"]["values"] == [0.99, 0.99]
 
 
-def test_other_test_images_are_taken_as_independent(
+def test_other_images_are_taken_as_independent(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(repository, range(15), images=200)
-    images = found(capsys)["models"]["head"]["images"]
-    assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
-    assert images["difference"] == pytest.approx(0.025)
-    assert images["low"] < 0 < images["high"]
+    for measure, difference in (("accuracy", 0.025), ("log_loss", -0.025 * math.log(18))):
+        images = found(capsys)["models"]["head"][measure]["images"]
+        assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
+        assert images["difference"] == pytest.approx(difference)
+        assert images["low"] < 0 < images["high"]
     main([])
     out = capsys.readouterr().out
-    assert "other images or labels, 300 and 200: taken as independent (Newcombe)" in out
-    assert "exceeds neither the noise of the test images nor of the seeds." in out
+    who = "other images or labels, 300 in 300 units, and 200 in 200 units: taken as independent"
+    assert f"{who} (Newcombe)\n" in out and f"{who}\n" in out
+    assert "exceeds neither the noise of the images nor of the seeds." in out
+    # In units, the same says less.
+    wide = images["high"] - images["low"]
+    write(repository, range(15), images=200, per_unit=5)
+    images = found(capsys)["models"]["head"]["log_loss"]["images"]
+    assert images["high"] - images["low"] > 1.1 * wide
 
 
 def test_the_order_of_the_images_does_not_matter(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for model in MODELS:
-        path = repository / f"reports/{model}/predictions.csv"
+        path = repository / f"reports/{model}/validation.csv"
         header, *rows = path.read_text().splitlines()
         path.write_text("\n".join([header, *rows[::-1], ""]))
-    assert [model["verdict"] for model in found(capsys)["models"].values()] == ["same", "same"]
+    models = found(capsys)["models"].values()
+    assert {own[name]["verdict"] for own in models for name in own} == {"same"}
 
 
 def test_results_of_other_parameters_are_named(
@@ -233,28 +389,34 @@ def test_what_is_missing_or_broken_is_named(
     if text is not None:
         (repository / path).write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=r"^[^\n]*$") as raised:
-        main([])
+        main(["--test"])
     assert expected in str(raised.value)
     # Of a commit the same is said, with its name; `git add` leaves a missing file out.
     commit(repository, "Broken")
     with pytest.raises(UserError) as raised:
-        read_setting("HEAD")
+        read_setting("HEAD", "test")
     assert expected.replace("the work", "HEAD").replace("HEAD tree", "HEAD") in str(raised.value)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1), st.data())
+@settings(deadline=None)
+@pytest.mark.parametrize("measure", ["accuracy", "log_loss"])
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1), st.integers(1, 3), st.data())
 def test_the_verdict_follows_from_both_noises(
-    pairs: list[tuple[bool, bool]], data: st.DataObject
+    measure: str, pairs: list[tuple[bool, bool]], per_unit: int, data: st.DataObject
 ) -> None:
     seeds = st.lists(st.integers(900, 950).map(lambda n: n / 1000), min_size=1, max_size=4)
-    old, new = (_results([pair[side] for pair in pairs], data.draw(seeds)) for side in (0, 1))
-    images, repeats = compare_images(old, new), compare_seeds(old, new)
+    old, new = (
+        _results([pair[side] for pair in pairs], data.draw(seeds), per_unit) for side in (0, 1)
+    )
+    images, repeats = compare_images(old, new, measure), compare_seeds(old, new, measure)
     assert images["lost"] - images["won"] == sum(a for a, _ in pairs) - sum(b for _, b in pairs)
-    word, sentence = verdict(images, repeats)
+    assert images["beyond"] == (not images["low"] <= 0 <= images["high"])
+    word, sentence = verdict(images, repeats, measure)
     beyond = [part for part in (images, repeats) if part]
+    more = "better" if measure == "accuracy" else "worse"
     if word in ("better", "worse"):
         assert all(part["beyond"] for part in beyond)
-        assert all((part["difference"] > 0) == (word == "better") for part in beyond)
+        assert all((part["difference"] > 0) == (word == more) for part in beyond)
         assert sentence.startswith(word.capitalize())
     elif word == "same":
         assert all(part["difference"] == 0 for part in beyond)
@@ -262,11 +424,17 @@ def test_the_verdict_follows_from_both_noises(
         agree = {part["difference"] > 0 for part in beyond if part["beyond"]}
         assert not all(part["beyond"] for part in beyond) or len(agree) == 2
     # Turned round, better is worse.
-    turned = verdict(compare_images(new, old), compare_seeds(new, old))
-    assert turned[0] == {"better": "worse", "worse": "better"}.get(word, word)
+    turned = compare_images(new, old, measure), compare_seeds(new, old, measure)
+    expected = {"better": "worse", "worse": "better"}.get(word, word)
+    assert verdict(*turned, measure)[0] == expected
 
 
-def _results(right: Sequence[bool], seeds: Sequence[float]) -> ModelResults:
-    table = "".join(f"{i},a,{'a' if good else 'b'}\n" for i, good in enumerate(right))
-    series = _right(f"path,label,predicted\n{table}".encode())
-    return ModelResults(float(series.mean()), series, tuple(seeds))
+def _results(right: Sequence[bool], seeds: Sequence[float], per_unit: int) -> ModelResults:
+    rows = (
+        f"{i},a,{'a' if good else 'b'},{0.9 if good else 0.2},{i // per_unit}\n"
+        for i, good in enumerate(right)
+    )
+    images, known = _images(f"path,label,predicted,truth,unit\n{''.join(rows)}".encode())
+    values = {"accuracy": tuple(seeds), "log_loss": tuple(1 - value for value in seeds)}
+    accuracy, loss = images["right"].mean(), images["loss"].mean()
+    return ModelResults(accuracy, loss, images, known, values, None)

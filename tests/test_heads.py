@@ -382,6 +382,21 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     assert first["accuracy"] == metrics["accuracy"]
     assert first["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-4)
     assert first["val_accuracy"] == best
+    assert list(metrics)[:2] == ["valid_accuracy", "valid_log_loss"]
+    assert metrics["valid_accuracy"] == pytest.approx(best, abs=1e-6)
+    stored = np.load("data/predictions/head.npy")
+    assert (stored.dtype, stored.shape) == (np.float32, (100, 10))
+    for name, rows in (("validation", slice(50)), ("predictions", slice(50, None))):
+        table = pd.read_csv(f"reports/head/{name}.csv")
+        columns = ["path", "label", "predicted", "confidence", "truth", "unit"]
+        assert list(table) == columns
+        part = "valid" if name == "validation" else "test"
+        where = np.flatnonzero(parts(len(labels)) == part)
+        assert table["path"].tolist() == [f"image {i}.png" for i in where]
+        assert table["unit"].tolist() == where.tolist()
+        assert table["confidence"].to_numpy() == pytest.approx(stored[rows].max(1), abs=1e-6)
+        own = stored[rows][np.arange(50), labels[where]]
+        assert table["truth"].to_numpy() == pytest.approx(own, abs=1e-6)
 
     # Another seed alone gives what its row says.
     change(Path(), {"head.repeats": 1, "head.seed": 6})

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from graft.judging.measures import _BINS, calibration_error, measure, wilson_interval
+from graft.judging.intervals import wilson_interval
+from graft.judging.measures import (
+    _BINS,
+    accuracy_and_loss,
+    calibrated_errors,
+    calibration_error,
+    measure,
+)
 
 # The first example imports what the others find imported.
 unhurried = settings(deadline=None)
@@ -27,6 +34,11 @@ def predictions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return probabilities, generator.integers(0, draw(st.integers(1, count)), n)
 
 
+def measured(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float | int]:
+    """The metrics of images none of which belongs to another."""
+    return measure(probabilities, labels, np.arange(len(labels)))
+
+
 @unhurried
 @given(predictions())
 def test_they_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
@@ -42,7 +54,7 @@ def test_they_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> 
             "macro_f1": metrics.f1_score(labels, predicted, average="macro", zero_division=0),
             "log_loss": np.mean([-math.log(clipped[row, own]) for row, own in enumerate(labels)]),
         }
-    found = measure(probabilities, labels)
+    found = measured(probabilities, labels)
     assert found["n"] == len(labels)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-6), name
@@ -51,22 +63,23 @@ def test_they_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> 
 @unhurried
 @given(predictions())
 def test_they_are_plain_numbers_within_their_limits(case: tuple[np.ndarray, np.ndarray]) -> None:
-    found = measure(*case)
-    assert list(found) == [
-        "accuracy",
-        "accuracy_low",
-        "accuracy_high",
-        "balanced_accuracy",
-        "macro_f1",
-        "log_loss",
-        "ece",
-        "n",
-    ]
+    found = measured(*case)
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
+    intervals = [name + end for name in names for end in ("", "_low", "_high")]
+    top = ["top5_accuracy"] if case[0].shape[1] > 5 else []
+    assert list(found) == [*intervals, "ece_expected", *top, "n", "units", "n_effective"]
     for name, value in found.items():
-        assert type(value) is (int if name == "n" else float)
+        assert type(value) is (int if name in ("n", "units") else float)
         assert value == round(value, 6)
-        assert 0 <= value <= (math.inf if name in ("n", "log_loss") else 1)
-    assert found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"]
+        assert 0 <= value <= (math.inf if name in ("n", "units", "n_effective") else 16.2)
+        assert value <= 1 or name.startswith(("log_loss", "n", "units"))
+    for name in names:
+        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name
+    assert found["n"] == found["units"] == found["n_effective"] == len(case[1])
+    both = accuracy_and_loss(*case)
+    assert both == {name: found[name] for name in ("accuracy", "log_loss")}
+    low, high = wilson_interval(round(found["accuracy"] * found["n"]), found["n"])
+    assert (found["accuracy_low"], found["accuracy_high"]) == pytest.approx((low, high), abs=1e-6)
 
 
 @unhurried
@@ -74,29 +87,109 @@ def test_they_are_plain_numbers_within_their_limits(case: tuple[np.ndarray, np.n
 def test_they_do_not_depend_on_the_order(case: tuple[np.ndarray, np.ndarray], random) -> None:
     probabilities, labels = case
     order = random.sample(range(len(labels)), len(labels))
-    one, two = measure(probabilities, labels), measure(probabilities[order], labels[order])
+    units = np.arange(len(labels)) // 3 * 7
+    one = measure(probabilities, labels, units)
+    two = measure(probabilities[order], labels[order], units[order])
     assert one == pytest.approx(two, abs=2e-6)
 
 
 def test_a_measure_says_nothing_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        measure(np.array([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1]]), np.array([0, 0]))
+        measured(np.array([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1]]), np.array([0, 0]))
 
 
 def test_a_perfect_and_a_hopeless_model() -> None:
     eye = np.eye(4)
-    perfect = measure(eye, np.arange(4))
+    perfect = measured(eye, np.arange(4))
     assert (perfect["accuracy"], perfect["macro_f1"], perfect["log_loss"]) == (1, 1, 0)
     assert (perfect["ece"], perfect["accuracy_high"]) == (0, 1)
-    hopeless = measure(eye, (np.arange(4) + 1) % 4)
+    hopeless = measured(eye, (np.arange(4) + 1) % 4)
     assert (hopeless["accuracy"], hopeless["accuracy_low"], hopeless["ece"]) == (0, 0, 1)
     assert hopeless["log_loss"] == pytest.approx(-math.log(1e-7), abs=1e-6)
 
 
+def test_where_nothing_is_wrong_nothing_is_certain() -> None:
+    """A bootstrap of images that are all right would say that every image is right."""
+    sure = np.where(np.eye(3)[np.arange(60) % 3] == 1, 0.999, 0.0005)
+    found = measured(sure, np.arange(60) % 3)
+    assert found["accuracy"] == found["macro_f1"] == found["balanced_accuracy"] == 1
+    for name in ("accuracy", "macro_f1", "balanced_accuracy"):
+        assert 0.9 < found[f"{name}_low"] < 0.95
+    assert found["log_loss"] == pytest.approx(0.001, abs=1e-5)
+    assert found["log_loss_high"] > 0.05
+
+
+def test_images_that_belong_together_widen_every_interval() -> None:
+    generator = np.random.default_rng(1)
+    labels = np.repeat(generator.integers(0, 4, 40), 10)
+    logits = 3 * np.eye(4)[labels] + np.repeat(2 * generator.normal(size=(40, 4)), 10, axis=0)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    apart = measured(probabilities, labels)
+    together = measure(probabilities, labels, np.repeat(np.arange(40), 10))
+    assert (together["n"], together["units"]) == (400, 40)
+    assert 35 < together["n_effective"] < 60 < apart["n_effective"] == 400
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"):
+        assert together[name] == apart[name]
+        one, two = (found[f"{name}_high"] - found[f"{name}_low"] for found in (apart, together))
+        assert two > 2 * one, name
+    assert together["ece_high"] > apart["ece_high"]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_other_intervals_hold_the_truth_about_as_often(grouped: bool) -> None:
+    """Of log loss, ECE, macro F1 and balanced accuracy, at an accuracy of about 93 %."""
+    generator = np.random.default_rng(5)
+    names = ("log_loss", "ece", "macro_f1", "balanced_accuracy")
+
+    def draw(units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        unit = np.repeat(np.arange(units), 8 if grouped else 1)
+        labels = generator.integers(0, 4, len(unit))
+        logits = generator.normal(size=(len(unit), 4)) + 3.2 * np.eye(4)[labels]
+        if grouped:
+            logits += 0.7 * generator.normal(size=(units, 4))[unit]
+        exponents = np.exp(3.2 * 1.3 * (logits - logits.max(1, keepdims=True)))
+        return exponents / exponents.sum(1, keepdims=True), labels, unit
+
+    probabilities, labels, unit = draw(8000 if grouped else 64_000)
+    truth = measure(probabilities, labels, unit % 10)  # so that no time goes into its intervals
+    held = dict.fromkeys(names, 0)
+    for _ in range(80):
+        found = measure(*draw(40 if grouped else 200))
+        for name in names:
+            held[name] += found[f"{name}_low"] <= truth[name] <= found[f"{name}_high"]
+    # 76 are expected; fewer than 69 would be by chance in one of a thousand simulations.
+    assert min(held.values()) >= 69, held
+
+
+def test_a_calibrated_model_has_an_error_by_chance() -> None:
+    generator = np.random.default_rng(2)
+    confidence = generator.uniform(0.5, 1, 300)
+    drawn = [calibration_error(confidence, generator.random(300) < confidence) for _ in range(400)]
+    found = calibrated_errors(confidence)
+    assert found.mean() == pytest.approx(np.mean(drawn), rel=0.05)
+    assert found.std() == pytest.approx(np.std(drawn), rel=0.15)
+    probabilities = np.stack([1 - confidence, confidence], 1)
+    labels = (generator.random(300) < confidence).astype(int)
+    metrics = measured(probabilities, labels)
+    assert metrics["ece_expected"] == pytest.approx(found.mean(), abs=1e-6)
+    assert metrics["ece_low"] == 0
+    # Labels at random: far from calibrated, and no chance makes the error 0.
+    assert measured(probabilities, generator.integers(0, 2, 300))["ece_low"] > 0.05
+
+
+def test_five_guesses() -> None:
+    probabilities = np.tile([0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05], (7, 1))
+    assert measured(probabilities, np.arange(7))["top5_accuracy"] == pytest.approx(5 / 7, abs=1e-6)
+    # Of equal probabilities the first classes count, as with the class predicted.
+    assert measured(np.full((7, 7), 1 / 7), np.arange(7))["top5_accuracy"] == pytest.approx(
+        5 / 7, abs=1e-6
+    )
+
+
 def test_classes_count_the_same_whatever_their_size() -> None:
     labels = np.array([0] * 90 + [1] * 10)
-    found = measure(np.tile([0.9, 0.1], (100, 1)), labels)
+    found = measured(np.tile([0.9, 0.1], (100, 1)), labels)
     assert found["accuracy"] == 0.9
     assert found["balanced_accuracy"] == 0.5
     assert found["macro_f1"] == pytest.approx((2 * 0.9 / 1.9) / 2, abs=1e-6)

@@ -121,13 +121,14 @@ def make(
     (folder / "reports/split.json").write_text(json.dumps(counts), encoding="utf-8")
     following = [*classes[1:], classes[0]]
     predictions = [
-        *((f"{name}/right", name, name, 0.9) for name in classes for _ in range(3)),
-        *((f"{a}/wrong", a, b, 0.5) for a, b in zip(classes, following, strict=True)),
+        *((f"{name}/right", name, name, 0.9, 0.9, i) for name in classes for i in range(3)),
+        *((f"{a}/wrong", a, b, 0.5, 0.1, 3) for a, b in zip(classes, following, strict=True)),
     ]
     for model in MODELS:
         reports, history = folder / "reports" / model, histories.get(model, HISTORY)
         write_table(reports / "history.csv", "epoch,loss,accuracy,val_loss,val_accuracy", history)
-        write_table(reports / "predictions.csv", "path,label,predicted,confidence", predictions)
+        columns = "path,label,predicted,confidence,truth,unit"
+        write_table(reports / "predictions.csv", columns, predictions)
         write_table(
             reports / "repeats.csv",
             "seed,epochs,val_loss,val_accuracy,accuracy,log_loss",
@@ -217,6 +218,11 @@ def test_the_page_says_what_was_measured(hostile: tuple[Path, dict[str, bytes]])
     text = Page(hostile[1]["reports/index.html"].decode()).text
     for expected in ("91.2 %", "88.1 % to 93.5 %", "0.901", "0.346", "0.032", "1,234"):
         assert expected in text
+    assert "accuracy on 1,234 test images in 321 units; 95 % interval" in text
+    assert "lower is better 0.032 0.000 to 0.044" in text
+    assert "by chance alone, with as many images 0.022" in text
+    assert "say as much about the accuracy 457" in text
+    assert "by which settings are to be chosen 93.3 %" in text
     kept = "kept is epoch 2, which has the lowest validation loss: validation loss 0.900, 60.0 %"
     assert f"3 epochs; {kept} of the validation images right." in text
     assert "Parameters 2,260,546 2,260,546 Of them in unfrozen layers" in text

@@ -8,11 +8,15 @@ use rule manifest as evaluate with:
         bridge.inputs("evaluate"),
     output:
         *(
-            report(
-                path,
-                caption=f"../report/{Path(path).stem}.rst",
-                category="Test part",
-                labels={"model": "{model}", "file": Path(path).name},
+            (
+                report(
+                    path,
+                    caption=f"../report/{Path(path).stem}.rst",
+                    category="Predictions",
+                    labels={"model": "{model}", "file": Path(path).name},
+                )
+                if path.startswith("reports/")
+                else path
             )
             for path in bridge.outputs("evaluate", "model")
         ),

@@ -1,36 +1,83 @@
-"""Measure a model on the test part."""
+"""Measure a model on the validation and test parts, and keep what it says about each image."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from graft.common.progress import Progress
 from graft.common.stage import Stage
-from graft.common.tables import write_json, write_table
-from graft.judging.measures import measure
+from graft.common.tables import read_json, write_json, write_table
+from graft.evaluation.threshold import judge_two_classes
+from graft.judging.calibration import rescale
+from graft.judging.measures import accuracy_and_loss, calibration_error, measure
+from graft.judging.stored_units import read_units
 from graft.models.inference import run_graph
-from graft.training.rows import read_features, read_parts
+from graft.training.rows import Rows, read_features, read_parts
 
 
 def main(stage: Stage) -> None:
-    """Writes `metrics.json`, and `predictions.csv`: path, label, predicted, confidence."""
+    """Writes the predictions on both parts, and `metrics.json`.
+
+    `predictions.csv` (test) and `validation.csv` have a row an image: path, label, predicted,
+    confidence (probability of the predicted class), truth (of the true one) and unit (equal for
+    images that must stay together). `data/predictions` has all probabilities, float32
+    (validation + test, classes), in the order of these tables, validation first.
+
+    `metrics.json` is of the test part. It begins with the accuracy and log loss on validation:
+    they are what settings are chosen by. In the end it has log loss and calibration error as they
+    would be with a temperature of 1.
+    """
     model = stage.key
     parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
-    test, outputs = parts["test"], []
-    with Progress(f"evaluate {model}", len(test), "images") as progress:
-        for output in run_graph(stage.input(f"data/models/{model}.xml"), test):
-            outputs.append(output)
-            progress.advance(len(output))
-    probabilities = np.concatenate(outputs)
-    metrics = measure(probabilities, test.labels)
-    predictions = pd.DataFrame(
-        {
-            "path": test.paths,
-            "label": [test.classes[label] for label in test.labels],
-            "predicted": [test.classes[label] for label in probabilities.argmax(1)],
-            "confidence": probabilities.max(1).astype(float).round(6),
-        }
-    )
+    valid, test = parts["valid"], parts["test"]
+    probabilities = _predict(model, stage.input(f"data/models/{model}.xml"), (valid, test))
+    before, after = probabilities[: len(valid)], probabilities[len(valid) :]
+    table = stage.input("data/units.csv")
+    units = read_units(table, valid.ids), read_units(table, test.ids)
+
+    validation = accuracy_and_loss(before, valid.labels)
+    metrics = {f"valid_{name}": value for name, value in validation.items()}
+    metrics |= measure(after, test.labels, units[1])
+    if len(test.classes) == 2:
+        metrics |= judge_two_classes(before[:, 1], valid.labels, after[:, 1], test.labels)
+    temperature = read_json(stage.input(f"reports/{model}/training.json"))["temperature"]
+    plain = rescale(after, temperature)
+    metrics["uncalibrated_log_loss"] = accuracy_and_loss(plain, test.labels)["log_loss"]
+    error = calibration_error(plain.max(1), plain.argmax(1) == test.labels)
+    metrics["uncalibrated_ece"] = round(error, 6)
+    np.save(stage.output(f"data/predictions/{model}.npy"), probabilities)
     write_json(stage.output(f"reports/{model}/metrics.json"), metrics)
-    write_table(stage.output(f"reports/{model}/predictions.csv"), predictions)
+    for name, rows, found, own in (
+        ("validation", valid, before, units[0]),
+        ("predictions", test, after, units[1]),
+    ):
+        predictions = _tabulate(rows, found, own)
+        write_table(stage.output(f"reports/{model}/{name}.csv"), predictions)
     interval = f"{metrics['accuracy_low']:.4f}–{metrics['accuracy_high']:.4f}"
     print(f"evaluate {model}: accuracy {metrics['accuracy']:.4f} ({interval}), n {metrics['n']}")
+
+
+def _predict(name: str, graph: Path, parts: Sequence[Rows]) -> np.ndarray:
+    outputs = []
+    with Progress(f"evaluate {name}", sum(map(len, parts)), "images") as progress:
+        for part in parts:
+            for output in run_graph(graph, part):
+                outputs.append(output)
+                progress.advance(len(output))
+    return np.concatenate(outputs)
+
+
+def _tabulate(rows: Rows, probabilities: np.ndarray, units: np.ndarray) -> pd.DataFrame:
+    own = probabilities[np.arange(len(rows)), rows.labels]
+    return pd.DataFrame(
+        {
+            "path": rows.paths,
+            "label": [rows.classes[label] for label in rows.labels],
+            "predicted": [rows.classes[label] for label in probabilities.argmax(1)],
+            "confidence": probabilities.max(1).astype(float).round(6),
+            "truth": own.astype(float).round(6),
+            "unit": units,
+        }
+    )

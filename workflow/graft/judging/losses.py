@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 
-_LEAST = 1e-7  # probability, as Keras clips it
+LEAST_PROBABILITY = 1e-7  # probability, as Keras clips it
 
 
 def weigh_images(labels: np.ndarray, class_weight: str) -> np.ndarray:
@@ -25,7 +25,7 @@ def cross_entropies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
         labels: int (n,).
     """
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.clip(own, _LEAST, 1.0))
+    return -np.log(np.clip(own, LEAST_PROBABILITY, 1.0))
 
 
 def standard_error(values: np.ndarray, units: np.ndarray) -> float:

@@ -1,52 +1,110 @@
 """How good predictions are, with how sure that is."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from graft.judging.intervals import effective_sizes, mean_interval, unit_quantile, wilson_interval
+from graft.judging.losses import LEAST_PROBABILITY, cross_entropies
+
 _BINS = 15
+_TOP = 5
+_DRAWS = 1000  # of a bootstrap, and of labels for a perfectly calibrated model
+_SEED = 1
+_BLOCK = 2**21  # numbers in memory at a time
+# So many wrong images weigh as much as what the model itself expects of its losses.
+_EXPECTED = 5
 
 
-def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float | int]:
-    """The metrics of a model on one part.
+class _Statistics(NamedTuple):
+    """What is computed from sums over images, so that a bootstrap has only to add up.
+
+    Attributes:
+        log_loss, ece, macro_f1, balanced_accuracy: float (…), as `measure` has them.
+    """
+
+    log_loss: np.ndarray
+    ece: np.ndarray
+    macro_f1: np.ndarray
+    balanced_accuracy: np.ndarray
+
+
+def accuracy_and_loss(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The accuracy, and the log loss in nats with probabilities clipped at 1e-7; six decimals.
 
     Args:
         probabilities: float (n, classes), rows summing to 1.
         labels: int (n,), the true classes.
+    """
+    right = probabilities.argmax(1) == labels
+    values = {"accuracy": right.mean(), "log_loss": cross_entropies(probabilities, labels).mean()}
+    return {name: round(float(value), 6) for name, value in values.items()}
+
+
+def measure(
+    probabilities: np.ndarray, labels: np.ndarray, units: np.ndarray
+) -> dict[str, float | int]:
+    """The metrics of a model on one part.
+
+    All intervals are of 95 % and by unit: images that must stay together count as what they say
+    together. The ends of an interval have its name with `_low` and `_high`.
+
+    Args:
+        probabilities: float (n, classes), rows summing to 1.
+        labels: int (n,), the true classes.
+        units: int (n,), equal for images that must stay together.
 
     Returns:
-        accuracy with its 95 % Wilson interval (accuracy_low, accuracy_high), balanced_accuracy
-        (mean recall of the classes present), macro_f1 (over classes present or predicted),
-        log_loss (nats, probabilities clipped at 1e-7), ece (0–1) and n.
+        accuracy with its interval: Wilson's, of n_effective images. balanced_accuracy (mean recall
+        of the classes present) and macro_f1 (over classes present or predicted) with theirs:
+        Wilson's, of as many images as the variance of a bootstrap stands for. log_loss (nats,
+        probabilities clipped at 1e-7) with its interval. ece (0–1) with its interval, and
+        ece_expected, the mean of a perfectly calibrated model with these confidences. With more
+        than five classes top5_accuracy. n, units (how many) and n_effective.
     """
-    from sklearn.metrics import f1_score, recall_score
+    n = len(labels)
+    # The order of units, not of images, is that of the draws.
+    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    right = probabilities.argmax(1) == labels
+    hits = np.bincount(unit, right, minlength=len(sizes)).astype(np.int64)
+    effective = float(effective_sizes(sizes, hits))
+    quantile = unit_quantile(n, len(sizes))
+    ends = {"accuracy": wilson_interval(right.mean() * effective, effective, quantile)}
 
-    predicted = probabilities.argmax(1)
-    right = predicted == labels
-    low, high = wilson_interval(int(right.sum()), len(labels))
-    own = probabilities[np.arange(len(labels)), labels].astype(float)
-    values = {
-        "accuracy": right.mean(),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "balanced_accuracy": recall_score(
-            labels, predicted, labels=np.unique(labels), average="macro", zero_division=0
-        ),
-        "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
-        "log_loss": -np.log(np.clip(own, 1e-7, 1.0)).mean(),
-        "ece": calibration_error(probabilities.max(1), right),
-    }
-    return {name: round(float(value), 6) for name, value in values.items()} | {"n": len(labels)}
+    count = probabilities.shape[1]
+    sums = _sum_units(probabilities, labels, unit)
+    found = _find_statistics(np.asarray(sums.sum(0)).ravel(), count)
+    drawn = _find_statistics(_resample(sums), count)
+    for name in ("balanced_accuracy", "macro_f1"):
+        value, variance = float(getattr(found, name)), float(getattr(drawn, name).var())
+        # Where nothing varies, as with no wrong image, it is known as well as the accuracy.
+        size = min(value * (1 - value) / variance, n) if variance > 1e-12 else effective
+        ends[name] = wilson_interval(value * size, size, quantile)
+    loss = float(found.log_loss)
+    own = float(drawn.log_loss.var()) / loss if loss else 0.0
+    # Errors that did not happen are in no bootstrap. So the fewer there are, the more counts what
+    # the model itself expects.
+    weight = _EXPECTED / (_EXPECTED + (1 - right.mean()) * effective)
+    spread = own + weight * _expected_spread(probabilities) / effective
+    low, high = mean_interval(loss, spread, quantile)
+    ends["log_loss"] = low, min(high, -np.log(LEAST_PROBABILITY))
 
-
-def wilson_interval(right: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a proportion (Wilson 1927), within 0–1.
-
-    Raises:
-        ValueError: n is 0.
-    """
-    from scipy.stats import binomtest
-
-    low, high = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    return float(low), float(high)
+    confidence = probabilities.max(1).astype(float)
+    calibrated = calibrated_errors(confidence)
+    ends["ece"] = _ece_interval(
+        float(found.ece), drawn.ece, calibrated, confidence.mean(), ends["accuracy"], quantile
+    )
+    values = {"accuracy": right.mean(), **found._asdict()}
+    order = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
+    metrics: dict[str, float] = {}
+    for name in order:
+        low, high = ends[name]
+        metrics |= {name: values[name], f"{name}_low": low, f"{name}_high": high}
+    metrics["ece_expected"] = calibrated.mean()
+    if count > _TOP:
+        metrics["top5_accuracy"] = _top_accuracy(probabilities, labels)
+    rounded = {name: round(float(value), 6) for name, value in metrics.items()}
+    return rounded | {"n": n, "units": len(sizes), "n_effective": round(effective, 1)}
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
@@ -59,6 +117,143 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     Returns:
         The mean gap between confidence and accuracy of a bin, weighted by its share, 0–1.
     """
-    bins = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-    gaps = np.bincount(bins, confidence.astype(float) - right, minlength=_BINS)
+    gaps = np.bincount(_bins(confidence), confidence.astype(float) - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def calibrated_errors(confidence: np.ndarray) -> np.ndarray:
+    """The calibration errors of a model whose confidences are its true chances, in random draws.
+
+    They are above 0, since a share in a bin differs from its expectation by chance: the more, the
+    fewer images there are.
+
+    Args:
+        confidence: float (n,), the probability of the predicted class.
+
+    Returns:
+        float64 (draws,), 0–1.
+    """
+    generator = np.random.default_rng(_SEED)
+    # In their order, so that the draws do not depend on that of the images.
+    confidence = np.sort(confidence.astype(float))
+    starts = np.flatnonzero(np.diff(_bins(confidence), prepend=-1))
+    sums = np.add.reduceat(confidence, starts)
+    found = []
+    for count in _blocks(len(confidence)):
+        right = generator.random((count, len(confidence)), dtype=np.float32) < confidence
+        found.append(np.abs(sums - np.add.reduceat(right, starts, axis=1, dtype=np.int64)).sum(1))
+    return np.concatenate(found) / len(confidence)
+
+
+def _ece_interval(
+    ece: float,
+    drawn: np.ndarray,
+    calibrated: np.ndarray,
+    confidence: float,
+    accuracy: tuple[float, float],
+    quantile: float,
+) -> tuple[float, float]:
+    """The interval of a calibration error.
+
+    Chance alone makes the error larger, and a bootstrap adds the same once more. So below, this
+    bias is taken off, and the end is 0 where a perfectly calibrated model may have as much. Above,
+    the end is that of the bootstrap, or the largest gap between the mean confidence and the
+    interval of the accuracy: no error is smaller than the gap of the means.
+
+    Args:
+        ece: as measured.
+        drawn: of a bootstrap.
+        calibrated: of a perfectly calibrated model.
+        confidence: the mean.
+        accuracy: its interval.
+        quantile: how many standard errors wide it is.
+    """
+    unbiased = 2 * ece - drawn.mean()
+    low = max(unbiased - quantile * drawn.std(), 0.0)
+    if ece <= np.quantile(calibrated, 0.975):
+        low = 0.0
+    gap = max(confidence - accuracy[0], accuracy[1] - confidence)
+    return min(low, ece), float(max(np.quantile(drawn, 0.975), gap, ece))
+
+
+def _bins(confidence: np.ndarray) -> np.ndarray:
+    return np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+
+
+def _blocks(n: int) -> list[int]:
+    """How many draws of n numbers to make at a time, so that they need little memory."""
+    most = max(_BLOCK // n, 1)
+    return [min(most, _DRAWS - start) for start in range(0, _DRAWS, most)]
+
+
+def _top_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    # Of equal probabilities the first class comes first, as with the class predicted.
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    before = np.arange(probabilities.shape[1]) < labels[:, None]
+    rank = ((probabilities > own) | ((probabilities == own) & before)).sum(1)
+    return float((rank < _TOP).mean())
+
+
+def _expected_spread(probabilities: np.ndarray) -> float:
+    """The variance of an image's loss divided by its mean, if the probabilities were true."""
+    variance = entropy = 0.0
+    for start in range(0, len(probabilities), most := max(_BLOCK // probabilities.shape[1], 1)):
+        block = np.clip(probabilities[start : start + most].astype(float), LEAST_PROBABILITY, 1.0)
+        losses = -np.log(block)
+        means = (block * losses).sum(1)
+        variance += ((block * losses**2).sum(1) - means**2).sum()
+        entropy += means.sum()
+    return variance / entropy
+
+
+def _sum_units(probabilities: np.ndarray, labels: np.ndarray, unit: np.ndarray):
+    """What each unit adds to the statistics, a sparse array (units, 2 + bins + 3 · classes).
+
+    The columns are: images; loss; in each bin, confidence less right images; and for each class its
+    hits, the images predicted as it, and the images of it.
+    """
+    from scipy.sparse import csr_array
+
+    n, count = probabilities.shape
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1).astype(float)
+    right = predicted == labels
+    first = 2 + _BINS
+    columns = [
+        (np.zeros(n, np.int64), np.ones(n)),
+        (np.ones(n, np.int64), cross_entropies(probabilities, labels)),
+        (2 + _bins(confidence), confidence - right),
+        (first + labels, right.astype(float)),
+        (first + count + predicted, np.ones(n)),
+        (first + 2 * count + labels, np.ones(n)),
+    ]
+    column, value = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    shape = (unit.max() + 1, first + 3 * count)
+    return csr_array((value, (np.tile(unit, len(columns)), column)), shape=shape)
+
+
+def _find_statistics(sums: np.ndarray, classes: int) -> _Statistics:
+    """The statistics of sums over images: float (…, columns of `_sum_units`)."""
+    n, loss, gaps = sums[..., 0], sums[..., 1], sums[..., 2 : 2 + _BINS]
+    hits, predicted, own = np.moveaxis(
+        sums[..., 2 + _BINS :].reshape(*sums.shape[:-1], 3, classes), -2, 0
+    )
+    # A class without an image has no hit either, so its share is 0 and only its count matters.
+    f1, recall = 2 * hits / np.maximum(predicted + own, 1), hits / np.maximum(own, 1)
+    return _Statistics(
+        log_loss=loss / n,
+        ece=np.abs(gaps).sum(-1) / n,
+        macro_f1=f1.sum(-1) / (predicted + own > 0).sum(-1),
+        balanced_accuracy=recall.sum(-1) / (own > 0).sum(-1),
+    )
+
+
+def _resample(sums) -> np.ndarray:
+    """The sums over as many units as there are, drawn with repetition: float64 (draws, columns)."""
+    generator = np.random.default_rng(_SEED)
+    units, turned, found = sums.shape[0], sums.T.tocsr(), []
+    for count in _blocks(units):
+        drawn = generator.integers(0, units, (count, units))
+        drawn += np.arange(count)[:, None] * units
+        times = np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units)
+        found.append((turned @ times.T.astype(float)).T)
+    return np.concatenate(found)

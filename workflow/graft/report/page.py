@@ -17,9 +17,10 @@ from graft.report.wording import NO_BREAK, counted, number, percent
 PICTURES = ("curves", "curves_smoothed", "confusion")
 _TEMPLATES = Path(__file__).parent / "templates"
 # The metrics that the template names itself; all others follow below them.
+_MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
 _SHOWN_METRICS = {
-    *("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy"),
-    *("macro_f1", "log_loss", "ece", "n"),
+    *(name + end for name in _MEASURED for end in ("", "_low", "_high")),
+    *("ece_expected", "n", "units", "n_effective", "valid_accuracy", "valid_log_loss"),
 }
 
 
@@ -89,10 +90,13 @@ def render_page(
 
 
 def describe_accuracy(metrics: Mapping[str, Any]) -> str:
-    """The accuracy with its interval and the number of images, in a line."""
+    """The accuracy with its interval and the number of images, and of units, in a line."""
     low, high = percent(metrics["accuracy_low"]), percent(metrics["accuracy_high"])
     interval = f"95{NO_BREAK}% interval {low} to {high}"
-    return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {metrics['n']:,}"
+    n = f"{metrics['n']:,}"
+    if metrics["units"] != metrics["n"]:
+        n += f" in {counted(metrics['units'], 'unit')}"
+    return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {n}"
 
 
 def _write_value(value: Any) -> str:

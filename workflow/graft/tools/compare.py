@@ -2,26 +2,40 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
-from statistics import mean, stdev
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from graft.project.parameters import list_changes, show_value
-from graft.tools import significance
-from graft.tools.revisions import ModelResults, Setting, check_repository, read_setting
+from graft.tools.noise import compare_images, compare_seeds
+from graft.tools.revisions import MODELS, ModelResults, Setting, check_repository, read_setting
 
 # Each model in words, with the parameter that says how often it is trained.
-_MODELS = {"head": ("Head", "head.repeats"), "finetuned": ("Fine-tuned model", "finetune.repeats")}
-# The verdict's sentence, by whether the difference exceeds the noise of the test images and that of
-# the seeds, which may not be known.
+_NAMES = {"head": ("Head", "head.repeats"), "finetuned": ("Fine-tuned model", "finetune.repeats")}
+_MEASURES = {"accuracy": "accuracy", "log_loss": "log loss"}
+# Whether more is better.
+_BETTER = {"accuracy": 1, "log_loss": -1}
+# The verdict's sentence, by whether the difference exceeds the noise of the images and that of the
+# seeds, which may not be known.
 _SENTENCES = {
-    (True, None): "the difference exceeds the noise of the test images.",
-    (False, None): "the difference does not exceed the noise of the test images.",
-    (True, True): "the difference exceeds the noise of the test images and of the seeds.",
-    (True, False): "the difference exceeds the noise of the test images, not that of the seeds.",
-    (False, True): "the difference exceeds the noise of the seeds, not that of the test images.",
-    (False, False): "the difference exceeds neither the noise of the test images nor of the seeds.",
+    (True, None): "the difference exceeds the noise of the images.",
+    (False, None): "the difference does not exceed the noise of the images.",
+    (True, True): "the difference exceeds the noise of the images and of the seeds.",
+    (True, False): "the difference exceeds the noise of the images, not that of the seeds.",
+    (False, True): "the difference exceeds the noise of the seeds, not that of the images.",
+    (False, False): "the difference exceeds neither the noise of the images nor of the seeds.",
 }
+_SAME = {
+    "accuracy": "every image is right in both, or wrong in both.",
+    "log_loss": "every image has the same loss in both.",
+}
+# What may keep two sides from being compared image by image, in words.
+_OTHERS = {
+    "classes": "other classes",
+    "split": "another split",
+    "images": "other images or labels",
+}
+# The sections of parameters that say what training calls the loss and accuracy on validation.
+_SECTIONS = {"head": "head", "finetuned": "finetune"}
 
 
 def main(arguments: list[str]) -> None:
@@ -34,10 +48,14 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="graft compare", description=__doc__)
     parser.add_argument("old", nargs="?", default="HEAD", help="a git revision; HEAD without it")
     parser.add_argument("new", nargs="?", help="a git revision; the work tree without it")
+    parser.add_argument(
+        "--test", action="store_true", help="by the test part; validation without it"
+    )
     parser.add_argument("--json", action="store_true", help="for programs: fractions, not points")
     options = parser.parse_args(arguments)
     check_repository()
-    found = compare_settings(read_setting(options.old), read_setting(options.new))
+    part = "test" if options.test else "validation"
+    found = compare_settings(read_setting(options.old, part), read_setting(options.new, part))
     text = "\n".join(describe_comparison(found))
     print(json.dumps(found, indent=1, default=str) if options.json else text)
 
@@ -45,96 +63,69 @@ def main(arguments: list[str]) -> None:
 def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
     """The whole comparison, as `--json` prints it.
 
+    Args:
+        old, new: of the same part.
+
     Returns:
-        `old` and `new`: name, title and the outdated parameters of each side. `parameters`: those
-        that differ, from `list_changes`. `models`: for `head` and `finetuned` the accuracy on both
-        sides, 0–1, `images` from `compare_images`, `seeds` from `compare_seeds`, and the verdict
-        with its sentence.
+        `old` and `new`: name, title and the outdated parameters of each side. `part`: by which they
+        are judged. `parameters`: those that differ, from `list_changes`. `models`: for `head` and
+        `finetuned`, `accuracy` and `log_loss`, each with the `values` of both sides, `images` from
+        `compare_images`, `seeds` from `compare_seeds`, and the verdict with its sentence; None for
+        a log loss that is not known.
     """
     sides = {
         key: {"name": side.name, "title": side.title, "outdated": side.outdated}
         for key, side in (("old", old), ("new", new))
     }
-    models = {model: _compare_models(old.models[model], new.models[model]) for model in _MODELS}
     changes = list_changes(old.parameters, new.parameters)
-    return sides | {"parameters": changes, "models": models}
+    models = {}
+    for model in MODELS:
+        before, after = old.models[model], new.models[model]
+        # On validation, what training calls its loss is of another kind then.
+        section = _SECTIONS[model]
+        kinds = {f"{section}.label_smoothing", f"{section}.class_weight"}
+        if old.part == "validation" and kinds & set(changes):
+            before, after = (side._replace(seeds={}) for side in (before, after))
+        models[model] = {name: _compare_measure(before, after, name) for name in _MEASURES}
+    return sides | {"part": old.part, "parameters": changes, "models": models}
 
 
-def _compare_models(old: ModelResults, new: ModelResults) -> dict[str, Any]:
-    images, seeds = compare_images(old, new), compare_seeds(old, new)
-    word, sentence = verdict(images, seeds)
-    found = {"accuracy": (old.accuracy, new.accuracy), "images": images, "seeds": seeds}
+def _compare_measure(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any] | None:
+    values = getattr(old, measure), getattr(new, measure)
+    if None in values:
+        return None
+    images, seeds = compare_images(old, new, measure), compare_seeds(old, new, measure)
+    word, sentence = verdict(images, seeds, measure)
+    found = {"values": values, "images": images, "seeds": seeds}
     return found | {"verdict": word, "sentence": sentence}
 
 
-def compare_images(old: ModelResults, new: ModelResults) -> dict[str, Any]:
-    """Compares two models by their predictions.
+def verdict(
+    images: Mapping[str, Any], seeds: Mapping[str, Any] | None, measure: str
+) -> tuple[str, str]:
+    """What follows for one model and one measure.
 
-    Returns:
-        `paired`: whether both were tested on the same images with the same labels. `n`: test images
-        of the old and of the new model. `lost` and `won`: images that only the old one, or only the
-        new one, classifies right, and `p` of the exact McNemar test; all None unless paired. Then
-        as `compare_seeds`, of the accuracies.
-    """
-    before, after = old.right.sort_index(), new.right.sort_index()
-    n = len(before), len(after)
-    difference = float(after.mean() - before.mean())
-    paired = before.index.is_unique and before.index.equals(after.index)
-    lost = won = p = None
-    if paired:
-        lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-        p = significance.mcnemar_test(lost, won)
-        interval = significance.paired_interval(lost, won, n[0])
-    else:
-        interval = significance.independent_interval((int(before.sum()), int(after.sum())), n)
-    found = {"paired": paired, "n": n, "lost": lost, "won": won, "p": p}
-    return found | _difference(difference, interval, p)
-
-
-def compare_seeds(old: ModelResults, new: ModelResults) -> dict[str, Any] | None:
-    """Compares two settings by their repeats.
-
-    Returns:
-        None where one side has a single seed. `n`: seeds of the old and of the new setting. `mean`
-        and `spread` of the accuracies of each. `difference`: of the means, new less old. `low` and
-        `high`: the ends of its 95 % interval. `beyond`: whether the difference exceeds what chance
-        does.
-    """
-    sides = old.seeds, new.seeds
-    if min(map(len, sides)) < 2:
-        return None
-    means = mean(old.seeds), mean(new.seeds)
-    found = {"n": tuple(map(len, sides)), "mean": means, "spread": tuple(map(stdev, sides))}
-    return found | _difference(means[1] - means[0], significance.welch_interval(*sides))
-
-
-def _difference(value: float, ends: tuple[float, float], p: float | None = None) -> dict[str, Any]:
-    low, high = ends
-    beyond = not low <= 0 <= high if p is None else p < significance.LEVEL
-    return {"difference": value, "low": low, "high": high, "beyond": beyond}
-
-
-def verdict(images: Mapping[str, Any], seeds: Mapping[str, Any] | None) -> tuple[str, str]:
-    """What follows for one model.
-
-    A difference counts where it exceeds the noise of the test images and, if that is known, the
-    noise of the seeds, both in the same direction.
+    A difference counts where it exceeds the noise of the images and, if that is known, the noise of
+    the seeds, both in the same direction. Other classes are another task, so nothing follows then.
 
     Args:
         images: from `compare_images`.
         seeds: from `compare_seeds`.
+        measure: `accuracy` or `log_loss`.
 
     Returns:
         `better`, `worse`, `same` or `unclear`, and a sentence in plain words.
     """
-    if images["lost"] == images["won"] == 0 and not (seeds and seeds["difference"]):
-        return "same", "The same: every test image is right in both, or wrong in both."
+    if "classes" in images["others"]:
+        return "unclear", "Not clear: the images are of other classes, so the tasks differ."
+    if images["same"] and not (seeds and seeds["difference"]):
+        return "same", f"The same: {_SAME[measure]}"
     beyond = images["beyond"], seeds and seeds["beyond"]
     if False in beyond:
         return "unclear", f"Not clear: {_SENTENCES[beyond]}"
     if seeds and images["difference"] * seeds["difference"] < 0:
         return "unclear", "Not clear: the first seed says the opposite of the mean of all."
-    word = "better" if images["difference"] > 0 else "worse"
+    word = "better" if images["difference"] * _BETTER[measure] > 0 else "worse"
     return word, f"{word.capitalize()}: {_SENTENCES[beyond]}"
 
 
@@ -162,43 +153,68 @@ def describe_comparison(found: Mapping[str, Any]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for key, before, after in rows:
         yield f"  {key:<{widths[0]}}  {before:<{widths[1]}} → {after}"
-    for model, (name, repeats) in _MODELS.items():
-        own = found["models"][model]
-        before, after = own["accuracy"]
-        change = f"{_percent(before)} → {_percent(after)}, {_points(after - before)} points"
+    yield f"\nJudged by the {found['part']} part"
+    for model, (name, repeats) in _NAMES.items():
         yield f"\n{name}"
-        yield f"  accuracy     {change}"
-        yield from _describe_images(own["images"])
-        yield from _describe_seeds(own["seeds"], repeats)
-        yield f"  verdict      {own['sentence']}"
+        for measure in _MEASURES:
+            yield from _describe_measure(found, model, measure, repeats)
 
 
-def _describe_images(images: Mapping[str, Any]) -> Iterator[str]:
-    yield f"  test images  {_interval(images)}"
-    old, new = images["n"]
-    text = f"other images or labels, {old:,} and {new:,}: taken as independent (Newcombe)"
-    if images["paired"]:
-        p = "p < 0.001" if images["p"] < 0.001 else f"p = {images['p']:.2g}"
-        counts = f"{images['lost']:,} only right before, {images['won']:,} only now"
-        text = f"the same {old:,}: {counts}; exact McNemar test, {p}"
-    yield f"               {text}"
-
-
-def _describe_seeds(seeds: Mapping[str, Any] | None, key: str) -> Iterator[str]:
-    if seeds is None:
-        yield f"  seeds        not known: {key}: 5 on both sides would tell"
+def _describe_measure(
+    found: Mapping[str, Any], model: str, measure: str, repeats: str
+) -> Iterator[str]:
+    own = found["models"][model][measure]
+    name = f"  {_MEASURES[measure]:<10}"
+    if own is None:
+        yield f"{name} not known of each image on both sides: build what is older again"
         return
-    yield f"  seeds        {_interval(seeds)}"
+    before, after = own["values"]
+    level, change = (_percent, _points) if measure == "accuracy" else (_nats, _nats_more)
+    yield f"{name} {level(before)} → {level(after)}, {change(after - before)}"
+    images, seeds = own["images"], own["seeds"]
+    yield f"    images   {_interval(images, change)}"
+    yield f"             {_describe_images(images, found['part'], measure)}"
+    if seeds:
+        yield f"    seeds    {_interval(seeds, change)}"
+        old, new = (
+            f"of {n}: {level(mean)} ± {level(spread)}"
+            for mean, spread, n in zip(seeds["mean"], seeds["spread"], seeds["n"], strict=True)
+        )
+        yield f"             mean ± standard deviation {old} → {new}; Welch’s t"
+    else:
+        section = _SECTIONS[model]
+        reweighted = {f"{section}.label_smoothing", f"{section}.class_weight"}
+        differ = sorted(reweighted & set(found["parameters"]))
+        if found["part"] == "validation" and differ:
+            yield f"    seeds    not compared: {', '.join(differ)} changes what training measures"
+        else:
+            yield f"    seeds    not known: {repeats}: 5 on both sides would tell"
+    yield f"    verdict  {own['sentence']}"
+
+
+def _describe_images(images: Mapping[str, Any], part: str, measure: str) -> str:
     old, new = (
-        f"of {n}: {100 * mean:.2f} ± {100 * spread:.2f} %"
-        for mean, spread, n in zip(seeds["mean"], seeds["spread"], seeds["n"], strict=True)
+        f"{n:,}" + (" (units not known)" if units is None else f" in {units:,} units")
+        for n, units in zip(images["n"], images["units"], strict=True)
     )
-    yield f"               mean ± standard deviation {old} → {new}; Welch’s t"
+    if not images["paired"]:
+        kind = " and ".join(_OTHERS[other] for other in images["others"])
+        how = " (Newcombe)" if measure == "accuracy" else ""
+        return f"{kind}, {old}, and {new}: taken as independent{how}"
+    p = "p < 0.001" if images["p"] < 0.001 else f"p = {images['p']:.2g}"
+    same = f"the same {old if old == new else f'{old}, or {new}'}"
+    if measure == "log_loss":
+        return f"{same}; permutation by unit, {p}"
+    test = "mid-p McNemar test"
+    if any(units not in (None, n) for n, units in zip(images["n"], images["units"], strict=True)):
+        test = "permutation by unit"
+    counts = f"{images['lost']:,} only right before, {images['won']:,} only now"
+    return f"{same}: {counts}; {test}, {p}"
 
 
-def _interval(found: Mapping[str, Any]) -> str:
-    ends = f"{_points(found['low'])} to {_points(found['high'])}"
-    return f"{_points(found['difference'])} points, 95 % interval {ends}"
+def _interval(found: Mapping[str, Any], change: Callable[[float], str]) -> str:
+    low, high = (change(found[end]).removesuffix(" points") for end in ("low", "high"))
+    return f"{change(found['difference'])}, 95 % interval {low} to {high}"
 
 
 def _percent(value: float) -> str:
@@ -206,5 +222,17 @@ def _percent(value: float) -> str:
 
 
 def _points(value: float) -> str:
-    text = f"{100 * value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+    return f"{_signed(100 * value, 2)} points"
+
+
+def _nats(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _nats_more(value: float) -> str:
+    return _signed(value, 3)
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")

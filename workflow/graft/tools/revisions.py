@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from graft.common.errors import UserError, refuse
@@ -17,22 +18,42 @@ from graft.project.yaml12 import read_yaml
 
 _PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"
+MODELS = ("head", "finetuned")
+# The parts that results are of: the table of the predictions, what stands before the names of the
+# metrics, and the columns of a seed's accuracy and log loss in `repeats.csv`.
+_TABLES = {"validation": "validation.csv", "test": "predictions.csv"}
+_PREFIXES = {"validation": "valid_", "test": ""}
+_SEEDS = {
+    "validation": {"accuracy": "val_accuracy", "log_loss": "val_loss"},
+    "test": {"accuracy": "accuracy", "log_loss": "log_loss"},
+}
+MOST_LOSS = -math.log(1e-7)  # nats, of one image: probabilities are clipped there
 # What reading and parsing a file may raise.
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class ModelResults(NamedTuple):
-    """How one model did on the test part.
+    """How one model did on one part.
 
     Attributes:
         accuracy: fraction, 0–1.
-        right: whether each image was classified right: bool, by path and label.
-        seeds: the accuracy of each seed it was trained with; the first is `accuracy`.
+        log_loss: nats; None where it is not known of each image.
+        images: by path and label, of each image whether it was classified right (bool), its loss
+            (nats; NaN where `log_loss` is None), and its unit (int64, equal for images that must
+            stay together; each its own where it is not known).
+        units_known: whether the units are.
+        seeds: by measure, `accuracy` and `log_loss`, the results of each seed that it was trained
+            with, the first of them those of the model. On validation they are what training itself
+            measured, with its label smoothing and class weights.
+        split: the hash of the split that it was made with; None where it is not known.
     """
 
     accuracy: float
-    right: pd.Series
-    seeds: tuple[float, ...]
+    log_loss: float | None
+    images: pd.DataFrame
+    units_known: bool
+    seeds: dict[str, tuple[float, ...]]
+    split: str | None
 
 
 class Setting(NamedTuple):
@@ -43,6 +64,7 @@ class Setting(NamedTuple):
         title: what it is: a commit's short name and subject; empty for the work tree.
         parameters: by dotted key.
         outdated: the parameters that have another value now than when the results were made.
+        part: `validation` or `test`, of which the results are.
         models: the results by model, `head` and `finetuned`.
     """
 
@@ -50,6 +72,7 @@ class Setting(NamedTuple):
     title: str
     parameters: dict[str, Any]
     outdated: list[str]
+    part: str
     models: dict[str, ModelResults]
 
 
@@ -86,6 +109,10 @@ class _Files(NamedTuple):
             raise UserError(f"there is no {path} in {self.name}: {remedy}")
         return missing
 
+    def has(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return self._read(path) is not None
+
     def _read(self, path: str) -> bytes | None:
         """The bytes of a file; None where there is none."""
         if self.commit is None:
@@ -100,11 +127,12 @@ class _Files(NamedTuple):
         return shown.stdout
 
 
-def read_setting(revision: str | None) -> Setting:
+def read_setting(revision: str | None, part: str) -> Setting:
     """Reads one side.
 
     Args:
         revision: any name that git takes for a commit; None is the work tree, here.
+        part: `validation` or `test`, by which it is judged.
 
     Raises:
         UserError: there is no such revision, or a file of it is missing or broken.
@@ -112,11 +140,14 @@ def read_setting(revision: str | None) -> Setting:
     commit, title = (None, "") if revision is None else _resolve(revision)
     files = _Files("the work tree" if revision is None else revision, commit)
     parameters = files.parse(_PARAMETERS, "YAML", lambda data: flatten(_yaml(data)))
-    outdated = files.parse(
-        "dvc.lock", "YAML", lambda data: find_outdated(_yaml(data), parameters), missing=[]
+    outdated, splits = files.parse(
+        "dvc.lock",
+        "YAML",
+        lambda data: (find_outdated(_yaml(data), parameters), _find_splits(_yaml(data))),
+        missing=([], {}),
     )
-    models = {model: _results(files, f"reports/{model}") for model in ("head", "finetuned")}
-    return Setting(files.name, title, parameters, outdated, models)
+    models = {model: _results(files, model, part, splits.get(model)) for model in MODELS}
+    return Setting(files.name, title, parameters, outdated, part, models)
 
 
 def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
@@ -136,6 +167,17 @@ def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> lis
             if key not in parameters or parameters[key] != value
         }
     )
+
+
+def _find_splits(lock: Mapping[str, Any]) -> dict[str, str]:
+    """The hash of the split with which each model was last evaluated, where dvc.lock has it."""
+    stages = lock.get("stages") or {}
+    return {
+        model: file["md5"]
+        for model in MODELS
+        for file in stages.get(f"evaluate@{model}", {}).get("deps", ())
+        if file["path"] == "data/split.csv"
+    }
 
 
 def check_repository() -> None:
@@ -175,28 +217,37 @@ def _line(*arguments: str) -> str:
     return _git(*arguments).stdout.decode(errors="replace").strip()
 
 
-def _results(files: _Files, folder: str) -> ModelResults:
-    accuracy = files.parse(
+def _results(files: _Files, model: str, part: str, split: str | None) -> ModelResults:
+    folder, prefix = f"reports/{model}", _PREFIXES[part]
+    name = f"{folder}/{_TABLES[part]}"
+    metrics = files.parse(
         f"{folder}/metrics.json",
         "a JSON object with an accuracy from 0 to 1",
-        lambda data: _share(json.loads(data)["accuracy"]),
+        lambda data: _metrics(data, prefix),
     )
-    right = files.parse(
-        f"{folder}/predictions.csv",
-        "a CSV with the columns path, label and predicted, and a row or more",
-        _right,
+    if metrics is None or (part == "validation" and not files.has(name)):
+        raise UserError(
+            f"{files.name} was built before graft kept predictions on validation: there is no"
+            f" {name}. Judge by the test part with --test, or build it again:"
+            f" check it out, {_BUILD}"
+        )
+    accuracy, loss = metrics
+    images, known = files.parse(
+        name, "a CSV with the columns path, label and predicted, and a row or more", _images
     )
-    if not math.isclose(right.mean(), accuracy, abs_tol=1e-5):  # both are rounded
+    if not math.isclose(images["right"].mean(), accuracy, abs_tol=1e-5):  # both are rounded
         where = f"the accuracy in {folder}/metrics.json of {files.name}"
-        allowed = f"{right.mean():.6f}, as predictions.csv beside it has it"
+        allowed = f"{images['right'].mean():.6f}, as {_TABLES[part]} beside it has it"
         raise refuse(where, allowed, accuracy)
+    if images["loss"].isna().any():
+        loss = None
     seeds = files.parse(
         f"{folder}/repeats.csv",
         "a CSV with a column accuracy from 0 to 1, and a row or more",
-        _seeds,
-        missing=(accuracy,),  # what was built before there were repeats has one seed
+        lambda data: _seeds(data, _SEEDS[part]),
+        missing={},  # what was built before there were repeats has one seed
     )
-    return ModelResults(accuracy, right, seeds)
+    return ModelResults(accuracy, loss, images, known, seeds, split)
 
 
 def _yaml(data: bytes) -> dict[str, Any]:
@@ -213,14 +264,34 @@ def _table(data: bytes) -> pd.DataFrame:
     return table
 
 
-def _right(data: bytes) -> pd.Series:
+def _metrics(data: bytes, prefix: str) -> tuple[float, float | None] | None:
+    """The accuracy and log loss; None where there are those of the test part alone."""
+    metrics = json.loads(data)
+    _share(metrics["accuracy"])
+    if f"{prefix}accuracy" not in metrics:
+        return None
+    loss = metrics.get(f"{prefix}log_loss")
+    return _share(metrics[f"{prefix}accuracy"]), None if loss is None else float(loss)
+
+
+def _images(data: bytes) -> tuple[pd.DataFrame, bool]:
+    """The rows of `ModelResults.images`, and whether their units are known."""
     table = _table(data)
-    index = pd.MultiIndex.from_frame(table[["path", "label"]])
-    return (table["label"] == table["predicted"]).set_axis(index)
+    found = pd.DataFrame({"right": table["label"] == table["predicted"]})
+    # Tables of earlier versions of graft have neither.
+    truth = table.get("truth", pd.Series("nan", table.index)).astype(float)
+    found["loss"] = -np.log(np.clip(truth, math.exp(-MOST_LOSS), 1.0))
+    known = "unit" in table
+    found["unit"] = table["unit"].astype(np.int64) if known else np.arange(len(table))
+    return found.set_index(pd.MultiIndex.from_frame(table[["path", "label"]])), known
 
 
-def _seeds(data: bytes) -> tuple[float, ...]:
-    return tuple(_share(float(text)) for text in _table(data)["accuracy"])
+def _seeds(data: bytes, columns: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    table = _table(data)
+    accuracies = tuple(_share(float(text)) for text in table[columns["accuracy"]])
+    losses = table.get(columns["log_loss"])
+    found = {"accuracy": accuracies}
+    return found if losses is None else found | {"log_loss": tuple(map(float, losses))}
 
 
 def _share(value: Any) -> float:

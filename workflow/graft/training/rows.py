@@ -80,6 +80,9 @@ class Rows:
 def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     """The rows of each part: train, valid and test.
 
+    In valid and test an image counts once, however many equal files there are of it: they say
+    nothing new. Under two labels it counts once for each.
+
     Args:
         stage: must declare `data/split.csv`, the tables in `data/checked`, which say which row of
             an array is which image, `arrays` and `dataset.classes`.
@@ -96,6 +99,8 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     parts = {}
     for part in PARTS:
         mine = table[table["part"] == part]
+        if part != "train":
+            mine = mine.drop_duplicates(["id", "label"])
         parts[part] = Rows(
             ids=tuple(mine["id"]),
             paths=tuple(mine["path"]),

@@ -1,0 +1,107 @@
+"""Intervals of what is measured on images, some of which belong together.
+
+Images of one unit, such as copies or photos of one person, tend to be right or wrong together. So n
+of them say less than n separate ones: as much as n divided by the design effect (Kish 1965, Survey
+Sampling). All intervals are of 95 %. Where no two images belong together, that of the accuracy is
+the plain Wilson interval.
+"""
+
+import math
+
+import numpy as np
+
+_Z = 1.959964  # of the normal distribution, for 95 %
+# The points at which a correlation and an accuracy are weighed up: evenly spread for Jeffreys'
+# prior, Beta(½, ½).
+_GRID = np.sin((np.arange(32) + 0.5) / 32 * np.pi / 2) ** 2
+
+
+def wilson_interval(right: float, n: float, quantile: float = _Z) -> tuple[float, float]:
+    """The Wilson score interval of a proportion (Wilson 1927), within 0–1.
+
+    Args:
+        right: how many of the n, 0 to n; need not be whole.
+        n: above 0; need not be whole.
+        quantile: how many standard errors wide it is to either side.
+
+    Raises:
+        ValueError: n is not above 0.
+    """
+    if not n > 0:
+        raise ValueError(f"n must be above 0. Received: {n}")
+    share, square = right / n, quantile**2 / n
+    centre = share + square / 2
+    half = math.sqrt(square * (share * (1 - share) + square / 4))
+    # Rounding must not exclude the share itself where it is 0 or 1.
+    low, high = (centre - half) / (1 + square), (centre + half) / (1 + square)
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)
+
+
+def unit_quantile(n: int, units: int) -> float:
+    """How many standard errors wide an interval is to either side.
+
+    Args:
+        n: images.
+        units: in how many units they are.
+
+    Returns:
+        The normal quantile where no two images belong together. Otherwise Student's, with one
+        degree of freedom less than there are units (Korn and Graubard 1998, Survey Methodology
+        24:193).
+    """
+    from scipy.special import stdtrit  # scipy.stats takes half a second to import
+
+    return _Z if units == n else float(stdtrit(max(units - 1, 1), 0.975))
+
+
+def effective_sizes(sizes: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """How many separate images would say as much about the accuracy.
+
+    The images of a unit are taken as beta-binomial. The correlation within units is its posterior
+    mean; the prior of the accuracy is Beta(½, ½), that of the correlation Beta(¼, ¼), which gives
+    independent and equal images more weight than what lies between. An estimate from the spread of
+    the units alone is 0 where few images are wrong, and intervals from it are too narrow: with 20
+    units they missed the accuracy in up to half of the simulated cases.
+
+    Args:
+        sizes: int (units,), images of each unit, 1 or more.
+        right: int (…, units), how many of them are right. More axes hold more samples.
+
+    Returns:
+        float64 (…), at most the number of images n: n divided by 1 + (Σ sizes² / n − 1) ·
+        correlation. It is n where no unit has two images.
+    """
+    from scipy.special import betaln
+
+    n, shape = int(sizes.sum()), right.shape[:-1]
+    if n == len(sizes):
+        return np.full(shape, float(n))
+    pairs = right.reshape(-1, len(sizes)) * np.int64(sizes.max() + 1) + sizes
+    kinds, kind = np.unique(pairs, return_inverse=True)
+    samples = np.arange(len(pairs))[:, None] * len(kinds) + kind.reshape(pairs.shape)
+    counts = np.bincount(samples.ravel(), minlength=len(pairs) * len(kinds))
+    good, all_ = np.divmod(kinds, sizes.max() + 1)
+    a, b = (np.outer(share, (1 - _GRID) / _GRID).ravel() for share in (_GRID, 1 - _GRID))
+    likelihood = betaln(a + good[:, None], b + (all_ - good)[:, None]) - betaln(a, b)
+    posterior = counts.reshape(len(pairs), -1).astype(float) @ likelihood
+    posterior = np.exp(posterior - posterior.max(1, keepdims=True))
+    # On this grid equal weights are Beta(½, ½).
+    weights = posterior.reshape(-1, len(_GRID), len(_GRID)).sum(1) * (_GRID * (1 - _GRID)) ** -0.25
+    correlation = (weights @ _GRID / weights.sum(1)).reshape(shape)
+    return n / (1 + ((sizes.astype(float) ** 2).sum() / n - 1) * correlation)
+
+
+def mean_interval(value: float, spread: float, quantile: float) -> tuple[float, float]:
+    """The interval of a mean of numbers that are mostly small and seldom large, such as losses.
+
+    It is the score interval for a variance that is proportional to the mean, as that of counts is.
+    So it reaches further up than down, and never to 0.
+
+    Args:
+        value: the mean, 0 or more.
+        spread: its variance divided by itself.
+        quantile: how many standard errors wide it is to either side.
+    """
+    centre = value + quantile**2 * spread / 2
+    half = math.sqrt(max(centre**2 - value**2, 0.0))
+    return max(centre - half, 0.0), centre + half

@@ -1,0 +1,126 @@
+"""What chance alone does to a difference of two results: of their images, and of their seeds."""
+
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.judging.intervals import effective_sizes, unit_quantile, wilson_interval
+from graft.tools import significance
+from graft.tools.revisions import MOST_LOSS, ModelResults
+
+
+def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any]:
+    """Compares two models by what they say about each image.
+
+    Args:
+        old, new: of the same part.
+        measure: `accuracy` or `log_loss`; the latter must be known.
+
+    Returns:
+        `others`: what keeps them from being compared image by image: some of `classes`, `split` and
+        `images`; `paired`: whether there is none of these. `same`: whether they are paired and no
+        image has another value. `n` and `units`: images, and sets of
+        images that belong together, of the old and of the new model; units are None where they are
+        not known. `lost` and `won`: images that only the old one, or only the new one, classifies
+        right. `p`: of McNemar's test, or of the permutation by unit. `lost`, `won` and `p` are
+        None unless paired. Then as `compare_seeds`, of the values of the images.
+    """
+    before, after = old.images.sort_index(), new.images.sort_index()
+    others = _find_others(old, new, before, after)
+    column = "right" if measure == "accuracy" else "loss"
+    difference = float(after[column].mean() - before[column].mean())
+    lost = won = p = None
+    units = [
+        side["unit"].nunique() if results.units_known else None
+        for side, results in ((before, old), (after, new))
+    ]
+    if others:
+        interval = _independent_interval(before, after, measure)
+    else:
+        lost = int((before["right"] & ~after["right"]).sum())
+        won = int((after["right"] & ~before["right"]).sum())
+        # If one side does not know them, or takes fewer images together, the other's are used.
+        unit = min((before["unit"], after["unit"]), key=lambda column: column.nunique())
+        p, *interval = _paired_test(before, after, unit.to_numpy(), measure)
+    same = not others and np.array_equal(before[column], after[column])
+    found = {"others": others, "paired": not others, "same": same}
+    found |= {"n": (len(before), len(after)), "units": units, "lost": lost, "won": won, "p": p}
+    return found | _difference(difference, interval, p)
+
+
+def _find_others(
+    old: ModelResults, new: ModelResults, before: pd.DataFrame, after: pd.DataFrame
+) -> list[str]:
+    """What differs between the sides, of the classes, the split and the images."""
+    classes = [set(table.index.get_level_values("label")) for table in (before, after)]
+    found = {
+        "classes": classes[0] != classes[1],
+        "split": None not in (old.split, new.split) and old.split != new.split,
+        "images": not (before.index.is_unique and before.index.equals(after.index)),
+    }
+    return [name for name, other in found.items() if other]
+
+
+def _paired_test(
+    before: pd.DataFrame, after: pd.DataFrame, unit: np.ndarray, measure: str
+) -> tuple[float, float, float]:
+    """The p-value and both ends of the interval, of the same images in the same order."""
+    _, unit, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    n, count = len(unit), len(sizes)
+    if measure == "log_loss":
+        changes = (after["loss"] - before["loss"]).to_numpy()
+        return significance.flip_test(np.bincount(unit, changes), sizes, MOST_LOSS)
+    changes = after["right"].to_numpy().astype(int) - before["right"].to_numpy()
+    lost, won = int((changes < 0).sum()), int((changes > 0).sum())
+    if count == n or not changes.any():
+        # Where nothing changes, units are as good as images, but there are fewer.
+        p = significance.mcnemar_test(lost, won)
+        return p, *significance.paired_interval(lost, won, count)
+    return significance.flip_test(np.bincount(unit, changes), sizes, 1.0)
+
+
+def _independent_interval(
+    before: pd.DataFrame, after: pd.DataFrame, measure: str
+) -> tuple[float, float]:
+    """The interval of the difference of what was measured on different images."""
+    means, ends = [], []
+    for side in (before, after):
+        if measure == "log_loss":
+            values = side["loss"].to_numpy()
+            found = significance.mean_ends(values, side["unit"].to_numpy())
+            means.append(float(values.mean()))
+            # A difference has limits, even where one unit says nothing of the others.
+            ends.append((max(found[0], 0.0), min(found[1], MOST_LOSS)))
+            continue
+        by_unit = side.groupby("unit")["right"].agg(["size", "sum"])
+        sizes, right = by_unit["size"].to_numpy(), by_unit["sum"].to_numpy()
+        share, effective = float(side["right"].mean()), float(effective_sizes(sizes, right))
+        quantile = unit_quantile(len(side), len(sizes))
+        means.append(share)
+        ends.append(wilson_interval(share * effective, effective, quantile))
+    return significance.independent_interval(*means, *ends)
+
+
+def compare_seeds(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any] | None:
+    """Compares two settings by their repeats.
+
+    Returns:
+        None where one side has a single seed. `n`: seeds of the old and of the new setting. `mean`
+        and `spread` of the results of each. `difference`: of the means, new less old. `low` and
+        `high`: the ends of its 95 % interval. `beyond`: whether the difference exceeds what chance
+        does.
+    """
+    sides = tuple(side.seeds.get(measure, ()) for side in (old, new))
+    if min(map(len, sides)) < 2:
+        return None
+    means = tuple(map(mean, sides))
+    found = {"n": tuple(map(len, sides)), "mean": means, "spread": tuple(map(stdev, sides))}
+    return found | _difference(means[1] - means[0], significance.welch_interval(*sides))
+
+
+def _difference(value: float, ends: Any, p: float | None = None) -> dict[str, Any]:
+    low, high = ends
+    beyond = not low <= 0 <= high if p is None else p < significance.LEVEL
+    return {"difference": value, "low": low, "high": high, "beyond": beyond}
