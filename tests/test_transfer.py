@@ -23,7 +23,9 @@ from pages import METRICS, Page, audited, in_parts
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-SCORES = ["layer", "layers", "width", "accuracy", "standard_error", "role"]
+SCORES = [
+    *("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role"),
+]
 PARAMETERS = {
     "augment.brightness": 0.0,
     "augment.contrast": 0.125,
@@ -128,13 +130,16 @@ def test_the_depth_is_one_sentence_where_nothing_was_measured(unfreeze: int, exp
 
 
 def test_measured_depths_are_a_table_with_the_reason() -> None:
-    rows = [("early", 4, 32, 0.5, 0.03, ""), (HOSTILE, 40, 2048, 0.9, 0.01, "feature")]
+    rows = [
+        ("early", 4, 32, 0.9, 0.3, 0.05, 0.5, ""),
+        (HOSTILE, 40, 2048, 0.6, 0, 0, 0.9, "feature"),
+    ]
     found = page(scores=rows, reason=HOSTILE)
-    assert "early 50.0 % ± 3.0 4 32" in found.text
-    assert "feature 90.0 % ± 1.0 40 2,048" in found.text
+    assert "early 0.900 +0.300 ± 0.050 50.0 % 4 32" in found.text
+    assert "feature 0.600 lowest 90.0 % 40 2,048" in found.text
     assert found.texts.count(HOSTILE) == 2
     assert "script" not in found.tags
-    assert "47.0 % 91.0 %" in found.text  # the ends of the axis
+    assert "0.600 0.950" in found.text  # the ends of the axis
 
 
 def test_repeats_are_reported_where_there_are_any() -> None:
@@ -181,13 +186,13 @@ def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.1)), max_size=6))
 def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
-    rows = [(f"layer{n}", n, 8, *pair, "") for n, pair in enumerate(values)]
+    rows = [(f"layer{n}", n, 8, loss, 0, e, 0.5, "") for n, (loss, e) in enumerate(values)]
     depths = describe_depths(table(SCORES, rows))["rows"]
-    assert [depth["accuracy"] for depth in depths] == [accuracy for accuracy, _ in values]
+    assert [depth["log_loss"] for depth in depths] == [loss for loss, _ in values]
     for depth in depths:
         assert -1e-6 <= depth["start"] <= depth["place"] + 1e-6
         assert depth["place"] <= depth["start"] + depth["length"] + 1e-6 <= 100 + 2e-6
-    order = sorted(depths, key=lambda depth: depth["accuracy"])
+    order = sorted(depths, key=lambda depth: depth["log_loss"])
     assert [depth["place"] for depth in order] == sorted(depth["place"] for depth in depths)
 
 

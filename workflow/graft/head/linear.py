@@ -56,13 +56,14 @@ class Scores(NamedTuple):
         regularisation: C.
         scale: what its outputs are multiplied by before a softmax makes them probabilities.
         loss: the mean log loss of these, nats, weighted as the training is.
-        right: bool (k,), whether the largest output is that of the image's class, for the images
-            of `judged_rows`.
+        losses: float64 (k,), that of each of the images of `judged_rows`, nats.
+        right: bool (k,), whether the largest output is that of the image's class.
     """
 
     regularisation: float
     scale: float
     loss: float
+    losses: np.ndarray
     right: np.ndarray
 
 
@@ -121,7 +122,6 @@ def cross_validate(
     features: np.ndarray,
     labels: np.ndarray,
     divided: Sequence[tuple[np.ndarray, np.ndarray]],
-    grid: Sequence[float] = _GRID,
 ) -> Scores:
     """How well a classifier does with the C that suits it best.
 
@@ -135,20 +135,19 @@ def cross_validate(
     Args:
         rule, features, labels: as of `fit_linear`.
         divided: of `divide_folds`; one fold or more.
-        grid: the values of C, rising.
     """
     n = len(labels)
     copies = len(features) // n
     learned = [_with_copies(rows, n, copies) for rows, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
-    weights = compute_sample_weight(rule.class_weight, own)
+    weights = weigh_images(rule, own)
     shapes = [(len(rows), features.shape[1]) for rows in learned]
     estimators = [_estimator(rule, shape, _TOLERANCE[rule.kind][0]) for shape in shapes]
     best, place = None, 0
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
-        for number, c in enumerate(grid):
+        for number, c in enumerate(_GRID):
             outputs = np.empty((n, rule.classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
@@ -156,13 +155,19 @@ def cross_validate(
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
             scale = _scale(found, own, weights) if rule.kind == "svm" else 1.0
-            logs = log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
-            loss = float(-np.average(logs, weights=weights))
+            losses = -log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+            loss = float(np.average(losses, weights=weights))
             if best is None or loss < best.loss:
-                best, place = Scores(float(c), scale, loss, found.argmax(1) == own), number
+                right = found.argmax(1) == own
+                best, place = Scores(float(c), scale, loss, losses, right), number
             elif number - place == _PATIENCE:
                 break
     return best
+
+
+def weigh_images(rule: LinearRule, labels: np.ndarray) -> np.ndarray:
+    """What each image weighs in the mean of some, float64 (n,), from their classes, int64 (n,)."""
+    return compute_sample_weight(rule.class_weight, labels)
 
 
 def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
