@@ -22,7 +22,7 @@ from graft.report.confusion import count_confusion, most_confused
 from graft.report.lettering import drawable_labels, shorten, text_columns
 from graft.report.pictures import draw_confusion, draw_curves, smooth
 from images import change, run, workspace
-from pages import METRICS, Page
+from pages import CROSSED, METRICS, Page
 
 MODELS = ("head", "finetuned")
 PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
@@ -138,6 +138,15 @@ def make(
         "layer,layers,width,log_loss,behind,standard_error,accuracy,role",
         DEPTHS,
     )
+    (folder / "reports/cross_validation.json").write_text(json.dumps(CROSSED), encoding="utf-8")
+    write_table(
+        folder / "reports/label_errors.csv",
+        "path,part,label,looks_like,confidence,self_confidence,likely",
+        (
+            (f"{a}/doubtful", "test", a, b, 0.9, 0.01, "yes")
+            for a, b in zip(classes, following, strict=True)
+        ),
+    )
     reason = "block_13_expand_relu is the best, and nothing below block_12_add comes near."
     chosen = {"layer": LAYER, "unfreeze": {"unfreeze": 3, "reason": reason}}
     for name, values in chosen.items():
@@ -204,7 +213,8 @@ def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
     assert not page.handlers
     for name in HOSTILE:
         # As true and predicted class for both models, in the images by class and in the pairs.
-        assert page.texts.count(name) >= 7, name
+        # So too among the labels that look wrong.
+        assert page.texts.count(name) >= 9, name
         assert f"{name}/first" in page.texts
 
 
@@ -236,7 +246,7 @@ def test_nothing_is_half_written(here: Path) -> None:
     left = {path.name for path in (here / "reports").rglob("*") if path.is_file()}
     assert left == {
         *("history.csv", "metrics.json", "predictions.csv", "repeats.csv", "split.json"),
-        "training.json",
+        *("cross_validation.json", "label_errors.csv", "training.json"),
     }
     assert not list(here.rglob(".part-*"))
 

@@ -67,8 +67,22 @@ class Scores(NamedTuple):
     right: np.ndarray
 
 
+class Weights(NamedTuple):
+    """What an optimiser has found.
+
+    Attributes:
+        kernel: float64 (d, classes).
+        bias: float64 (classes,).
+        converged: whether it arrived within LINEAR_STEPS steps.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    converged: bool
+
+
 class Linear(NamedTuple):
-    """A fitted classifier.
+    """A fitted classifier, and how its C was chosen.
 
     Attributes:
         kernel: float64 (d, classes).
@@ -109,12 +123,28 @@ def fit_linear(
         return None
     some = features[_with_copies(chosen, len(labels), copies)]
     scores = cross_validate(rule, some, labels[chosen], divided)
+    c, labels = scores.regularisation, np.tile(labels, copies)
+    weights = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
+    return Linear(weights.kernel, weights.bias, scores, weights.converged)
+
+
+def fit_once(
+    rule: LinearRule, features: np.ndarray, labels: np.ndarray, c: float, tolerance: float
+) -> Weights:
+    """Fits a classifier with a known C.
+
+    Args:
+        rule: what is fitted.
+        features: float32 or float64 (n, d), standardised; in float32 a fit takes half as long.
+        labels: int64 (n,), two classes or more.
+        c: C of scikit-learn.
+        tolerance: the largest slope of the mean loss at which the optimiser has arrived.
+    """
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _estimator(rule, features.shape, _TOLERANCE[rule.kind][1])
-        fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
+        fitted = _estimator(rule, features.shape, tolerance).set_params(C=c).fit(features, labels)
     converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
-    return Linear(*_weights(fitted, rule.classes), scores, converged)
+    return Weights(*_weights(fitted, rule.classes), converged)
 
 
 def cross_validate(
