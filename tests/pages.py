@@ -33,6 +33,19 @@ METRICS = {
     "units": 321,
     "n_effective": 456.7,
 }
+# What classifiers said of all images that did not learn from them, as the page shows it.
+CROSSED = {
+    "accuracy": 0.875,
+    "accuracy_low": 0.8521,
+    "accuracy_high": 0.8949,
+    "log_loss": 0.4,
+    "n": 4321,
+    "units": 4320,
+    "label_errors": 0,
+    "test_units": 1234,
+    "test_bound": 0.9969,
+    "headline": "test",
+}
 # The reasons for which a file in the summary could not be read; the last would be markup.
 BAD = (
     "zero bytes",
@@ -70,6 +83,12 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
+
+
+def doubts(*rows: Sequence[object]) -> pd.DataFrame:
+    """The table `label_errors.csv` as the page reads it."""
+    columns = ["path", "part", "label", "looks_like", "confidence", "self_confidence", "likely"]
+    return pd.DataFrame([tuple(map(str, row)) for row in rows], columns=columns, dtype=str)
 
 
 def in_parts(**counts: Sequence[int]) -> list[tuple[str, str]]:

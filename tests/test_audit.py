@@ -13,8 +13,8 @@ from PIL import Image
 
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.report.audit import LEAKS
-from graft.report.page import render_page
-from pages import BAD, Page, audited, in_parts
+from graft.report.page import render_page, summarise_crossed
+from pages import BAD, CROSSED, Page, audited, doubts, in_parts
 
 HOSTILE = BAD[-1]
 PARAMETERS = {
@@ -27,7 +27,8 @@ OTHER = LEFT_OUT + "equal files have two labels"
 
 def page(found: dict[str, Any], **parameters: str) -> Page:
     """The page of a build without models."""
-    return Page(render_page([], ["a", "b"], found, {}, PARAMETERS | parameters, {}))
+    crossed = summarise_crossed(CROSSED, doubts())
+    return Page(render_page([], ["a", "b"], found, {}, crossed, PARAMETERS | parameters, {}))
 
 
 @settings(max_examples=40)

@@ -15,7 +15,12 @@ from digits import digits, parts, store
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_json
 from graft.head import depth
-from graft.head.choice import DEPTH_COLUMNS, choose_depths
+from graft.head.choice import (
+    DEPTH_COLUMNS,
+    DepthScores,
+    choose_depths,
+    explain_choice,
+)
 from graft.head.unfreeze import count_unfrozen
 from graft.judging.losses import standard_error
 from images import change, run
@@ -38,53 +43,92 @@ def blurred(features: np.ndarray, share: float, seed: int = 1) -> np.ndarray:
 
 
 @st.composite
-def results(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Which of some images some depths get right, and the units of the images, two or more."""
+def results(draw: st.DrawFn) -> DepthScores:
+    """How some depths do on some images, of two units or more."""
     count, n = draw(st.integers(1, 6)), draw(st.integers(2, 60))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shares = [draw(st.sampled_from([0.0, 0.5, 0.7, 0.9, 1.0])) for _ in range(count)]
+    means = [draw(st.sampled_from([0.1, 0.3, 0.5, 1.0, 3.0])) for _ in range(count)]
     # Images are easy or hard for all depths, more or less.
-    hard = generator.uniform(size=n)
-    right = [np.where(generator.uniform(size=n) < 0.7, hard, 0.5) < share for share in shares]
+    hard = generator.exponential(size=n)
+    own = [np.where(generator.uniform(size=n) < 0.7, hard, 1) * mean for mean in means]
     units = generator.integers(0, draw(st.integers(1, 60)), n)
     units[:2] = [0, 1]
-    return np.array(right), units
+    weights = np.where(generator.uniform(size=n) < 0.2, draw(st.sampled_from([1.0, 5.0])), 1.0)
+    losses = np.array(own)
+    return DepthScores(losses, losses < 0.5, units, weights)
 
 
 @given(results(), st.randoms(use_true_random=False))
-def test_the_choice_keeps_its_promises(case: tuple[np.ndarray, np.ndarray], random) -> None:
-    right, units = case
-    feature, frozen = choose_depths(right, units)
-    assert -1 <= frozen < feature < len(right)
+def test_the_choice_keeps_its_promises(case: DepthScores, random) -> None:
+    feature, frozen = choose_depths(case)
+    losses, _, units, weights = case
+    assert -1 <= frozen < feature < len(losses)
 
-    def lead(one: int, other: int) -> tuple[float, float]:
-        difference = right[one].astype(float) - right[other]
-        return difference.mean(), standard_error(difference, units)
+    def lag(one: int, other: int) -> tuple[float, float]:
+        difference = losses[one] - losses[other]
+        return weights @ difference / weights.sum(), standard_error(difference, units, weights)
 
-    best = int(right.mean(1).argmax())
-    gap, error = lead(best, feature)
+    best = int((losses @ weights).argmin())
+    gap, error = lag(feature, best)
     assert gap <= error
-    for deeper in range(feature + 1, len(right)):
-        gap, error = lead(best, deeper)
+    for deeper in range(feature + 1, len(losses)):
+        gap, error = lag(deeper, best)
         assert gap > error
     # What is frozen ends below the last depth that is clearly worse than the feature.
-    worse = [n for n in range(feature) if np.greater(*(lead(feature, n) * np.array([1, 2])))]
+    worse = [n for n in range(feature) if np.greater(*(lag(n, feature) * np.array([1, 2])))]
     assert frozen == (max(worse) - 1 if worse else feature - 1)
     order = random.sample(range(len(units)), len(units))
-    assert choose_depths(right[:, order], 7 * units[order] + 3) == (feature, frozen)
+    shuffled = DepthScores(losses[:, order], case.right, 7 * units[order] + 3, 9 * weights[order])
+    again = choose_depths(shuffled)
+    gaps = [
+        np.subtract(*(lag(n, m) * np.array([1, k])))
+        for n in range(len(losses))
+        for m in range(len(losses))
+        for k in (1, 2)
+    ]
+    assert again == (feature, frozen) or np.abs(gaps).min() < 1e-9
+
+
+@given(results())
+def test_the_words_follow_the_numbers(case: DepthScores) -> None:
+    """Chance is excluded only where a difference is more than two standard errors."""
+    count = len(case.losses)
+    layers = [f"layer_{n}" for n in range(count)]
+    feature, frozen = choose_depths(case)
+    text = explain_choice(layers, case, feature, frozen)
+    best, last = int(case.means().argmin()), count - 1
+    gap, error = case.find_gap(last, best)
+    assert ("does worse, by more than chance" in text) == (feature < last and gap > 2 * error)
+    assert ("though this may be chance" in text) == (feature < last and gap <= 2 * error)
+    for n in {best, last, feature}:
+        accuracy = f"{100 * case.right[n].mean():.1f} % right"
+        assert f"{layers[n]} (log loss {case.means()[n]:.3f}, {accuracy})" in text
+    for word in ("near to", "far from"):
+        assert word not in text
+    assert ("of which each class weighs the same" in text) == (case.weights.max() > 1)
 
 
 @given(results(), st.integers(2, 5))
-def test_pictures_of_one_unit_count_once(case: tuple[np.ndarray, np.ndarray], times: int) -> None:
+def test_pictures_of_one_unit_count_once(case: DepthScores, times: int) -> None:
     """Where units are images the error is the usual one; saying all twice changes none."""
-    right, units = case
-    values = right[0].astype(float)
-    apart = np.arange(len(values))
+    values, units, weights = case.losses[0], case.units, case.weights
+    apart, equal = np.arange(len(values)), np.ones(len(values))
     expected = values.std(ddof=1) / np.sqrt(len(values))
-    assert standard_error(values, apart) == pytest.approx(expected)
-    again = standard_error(np.repeat(values, times), np.repeat(apart, times))
-    assert again == pytest.approx(expected)
-    assert standard_error(right[0], units) == pytest.approx(standard_error(values, units))
+    assert standard_error(values, apart, 3 * equal) == pytest.approx(expected)
+    many = [np.repeat(array, times) for array in (values, units, weights)]
+    assert standard_error(*many) == pytest.approx(standard_error(values, units, weights))
+
+
+def test_weights_make_errors_that_repeated_draws_have() -> None:
+    """One image in twenty is of the rare class and weighs as much as all others of its kind."""
+    generator, means, errors = np.random.default_rng(1), [], []
+    for _ in range(400):
+        rare = generator.uniform(size=500) < 0.05
+        values = generator.normal(size=500) + rare
+        weights = np.where(rare, 10.0, 0.5)
+        means.append(np.average(values, weights=weights))
+        errors.append(standard_error(values, np.arange(500), weights))
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.15)
 
 
 @pytest.mark.parametrize(
@@ -115,19 +159,23 @@ def test_the_best_depth_is_found(
     layer, unfreeze, scores, first = answers()
     rows = read_json(Path("data/backbone/depths.json"))["depths"]
     assert layer == next(row for row in rows if row["layer"] == layers[feature])
-    assert list(scores) == ["layer", "layers", "width", "accuracy", "standard_error", "role"]
+    assert list(scores) == DEPTH_COLUMNS
     assert scores["layer"].tolist() == layers and scores["layers"].tolist() == [5, 10, 15, 20]
     roles = {feature: "feature"} | ({} if frozen is None else {frozen: "frozen up to here"})
     assert scores["role"].tolist() == [roles.get(place, "") for place in range(4)]
     below = 0 if frozen is None else scores["layers"][frozen]
     assert unfreeze["unfreeze"] == layer["layers"] - below
     clear = [place for place, share in enumerate(noise) if share == 0]
-    assert scores["accuracy"].idxmax() in clear and scores["accuracy"].max() > 0.9
-    usual = np.sqrt(scores["accuracy"] * (1 - scores["accuracy"]) / 300)
-    assert np.allclose(scores["standard_error"], usual, rtol=0.01)
-    for text in (layers[feature], f"{100 * scores['accuracy'][3]:.1f} %", "on 300 training images"):
+    best = scores["log_loss"].idxmin()
+    assert best in clear and scores["accuracy"][best] > 0.9
+    behind = scores["log_loss"] - scores["log_loss"][best]
+    assert np.allclose(scores["behind"], behind, atol=2e-6)
+    assert scores["standard_error"][best] == 0
+    assert (scores["standard_error"][~scores.index.isin(clear)] > 0).all()
+    texts = [layers[feature], "on 300 training images.", f"log loss {scores['log_loss'][3]:.3f}"]
+    for text in [*texts, f"{100 * scores['accuracy'][3]:.1f} % right"]:
         assert text in unfreeze["reason"], unfreeze["reason"]
-    assert 2 <= unfreeze["reason"].count(". ") + 1 <= 4
+    assert 3 <= unfreeze["reason"].count(". ") + 1 <= 5
     assert answers()[-1] == first
 
 
@@ -151,6 +199,34 @@ def test_a_layer_that_knows_hands_and_no_signs_is_not_chosen(
         chosen[name] = layer["layer"], scores["accuracy"][1]
     assert chosen["apart"][0] == "hands" and chosen["apart"][1] > 0.9
     assert chosen["together"][0] == "signs" and chosen["together"][1] < 0.4
+
+
+def test_a_layer_that_never_names_the_rare_class_is_not_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image in twenty is rare. The deeper layer knows the other classes better, but not it."""
+    generator = np.random.default_rng(1)
+    n = 1000
+    labels = generator.integers(0, 2, n)
+    labels[generator.permutation(n)[: n // 20]] = 2
+    rare, common = labels == 2, 2.0 * (labels == 1) - 1
+    common[rare] = generator.choice([-1.0, 1.0], rare.sum())
+    blind = generator.normal(size=(n, 3))
+    blind[:, 0] += 1.9 * common
+    seeing = generator.normal(size=(n, 3))
+    seeing[:, 0] += 1.4 * common
+    seeing[:, 1] += 2.5 * rare
+    depths = {"blind": blind.astype(np.float32), "seeing": seeing.astype(np.float32)}
+    for weight in ("balanced", "none"):
+        folder = tmp_path / weight
+        folder.mkdir()
+        store(folder, depths, labels, {"finetune.unfreeze": "auto", "head.class_weight": weight})
+        monkeypatch.chdir(folder)
+        layer, unfreeze, scores, _ = answers()
+        assert layer["layer"] == "seeing", unfreeze["reason"]
+        assert ("each class weighs the same" in unfreeze["reason"]) == (weight == "balanced")
+        if weight == "none":  # accuracy would have chosen the other
+            assert scores["accuracy"][1] >= scores["accuracy"][0], scores
 
 
 def test_measuring_takes_no_tensorflow_and_no_more_images_than_it_needs(

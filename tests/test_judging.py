@@ -63,7 +63,7 @@ def test_a_model_that_is_only_lucky_is_seldom_chosen() -> None:
         losses = np.log1p(np.exp(-every))
         # As the stage does it: the best epoch by loss, then the step.
         best = losses[1:].mean(1).argmin() + 1
-        left += choose_step(losses[[0, best]], np.arange(320))
+        left += choose_step(losses[[0, best]], np.arange(320), np.ones(320))
         right = (every > 0).mean(1)
         by_accuracy += right[1:].max() >= right[0]
     assert left < 60 and by_accuracy > 150
@@ -74,10 +74,11 @@ def test_a_gain_beyond_chance_is_taken_with_the_smallest_step() -> None:
     start = generator.exponential(size=400)
     gains = np.array([0, 0.2, 0.3, 0.31, 0.305])[:, None]
     losses = start - gains + 0.3 * generator.normal(size=(5, 400))
-    assert choose_step(losses, np.arange(400)) in (2, 3)
+    assert choose_step(losses, np.arange(400), np.ones(400)) in (2, 3)
     # Ten copies of forty images tell no more than forty images.
     few = np.tile(losses[:, :40], 10)
-    assert choose_step(few, np.tile(np.arange(40), 10)) == choose_step(few[:, :40], np.arange(40))
+    again = choose_step(few, np.tile(np.arange(40), 10), np.ones(400))
+    assert again == choose_step(few[:, :40], np.arange(40), np.ones(40))
 
 
 @given(
@@ -87,10 +88,10 @@ def test_a_gain_beyond_chance_is_taken_with_the_smallest_step() -> None:
 )
 def test_the_step_is_within_an_error_of_the_best(rows: list[list[float]]) -> None:
     losses = np.array(rows).T
-    units = np.arange(losses.shape[1])
-    taken = choose_step(losses, units)
+    units, weights = np.arange(losses.shape[1]), np.ones(losses.shape[1])
+    taken = choose_step(losses, units, weights)
     best = losses[losses.mean(1).argmin()]
     gaps = [own - best for own in losses]
-    within = [gap.mean() <= standard_error(gap, units) for gap in gaps]
+    within = [gap.mean() <= standard_error(gap, units, weights) for gap in gaps]
     assert within[taken] and not any(within[:taken])
-    assert choose_step(losses, np.zeros(len(units), int)) == 0
+    assert choose_step(losses, np.zeros(len(units), int), weights) == 0

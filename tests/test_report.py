@@ -22,7 +22,7 @@ from graft.report.confusion import count_confusion, most_confused
 from graft.report.lettering import drawable_labels, shorten, text_columns
 from graft.report.pictures import draw_confusion, draw_curves, smooth
 from images import change, run, workspace
-from pages import METRICS, Page
+from pages import CROSSED, METRICS, Page
 
 MODELS = ("head", "finetuned")
 PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
@@ -53,10 +53,10 @@ TRAINING = {
     | {"start_val_loss": 0.95, "start_val_accuracy": 0.55},
 }
 DEPTHS = [
-    ("block_6_expand_relu", 54, 192, 0.8712, 0.0121, ""),
-    ("block_12_add", 116, 96, 0.9433, 0.0102, "frozen up to here"),
-    ("block_13_expand_relu", 119, 576, 0.9612, 0.0094, "feature"),
-    ("out_relu", 154, 1280, 0.9301, 0.0111, ""),
+    ("block_6_expand_relu", 54, 192, 0.3471, 0.2018, 0.0212, 0.8712, ""),
+    ("block_12_add", 116, 96, 0.1904, 0.0451, 0.0105, 0.9433, "frozen up to here"),
+    ("block_13_expand_relu", 119, 576, 0.1453, 0.0, 0.0, 0.9612, "feature"),
+    ("out_relu", 154, 1280, 0.2102, 0.0649, 0.0113, 0.9301, ""),
 ]
 LAYER = {
     "layer": "block_13_expand_relu",
@@ -142,7 +142,18 @@ def make(
         for name, values in (("metrics", METRICS), ("training", training)):
             (reports / f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
     write_table(
-        folder / "data/depth/scores.csv", "layer,layers,width,accuracy,standard_error,role", DEPTHS
+        folder / "data/depth/scores.csv",
+        "layer,layers,width,log_loss,behind,standard_error,accuracy,role",
+        DEPTHS,
+    )
+    (folder / "reports/cross_validation.json").write_text(json.dumps(CROSSED), encoding="utf-8")
+    write_table(
+        folder / "reports/label_errors.csv",
+        "path,part,label,looks_like,confidence,self_confidence,likely",
+        (
+            (f"{a}/doubtful", "test", a, b, 0.9, 0.01, "yes")
+            for a, b in zip(classes, following, strict=True)
+        ),
     )
     reason = "block_13_expand_relu is the best, and nothing below block_12_add comes near."
     chosen = {"layer": LAYER, "unfreeze": {"unfreeze": 3, "reason": reason}}
@@ -210,7 +221,8 @@ def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
     assert not page.handlers
     for name in HOSTILE:
         # As true and predicted class for both models, in the images by class and in the pairs.
-        assert page.texts.count(name) >= 7, name
+        # So too among the labels that look wrong.
+        assert page.texts.count(name) >= 9, name
         assert f"{name}/first" in page.texts
 
 
@@ -229,7 +241,8 @@ def test_the_page_says_what_was_measured(hostile: tuple[Path, dict[str, bytes]])
     assert "Of them trained 2,562 1,494,594" in text
     assert "Chosen on the validation part: the fine-tuned model ." in text
     assert "96.7 % 96.3 % to 97.0 %" in text
-    assert "block_13_expand_relu feature 96.1 % ± 0.9 119 576" in text
+    assert "block_13_expand_relu feature 0.145 lowest 96.1 % 119 576" in text
+    assert "out_relu 0.210 +0.065 ± 0.011 93.0 % 154 1,280" in text
     assert "Switched on: rotation up to 10° to either side, shift up to 10 % of the side" in text
     assert f"All {len(HOSTILE) * 2} " in text
     assert f"not an image {len(HOSTILE)} " in text
@@ -253,7 +266,7 @@ def test_nothing_is_half_written(here: Path) -> None:
             "split.json",
             "steps.csv",
         ),
-        "training.json",
+        *("cross_validation.json", "label_errors.csv", "training.json"),
     }
     assert not list(here.rglob(".part-*"))
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.report.page import PICTURES, ReportedModel, render_page
+from graft.report.page import PICTURES, ReportedModel, render_page, summarise_crossed
 from graft.report.statistics import repeatability
 from graft.report.transfer import (
     describe_depths,
@@ -19,12 +20,14 @@ from graft.report.transfer import (
     summarise_transfer,
     tile_samples,
 )
-from pages import METRICS, Page, audited, in_parts
+from pages import CROSSED, METRICS, Page, audited, doubts, in_parts
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 STEPS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
-SCORES = ["layer", "layers", "width", "accuracy", "standard_error", "role"]
+SCORES = [
+    *("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role"),
+]
 PARAMETERS = {
     "augment.brightness": 0.0,
     "augment.contrast": 0.125,
@@ -61,6 +64,8 @@ def page(
     reason: str = "",
     seeds: dict[str, pd.DataFrame] | None = None,
     samples: tuple[int, int, int] = (0, 1, 32),
+    crossed: dict[str, Any] = CROSSED,
+    errors: Sequence[Sequence[object]] = (),
     **parameters: Any,
 ) -> Page:
     """The page of two models whose pictures are left out."""
@@ -89,7 +94,8 @@ def page(
     ]
     drawn = {(model.key, picture): "" for model in models for picture in PICTURES}
     found = audited(in_parts(a=(2, 1, 1), b=(2, 1, 1)))
-    return Page(render_page(models, ["a", "b"], found, learnt, values, drawn))
+    judged = summarise_crossed(crossed, doubts(*errors))
+    return Page(render_page(models, ["a", "b"], found, learnt, judged, values, drawn))
 
 
 def test_it_says_which_model_was_chosen() -> None:
@@ -131,13 +137,45 @@ def test_the_depth_is_one_sentence_where_nothing_was_measured(unfreeze: int, exp
 
 
 def test_measured_depths_are_a_table_with_the_reason() -> None:
-    rows = [("early", 4, 32, 0.5, 0.03, ""), (HOSTILE, 40, 2048, 0.9, 0.01, "feature")]
+    rows = [
+        ("early", 4, 32, 0.9, 0.3, 0.05, 0.5, ""),
+        (HOSTILE, 40, 2048, 0.6, 0, 0, 0.9, "feature"),
+    ]
     found = page(scores=rows, reason=HOSTILE)
-    assert "early 50.0 % ± 3.0 4 32" in found.text
-    assert "feature 90.0 % ± 1.0 40 2,048" in found.text
+    assert "early 0.900 +0.300 ± 0.050 50.0 % 4 32" in found.text
+    assert "feature 0.600 lowest 90.0 % 40 2,048" in found.text
     assert found.texts.count(HOSTILE) == 2
     assert "script" not in found.tags
-    assert "47.0 % 91.0 %" in found.text  # the ends of the axis
+    assert "0.600 0.950" in found.text  # the ends of the axis
+
+
+def test_a_small_test_part_does_not_lead() -> None:
+    text = page().text
+    assert "Cross-validated" not in text and "The test part is small" not in text
+    small = CROSSED | {"headline": "cross_validation", "test_units": 9, "test_bound": 0.7009}
+    text = page(crossed=small).text
+    assert "The test part is small: 9 units, images that belong together counted once." in text
+    assert "would only show an accuracy above 70 %" in text
+    card = "Cross-validated 87.5 % accuracy of a linear classifier on 4,321 images of 4,320 units;"
+    assert f"{card} 95 % interval 85.2 % to 89.5 % Head 91.2 %" in text
+    none = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "log_loss"))
+    text = page(crossed=small | none | {"n": 0, "units": 0}).text
+    assert "The test part is small" in text and "Cross-validated 87.5" not in text
+    assert "No image could be judged by others" in text
+
+
+def test_labels_that_look_wrong_are_listed() -> None:
+    text = page().text
+    assert "judged 4,321 images , each without having learned from it: 87.5 % are as" in (
+        text.replace("images,", "images ,")
+    )
+    assert "No label is clearly wrong." in text
+    rows = [(HOSTILE, "test", "a", f"b{n}", 0.875, 0.01, "yes") for n in range(25)]
+    found = page(crossed=CROSSED | {"label_errors": 3}, errors=rows)
+    assert "3 labels may be wrong" in found.text
+    assert "The 20 most doubtful labels; 5 more are in reports/label_errors.csv ." in found.text
+    assert f"{HOSTILE} test a b19 87.5 %" in found.text and "b20" not in found.text
+    assert "script" not in found.tags
 
 
 def test_repeats_are_reported_where_there_are_any() -> None:
@@ -184,13 +222,13 @@ def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.1)), max_size=6))
 def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
-    rows = [(f"layer{n}", n, 8, *pair, "") for n, pair in enumerate(values)]
+    rows = [(f"layer{n}", n, 8, loss, 0, e, 0.5, "") for n, (loss, e) in enumerate(values)]
     depths = describe_depths(table(SCORES, rows))["rows"]
-    assert [depth["accuracy"] for depth in depths] == [accuracy for accuracy, _ in values]
+    assert [depth["log_loss"] for depth in depths] == [loss for loss, _ in values]
     for depth in depths:
         assert -1e-6 <= depth["start"] <= depth["place"] + 1e-6
         assert depth["place"] <= depth["start"] + depth["length"] + 1e-6 <= 100 + 2e-6
-    order = sorted(depths, key=lambda depth: depth["accuracy"])
+    order = sorted(depths, key=lambda depth: depth["log_loss"])
     assert [depth["place"] for depth in order] == sorted(depth["place"] for depth in depths)
 
 

@@ -33,6 +33,21 @@ use rule manifest as depth with:
         arguments=bridge.arguments("depth"),
 
 
+use rule manifest as cross_validation with:
+    input:
+        bridge.inputs("cross_validation"),
+    output:
+        *bridge.outputs("cross_validation"),
+    log:
+        "logs/cross_validation.log",
+    benchmark:
+        "logs/cross_validation.tsv"
+    resources:
+        mem_mb=2000,
+    params:
+        arguments=bridge.arguments("cross_validation"),
+
+
 use rule manifest as head with:
     input:
         bridge.inputs("head"),

@@ -81,14 +81,15 @@ def take_step(
         scale = calibrate(raw, labels, weights, judges.learned) if step else 1.0
         scales.append(scale)
         outputs.append(rescale(raw, scale))
-    losses = np.stack([weights * cross_entropies(one, labels) for one in outputs])
-    taken = choose_step(losses, judges.units)
+    losses = np.stack([cross_entropies(one, labels) for one in outputs])
+    taken = choose_step(losses, judges.units, weights)
     model.set_weights(_between(start, trained, steps[taken]))
+    means = np.average(losses, axis=1, weights=weights)
     right = [float((one.argmax(1) == labels).mean()) for one in outputs]
     rows = [
         [
-            *(step, losses[n].mean(), right[n], (losses[0] - losses[n]).mean()),
-            *(_error(losses[0] - losses[n], judges.units), "taken" if n == taken else ""),
+            *(step, means[n], right[n], means[0] - means[n]),
+            *(_error(losses[0] - losses[n], judges), "taken" if n == taken else ""),
         ]
         for n, step in enumerate(steps)
     ]
@@ -103,5 +104,7 @@ def _between(
     return [one + np.float32(step) * (other - one) for one, other in pairs]
 
 
-def _error(gains: np.ndarray, units: np.ndarray) -> float:
-    return standard_error(gains, units) if len(np.unique(units)) > 1 else np.nan
+def _error(gains: np.ndarray, judges: Judges) -> float:
+    if len(np.unique(judges.units)) < 2:
+        return np.nan
+    return standard_error(gains, judges.units, judges.weights)

@@ -1,1 +1,1 @@
-"""Heads over features, and the choice of depth; stages depth and head."""
+"""Heads over features, the choice of depth, and label errors; stages depth to head."""

@@ -12,11 +12,11 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
-from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from graft.head.folds import divide_folds, judged_rows, sample_images
 from graft.judging.calibration import fit_scale
+from graft.judging.losses import weigh_images
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
 _GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
@@ -55,18 +55,33 @@ class Scores(NamedTuple):
         regularisation: C.
         scale: what its outputs are multiplied by before a softmax makes them probabilities.
         loss: the mean log loss of these, nats, weighted as the training is.
-        right: bool (k,), whether the largest output is that of the image's class, for the images
-            of `judged_rows`.
+        losses: float64 (k,), that of each of the images of `judged_rows`, nats.
+        right: bool (k,), whether the largest output is that of the image's class.
     """
 
     regularisation: float
     scale: float
     loss: float
+    losses: np.ndarray
     right: np.ndarray
 
 
+class Weights(NamedTuple):
+    """What an optimiser has found.
+
+    Attributes:
+        kernel: float64 (d, classes).
+        bias: float64 (classes,).
+        converged: whether it arrived within LINEAR_STEPS steps.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    converged: bool
+
+
 class Linear(NamedTuple):
-    """A fitted classifier.
+    """A fitted classifier, and how its C was chosen.
 
     Attributes:
         kernel: float64 (d, classes).
@@ -107,12 +122,28 @@ def fit_linear(
         return None
     some = features[_with_copies(chosen, len(labels), copies)]
     scores = cross_validate(rule, some, labels[chosen], divided)
+    c, labels = scores.regularisation, np.tile(labels, copies)
+    weights = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
+    return Linear(weights.kernel, weights.bias, scores, weights.converged)
+
+
+def fit_once(
+    rule: LinearRule, features: np.ndarray, labels: np.ndarray, c: float, tolerance: float
+) -> Weights:
+    """Fits a classifier with a known C.
+
+    Args:
+        rule: what is fitted.
+        features: float32 or float64 (n, d), standardised; in float32 a fit takes half as long.
+        labels: int64 (n,), two classes or more.
+        c: C of scikit-learn.
+        tolerance: the largest slope of the mean loss at which the optimiser has arrived.
+    """
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _estimator(rule, features.shape, _TOLERANCE[rule.kind][1])
-        fitted.set_params(C=scores.regularisation).fit(features, np.tile(labels, copies))
+        fitted = _estimator(rule, features.shape, tolerance).set_params(C=c).fit(features, labels)
     converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
-    return Linear(*_weights(fitted, rule.classes), scores, converged)
+    return Weights(*_weights(fitted, rule.classes), converged)
 
 
 def cross_validate(
@@ -120,7 +151,6 @@ def cross_validate(
     features: np.ndarray,
     labels: np.ndarray,
     divided: Sequence[tuple[np.ndarray, np.ndarray]],
-    grid: Sequence[float] = _GRID,
 ) -> Scores:
     """How well a classifier does with the C that suits it best.
 
@@ -134,20 +164,19 @@ def cross_validate(
     Args:
         rule, features, labels: as of `fit_linear`.
         divided: of `divide_folds`; one fold or more.
-        grid: the values of C, rising.
     """
     n = len(labels)
     copies = len(features) // n
     learned = [_with_copies(rows, n, copies) for rows, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
-    weights = compute_sample_weight(rule.class_weight, own)
+    weights = weigh_images(own, rule.class_weight)
     shapes = [(len(rows), features.shape[1]) for rows in learned]
     estimators = [_estimator(rule, shape, _TOLERANCE[rule.kind][0]) for shape in shapes]
     best, place = None, 0
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
-        for number, c in enumerate(grid):
+        for number, c in enumerate(_GRID):
             outputs = np.empty((n, rule.classes))
             for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
                 estimator.set_params(C=c).fit(features[rows], labels[rows % n])
@@ -155,10 +184,11 @@ def cross_validate(
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
             scale = fit_scale(found, own, weights) if rule.kind == "svm" else 1.0
-            logs = log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
-            loss = float(-np.average(logs, weights=weights))
+            losses = -log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+            loss = float(np.average(losses, weights=weights))
             if best is None or loss < best.loss:
-                best, place = Scores(float(c), scale, loss, found.argmax(1) == own), number
+                right = found.argmax(1) == own
+                best, place = Scores(float(c), scale, loss, losses, right), number
             elif number - place == _PATIENCE:
                 break
     return best

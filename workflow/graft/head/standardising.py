@@ -36,9 +36,11 @@ def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), (np.maximum(deviation, floor) ** 2).astype(np.float32)
 
 
-def standardise(features: RowSource, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """The standardised features, float64 (n, d), as the first layer of a head makes them."""
-    found = np.empty((len(features), len(mean)))
+def standardise(
+    features: RowSource, mean: np.ndarray, variance: np.ndarray, dtype: type = np.float64
+) -> np.ndarray:
+    """The standardised features, (n, d) of a dtype, as the first layer of a head makes them."""
+    found = np.empty((len(features), len(mean)), dtype)
     deviation = np.sqrt(variance.astype(np.float64))
     start = 0
     for piece in in_batches(features, _PIECE):

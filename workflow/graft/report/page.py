@@ -52,6 +52,7 @@ def render_page(
     classes: Sequence[str],
     images: Mapping[str, Any],
     transfer: Mapping[str, Any],
+    crossed: Mapping[str, Any],
     parameters: Mapping[str, Any],
     drawn: Mapping[tuple[str, str], str],
 ) -> str:
@@ -62,6 +63,7 @@ def render_page(
         classes: names of all classes, in the order of the models' counts.
         images: from `summarise_images`.
         transfer: from `summarise_transfer`.
+        crossed: from `summarise_crossed`.
         parameters: those of the build, by dotted key.
         drawn: the .png in base64 by model and picture.
     """
@@ -83,10 +85,28 @@ def render_page(
         confused={model.key: most_confused(model.counts) for model in models},
         images=images,
         learnt=transfer,
+        crossed=crossed,
         chosen=next((m.training["chosen"] for m in models if "chosen" in m.training), None),
         part_names=PARTS,
         parameters={key: _write_value(parameters[key]) for key in sorted(parameters)},
     )
+
+
+def summarise_crossed(measured: Mapping[str, Any], errors: pd.DataFrame) -> dict[str, Any]:
+    """What the page says of the classifiers that judged every image, and of labels that look wrong.
+
+    Args:
+        measured: as `cross_validation.json` has it.
+        errors: str columns path, part, label, looks_like, confidence, self_confidence and likely,
+            the most doubtful image first.
+
+    Returns:
+        The values of `measured`, and `errors`, the rows with numbers; `leads` says whether the
+        cross-validated accuracy is the headline, which needs an image that could be judged.
+    """
+    rows = errors.astype({"confidence": float, "self_confidence": float}).to_dict("records")
+    leads = measured["headline"] == "cross_validation" and measured["n"] > 0
+    return {**measured, "errors": rows, "leads": leads}
 
 
 def describe_accuracy(metrics: Mapping[str, Any]) -> str:

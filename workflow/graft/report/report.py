@@ -14,7 +14,13 @@ from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, read_tables
 from graft.report.audit import summarise_images
 from graft.report.confusion import count_confusion
-from graft.report.page import PICTURES, ReportedModel, describe_accuracy, render_page
+from graft.report.page import (
+    PICTURES,
+    ReportedModel,
+    describe_accuracy,
+    render_page,
+    summarise_crossed,
+)
 from graft.report.pictures import draw_confusion, draw_curves
 from graft.report.transfer import summarise_transfer
 
@@ -38,7 +44,11 @@ def main(stage: Stage) -> None:
         for picture in PICTURES
     }
     images, transfer = _summarise_images(stage, split), _summarise_transfer(stage)
-    text = render_page(models, classes, images, transfer, dict(stage), drawn)
+    crossed = summarise_crossed(
+        read_json(stage.input("reports/cross_validation.json")),
+        read_table(stage.input("reports/label_errors.csv")),
+    )
+    text = render_page(models, classes, images, transfer, crossed, dict(stage), drawn)
     stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
 
 

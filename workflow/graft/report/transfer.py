@@ -31,7 +31,8 @@ def summarise_transfer(
     """What the template shows beside the models' own curves, by the names that it uses.
 
     Args:
-        scores: str columns layer, layers, width, accuracy, standard_error and role; a row a depth.
+        scores: str columns layer, layers, width, log_loss, behind, standard_error, accuracy and
+            role; a row a depth.
         layer: the chosen depth, as in `layer.json`.
         unfreeze: how many layers are trained and why, as in `unfreeze.json`.
         samples: uint8 (m, 1 + v, side, side, 3): m images, each unchanged and in v changed views.
@@ -53,24 +54,25 @@ def summarise_transfer(
 
 
 def describe_depths(scores: pd.DataFrame) -> dict[str, Any]:
-    """The depths that were tried as the feature, on one axis from the worst to the best.
+    """The depths that were tried as the feature, on one axis from the best to the worst.
 
     Args:
         scores: as in `summarise_transfer`.
 
     Returns:
-        The ends of the axis, accuracies 0–1, and the rows of `scores` in their order with numbers.
-        Each has besides, in % of the axis, the place of its accuracy, the start of the bar of one
-        standard error to either side, and its length.
+        The ends of the axis, log losses in nats, and the rows of `scores` in their order with
+        numbers. Each has besides, in % of the axis, the place of its loss, the start of the bar of
+        one standard error to either side, and its length. The error is that of the difference to
+        the best depth: a bar that reaches the dot of this one is of a depth as good.
     """
-    kinds = {"layers": int, "width": int, "accuracy": float, "standard_error": float}
-    table = scores.astype(kinds)
-    lows = table["accuracy"] - table["standard_error"]
-    highs = table["accuracy"] + table["standard_error"]
+    names = ["log_loss", "behind", "standard_error", "accuracy"]
+    table = scores.astype({"layers": int, "width": int} | dict.fromkeys(names, float))
+    lows = table["log_loss"] - table["standard_error"]
+    highs = table["log_loss"] + table["standard_error"]
     ends = lows.min(), highs.max()
     start = _places(lows, ends)
     length = _places(highs, ends) - start
-    table = table.assign(place=_places(table["accuracy"], ends), start=start, length=length)
+    table = table.assign(place=_places(table["log_loss"], ends), start=start, length=length)
     return {"ends": ends, "rows": table.to_dict("records")}
 
 
