@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from graft.judging.calibration import as_logits, calibrate, fit_scale, rescale
+from graft.judging.calibration import calibrate, rescale
 from graft.judging.losses import choose_step, cross_entropies, standard_error, weigh_images
 
 
@@ -32,11 +32,23 @@ def test_the_temperature_undoes_what_was_done_to_the_logits(factor: float) -> No
     assert later <= before + 1e-3 if factor == 1 else later < before - 0.02
 
 
-def test_few_images_do_not_make_it_bold() -> None:
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_few_images_change_little(wrong: int) -> None:
     """All right on nine images does not mean that no image is ever wrong."""
     probabilities = np.tile([0.9, 0.1], (9, 1))
-    found = calibrate(probabilities, np.zeros(9, int), np.ones(9), np.arange(2))
-    assert 0.8 < rescale(probabilities, found)[0, 0] < 0.95
+    labels = np.arange(9) < wrong
+    found = calibrate(probabilities, labels.astype(int), np.ones(9), np.arange(2))
+    assert 0.75 < rescale(probabilities, found)[0, 0] < 0.97
+
+
+def test_a_calibrated_model_stays_so() -> None:
+    """Also where it is nearly always right, and one image would decide."""
+    generator = np.random.default_rng(1)
+    for _ in range(20):
+        logits, labels = draw(generator, 300, 12.0)
+        probabilities = softmax(logits, 1)
+        found = calibrate(probabilities, labels, np.ones(300), np.arange(4))
+        assert 0.5 < found < 2
 
 
 def test_a_class_that_was_not_learned_says_nothing() -> None:
@@ -45,7 +57,8 @@ def test_a_class_that_was_not_learned_says_nothing() -> None:
     labels[:50] = 4
     weights = weigh_images(labels, "balanced")
     found = calibrate(probabilities, labels, weights, np.arange(4))
-    assert found == fit_scale(as_logits(probabilities[50:]), labels[50:], weights[50:])
+    rest = calibrate(probabilities[50:], labels[50:], weights[50:], np.arange(5))
+    assert found == pytest.approx(rest)
     assert 0.5 < found < 2
     assert calibrate(probabilities[:50], labels[:50], weights[:50], np.arange(4)) == 1
 
