@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -401,6 +402,24 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     # Another seed alone gives what its row says.
     change(Path(), {"head.repeats": 1, "head.seed": 6})
     assert made(features).repeats.iloc[0].equals(found.repeats.iloc[1])
+
+
+def test_two_classes_have_a_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = digits(120, classes=2)
+    store(tmp_path, {"top": features}, labels, {"head.epochs": 2}, units=np.arange(120) // 10)
+    monkeypatch.chdir(tmp_path)
+    made(features)
+    run("evaluate", "head")
+    metrics = json.loads(Path("reports/head/metrics.json").read_text())
+    stored = np.load("data/predictions/head.npy")[:, 1]
+    table = pd.read_csv("reports/head/predictions.csv")
+    after, second = stored[-len(table) :], table["label"] == "class 1"
+    assert metrics["auc"] == pytest.approx(roc_auc_score(second, after), abs=1e-4)
+    right = (after > metrics["threshold"]) == second
+    assert metrics["threshold_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+    assert metrics["n"] == 24
+    assert metrics["units"] == 12
+    assert metrics["n_effective"] < 24
 
 
 def test_the_best_of_equal_epochs_is_the_last() -> None:

@@ -81,6 +81,13 @@ def test_each_stage_has_a_rule_and_a_key_for_each_shard() -> None:
     assert stage_keys("features") == stage_keys("tensors")
 
 
+def test_what_settings_are_chosen_by_leads_the_table_of_experiments() -> None:
+    """`dvc exp show` has the metrics in the order of the stages, then of their files."""
+    stages = read_yaml_file(ROOT / "dvc.yaml")["stages"]
+    first = next(body for stage in stages.values() if "metrics" in (body := stage.get("do", stage)))
+    assert [next(iter(out)) for out in first["metrics"]] == ["reports/${key}/metrics.json"]
+
+
 def test_each_declared_parameter_exists_and_each_parameter_is_declared() -> None:
     flat = flatten(read_parameters())
     used = set[str]()
