@@ -29,6 +29,8 @@ METRICS = {
     "ece_low": 0.0,
     "ece_high": 0.0444,
     "ece_expected": 0.0222,
+    "uncalibrated_log_loss": 0.4567,
+    "uncalibrated_ece": 0.0876,
     "n": 1234,
     "units": 321,
     "n_effective": 456.7,

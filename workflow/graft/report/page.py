@@ -20,6 +20,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
 _SHOWN_METRICS = {
     *(name + end for name in _MEASURED for end in ("", "_low", "_high")),
+    *("uncalibrated_log_loss", "uncalibrated_ece"),
     *("ece_expected", "n", "units", "n_effective", "valid_accuracy", "valid_log_loss"),
 }
 

@@ -81,10 +81,8 @@ def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
     models = {}
     for model in MODELS:
         before, after = old.models[model], new.models[model]
-        # On validation, what training calls its loss is of another kind then.
-        section = _SECTIONS[model]
-        kinds = {f"{section}.label_smoothing", f"{section}.class_weight"}
-        if old.part == "validation" and kinds & set(changes):
+        # On validation, the loss of the seeds is weighted as their training is.
+        if old.part == "validation" and f"{_SECTIONS[model]}.class_weight" in changes:
             before, after = (side._replace(seeds={}) for side in (before, after))
         models[model] = {name: _compare_measure(before, after, name) for name in _MEASURES}
     return sides | {"part": old.part, "parameters": changes, "models": models}
@@ -182,11 +180,9 @@ def _describe_measure(
         )
         yield f"             mean ± standard deviation {old} → {new}; Welch’s t"
     else:
-        section = _SECTIONS[model]
-        reweighted = {f"{section}.label_smoothing", f"{section}.class_weight"}
-        differ = sorted(reweighted & set(found["parameters"]))
-        if found["part"] == "validation" and differ:
-            yield f"    seeds    not compared: {', '.join(differ)} changes what training measures"
+        key = f"{_SECTIONS[model]}.class_weight"
+        if found["part"] == "validation" and key in found["parameters"]:
+            yield f"    seeds    not compared: {key} changes what training measures"
         else:
             yield f"    seeds    not known: {repeats}: 5 on both sides would tell"
     yield f"    verdict  {own['sentence']}"
