@@ -103,7 +103,7 @@ def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     Args:
         depth: the row of `depths.json` whose layer the head takes its features from.
         unfreeze: how many layers are trained, from there downwards.
-        strength: times the weights that were fitted; near 0 nothing seems to be known.
+        strength: times the weights that were fitted; below 0 the head is wrong.
     """
     from graft.models.framework import keras
     from graft.models.inference import run_graph

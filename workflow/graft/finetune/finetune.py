@@ -21,7 +21,13 @@ from graft.models.saving import load_model
 from graft.training.augmentation import build_augmentation
 from graft.training.loop import HISTORY_COLUMNS, Batches, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates
-from graft.training.results import Result, summarise_validation, tabulate_seeds, write_results
+from graft.training.results import (
+    Result,
+    judge,
+    summarise_validation,
+    tabulate_seeds,
+    write_results,
+)
 from graft.training.rows import LabelledRows, read_parts
 
 
@@ -71,18 +77,18 @@ def main(stage: Stage) -> None:
     class_weight = stage["finetune.class_weight"]
     results = [each.result for each in found]
     result, step = found[0]
-    start_row, tried = step.tried.iloc[0], step.tried
+    before = judge(step.start, labels["valid"], class_weight)
     summary = {
         **first.counts._asdict(),
         "epochs": len(result.history),
         "best_epoch": result.best,
         "step": step.step,
-        **{f"start_{name}": float(start_row[name]) for name in ("val_loss", "val_accuracy")},
+        **{f"start_val_{name}": value for name, value in before.items()},
         **summarise_validation(result, labels["valid"], class_weight, step.scale),
         "chosen": "finetuned" if step.step else "head",
         "cut": first.halves.cut if stored else "none",
     }
-    write_table(stage.output("reports/finetuned/steps.csv"), tried)
+    write_table(stage.output("reports/finetuned/steps.csv"), step.tried)
     table = tabulate_seeds(results, labels, class_weight)
     write_results(stage, "finetuned", first.model, result.history, table, summary)
 

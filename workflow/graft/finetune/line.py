@@ -42,8 +42,10 @@ class Step(NamedTuple):
 
     Attributes:
         step: from 0, the start, to 1, the trained weights.
-        scale: the factor by which the logits of its model are to be multiplied.
+        scale: the factor by which the logits of its model are to be multiplied; 1 for the start,
+            which has been calibrated already.
         outputs: float64 (n, classes), of the validation part, with that factor.
+        start: the same of the start.
         tried: a row for each step: step; val_loss (nats) and val_accuracy; gain, by how much the
             loss is lower than that of the start, with its standard error; role, `taken` or empty.
     """
@@ -51,6 +53,7 @@ class Step(NamedTuple):
     step: float
     scale: float
     outputs: np.ndarray
+    start: np.ndarray
     tried: pd.DataFrame
 
 
@@ -64,7 +67,7 @@ def take_step(
     """Tries steps between two sets of weights and leaves the model with those of the one taken.
 
     Each is judged by plain cross-entropy once its logits are calibrated, since that is how it would
-    be used. The start has been calibrated already.
+    be used; the start once more, so that no step is better for its temperature alone.
 
     Args:
         model: from rows to class probabilities.
@@ -74,13 +77,12 @@ def take_step(
         steps: which are tried, rising from 0.
     """
     labels, weights = judges.labels, judges.weights
-    scales, outputs = [], []
+    raw = []
     for step in steps:
         model.set_weights(_between(start, trained, step))
-        raw = model.predict(judges.batches, verbose=0)
-        scale = calibrate(raw, labels, weights, judges.learned) if step else 1.0
-        scales.append(scale)
-        outputs.append(rescale(raw, scale))
+        raw.append(model.predict(judges.batches, verbose=0))
+    scales = [calibrate(one, labels, weights, judges.learned) for one in raw]
+    outputs = [rescale(one, scale) for one, scale in zip(raw, scales, strict=True)]
     losses = np.stack([cross_entropies(one, labels) for one in outputs])
     taken = choose_step(losses, judges.units, weights)
     model.set_weights(_between(start, trained, steps[taken]))
@@ -94,7 +96,9 @@ def take_step(
         for n, step in enumerate(steps)
     ]
     tried = pd.DataFrame(rows, columns=STEP_COLUMNS).round(6)
-    return Step(steps[taken], scales[taken], outputs[taken], tried)
+    if not taken:
+        return Step(0.0, 1.0, raw[0], raw[0], tried)
+    return Step(steps[taken], scales[taken], outputs[taken], raw[0], tried)
 
 
 def _between(
