@@ -60,8 +60,8 @@ def effective_sizes(sizes: np.ndarray, right: np.ndarray) -> np.ndarray:
     The images of a unit are taken as beta-binomial. The correlation within units is its posterior
     mean; the prior of the accuracy is Beta(½, ½), that of the correlation Beta(¼, ¼), which gives
     independent and equal images more weight than what lies between. An estimate from the spread of
-    the units alone is 0 where few images are wrong, and intervals from it are too narrow: with 20
-    units they missed the accuracy in up to half of the simulated cases.
+    the units alone is 0 where few images are wrong, and intervals from it are too narrow: in the
+    worst simulated case they held the accuracy less than half of the time.
 
     Args:
         sizes: int (units,), images of each unit, 1 or more.
