@@ -33,7 +33,7 @@ def part_in_view(seed: int, n: int, noise: float, light: float, shift: float) ->
         n: how many.
         noise: grey values by which pixels differ.
         light: fraction by which the light differs.
-        shift: pixels by which the part lies elsewhere, at most.
+        shift: the part is moved by this many pixels at most.
     """
     draw = np.random.default_rng(seed)
     y, x = np.mgrid[0:SIDE, 0:SIDE]
