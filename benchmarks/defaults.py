@@ -29,6 +29,7 @@ import yaml
 from PIL import Image, ImageFilter
 
 from graft.finetune import finetune
+from graft.finetune.line import blend_weights
 from graft.judging.losses import cross_entropies
 from graft.project.launcher import run_stage
 from graft.project.pipeline import stage_keys
@@ -169,7 +170,7 @@ SETS = {
 
 
 class Observed:
-    """Stands in for `take_step` of the stage, and measures the test part at each step as well."""
+    """Takes the place of `take_step`, and measures the test part at each step, too."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
@@ -183,9 +184,7 @@ class Observed:
     def take(self, model, start, trained, judges, steps):
         self.rows = []
         for step in steps:
-            model.set_weights(
-                [a + np.float32(step) * (b - a) for a, b in zip(start, trained, strict=True)]
-            )
+            model.set_weights(blend_weights(start, trained, step))
             outputs = model.predict(Batches(self._test, 64), verbose=0)
             right = outputs.argmax(1) == self._test.labels
             loss = cross_entropies(outputs, self._test.labels).mean()

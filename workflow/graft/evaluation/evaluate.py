@@ -34,8 +34,8 @@ def main(stage: Stage) -> None:
     valid, test = parts["valid"], parts["test"]
     probabilities = _predict(model, stage.input(f"data/models/{model}.xml"), (valid, test))
     before, after = probabilities[: len(valid)], probabilities[len(valid) :]
-    table = stage.input("data/units.csv")
-    units = read_units(table, valid.ids), read_units(table, test.ids)
+    units = read_units(stage.input("data/units.csv"), [*valid.ids, *test.ids])
+    units = units[: len(valid)], units[len(valid) :]
 
     validation = accuracy_and_loss(before, valid.labels)
     metrics = {f"valid_{name}": value for name, value in validation.items()}

@@ -79,13 +79,13 @@ def take_step(
     labels, weights = judges.labels, judges.weights
     raw = []
     for step in steps:
-        model.set_weights(_between(start, trained, step))
+        model.set_weights(blend_weights(start, trained, step))
         raw.append(model.predict(judges.batches, verbose=0))
     scales = [calibrate(one, labels, weights, judges.learned) for one in raw]
     outputs = [rescale(one, scale) for one, scale in zip(raw, scales, strict=True)]
     losses = np.stack([cross_entropies(one, labels) for one in outputs])
     taken = choose_step(losses, judges.units, weights)
-    model.set_weights(_between(start, trained, steps[taken]))
+    model.set_weights(blend_weights(start, trained, steps[taken]))
     means = np.average(losses, axis=1, weights=weights)
     right = [float((one.argmax(1) == labels).mean()) for one in outputs]
     rows = [
@@ -101,9 +101,10 @@ def take_step(
     return Step(steps[taken], scales[taken], outputs[taken], raw[0], tried)
 
 
-def _between(
+def blend_weights(
     start: Sequence[np.ndarray], trained: Sequence[np.ndarray], step: float
 ) -> list[np.ndarray]:
+    """The weights at a step from 0, the start, to 1, the trained ones."""
     pairs = zip(start, trained, strict=True)
     return [one + np.float32(step) * (other - one) for one, other in pairs]
 

@@ -1,8 +1,8 @@
 """Judge every image by a classifier that has not learned from it: the accuracy, and label errors.
 
-A test part of a few images tells little, and wrong labels are found only where a classifier has not
-learned them. Both need every image judged by others. The classifier is a linear one over the
-features of the chosen layer, which takes seconds; it stands for the head.
+A test part of a few images tells little, so the accuracy is measured on all images. A classifier
+does not find a wrong label that it has learned. So for each image the classifier has learned from
+others. It is a linear one over the features of the chosen layer, as the head is, and takes seconds.
 """
 
 import sys

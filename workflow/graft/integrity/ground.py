@@ -50,7 +50,7 @@ def sign(path: Path) -> dict[str, Signature]:
     """
     try:
         return dict(_walk(str(path))) if path.is_dir() else {str(path): _signature(path.stat())}
-    except (OSError, ValueError):  # whoever reads it says what is wrong
+    except (OSError, ValueError):  # the code that reads the file reports the error
         return {}
 
 

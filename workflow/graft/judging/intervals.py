@@ -57,11 +57,11 @@ def unit_quantile(n: int, units: int) -> float:
 def effective_sizes(sizes: np.ndarray, right: np.ndarray) -> np.ndarray:
     """How many separate images would say as much about the accuracy.
 
-    The images of a unit are taken as beta-binomial. The correlation within units is its posterior
-    mean; the prior of the accuracy is Beta(½, ½), that of the correlation Beta(¼, ¼), which gives
-    independent and equal images more weight than what lies between. An estimate from the spread of
-    the units alone is 0 where few images are wrong, and intervals from it are too narrow: in the
-    worst simulated case they held the accuracy less than half of the time.
+    The number of right images in a unit is taken as beta-binomial. The correlation within units is
+    its posterior mean. The prior of the accuracy is Beta(½, ½). The prior of the correlation is
+    Beta(¼, ¼): values near 0 and near 1 are more likely than those between. The spread of the units
+    alone gives a correlation of 0 where few images are wrong, and intervals that are too narrow: in
+    the worst simulated case they held the accuracy less than half of the time.
 
     Args:
         sizes: int (units,), images of each unit, 1 or more.

@@ -1,7 +1,6 @@
 """How models are judged on validation: by cross-entropy, weighted as the training is."""
 
 import numpy as np
-from sklearn.utils.class_weight import compute_sample_weight
 
 LEAST_PROBABILITY = 1e-7  # probability, as Keras clips it
 
@@ -14,6 +13,8 @@ def weigh_images(labels: np.ndarray, class_weight: str | None) -> np.ndarray:
         class_weight: `none`, None or `balanced`: n / (classes · images of its class), all counted
             in this part, so that each class with an image here has the same weight.
     """
+    from sklearn.utils.class_weight import compute_sample_weight
+
     return compute_sample_weight(None if class_weight == "none" else class_weight, labels)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from graft.common.errors import UserError, refuse
 from graft.common.tables import read_table
+from graft.judging.losses import LEAST_PROBABILITY
 from graft.project.parameters import flatten
 from graft.project.yaml12 import read_yaml
 
@@ -27,7 +28,7 @@ _SEEDS = {
     "validation": {"accuracy": "val_accuracy", "log_loss": "val_loss"},
     "test": {"accuracy": "accuracy", "log_loss": "log_loss"},
 }
-MOST_LOSS = -math.log(1e-7)  # nats, of one image: probabilities are clipped there
+MOST_LOSS = -math.log(LEAST_PROBABILITY)  # nats, of one image
 # What reading and parsing a file may raise.
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 

@@ -10,6 +10,7 @@ from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
 from graft.judging.calibration import rescale
 from graft.judging.losses import cross_entropies, weigh_images
+from graft.judging.measures import accuracy_and_loss
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
 
@@ -87,10 +88,9 @@ def tabulate_seeds(
     rows = []
     for result in results:
         valid = judge(result.valid, labels["valid"], class_weight)
-        test = judge(result.test, labels["test"], "none")
         row = {"seed": result.seed, "epochs": len(result.history)}
         row |= {f"val_{name}": value for name, value in valid.items()}
-        rows.append(row | {"accuracy": test["accuracy"], "log_loss": test["loss"]})
+        rows.append(row | accuracy_and_loss(result.test, labels["test"]))
     return pd.DataFrame(rows)
 
 
