@@ -14,7 +14,7 @@ import pytest
 
 from graft.common.errors import UserError
 from graft.images.decoding import decode
-from graft.project.catalogue import NETWORKS
+from graft.network.catalogue import NETWORKS
 from graft.tools.classify import label_text, main
 from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from images import encoded, graft, picture, write

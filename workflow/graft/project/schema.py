@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from graft.common.classes import PARTS
 from graft.images.files import SOURCE
 from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
-from graft.project.catalogue import NAMES
+from graft.network.catalogue import NAMES
 
 
 def _one_of(*names: str) -> Any:

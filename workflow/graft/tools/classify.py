@@ -9,7 +9,7 @@ import numpy as np
 
 from graft.common.errors import refuse
 from graft.images import files
-from graft.project.catalogue import NETWORKS
+from graft.network.catalogue import NETWORKS
 from graft.tools import imagenet, photos
 from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 
