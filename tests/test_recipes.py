@@ -62,7 +62,9 @@ class TestText:
         assert head.partition("\n")[0] == list_recipes()[name]
         said = dict(re.findall(r"^(\w+): +(.+(?:\n +.+)*)", head, flags=re.MULTILINE))
         assert {"Data", "Command", "Expect"} <= set(said)
-        assert said["Command"] == f"uv run graft use {name} && uv run snakemake --cores all"
+        # The recipe for photos of one's own needs their path.
+        use = f"uv run graft use {name}{' --images PATH' * (name == 'photos')}"
+        assert said["Command"] == f"{use} && uv run snakemake --cores all"
         measured = re.search(r"\d\d\.\d %.*measured", said["Expect"], flags=re.DOTALL)
         assert measured or said["Expect"] == "not measured here."
         if composed(name)["backbone"]["weights"] == "imagenet":
