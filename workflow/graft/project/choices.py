@@ -43,8 +43,8 @@ def choose_network(name: str) -> dict[str, Any]:
     elif name in pretrained:
         chosen = Choice(name, NETWORKS[name].imagenet)
     else:
-        known = [*CHOICES, *pretrained]
-        raise refuse("--network", f"one of {', '.join(known)}{nearest(name, known)}", name)
+        allowed = f"{', '.join(CHOICES)}, or a class of keras.applications"
+        raise refuse("--network", allowed + nearest(name, [*CHOICES, *pretrained]), name)
     return {
         "backbone.name": chosen.name,
         "backbone.weights": "imagenet",
