@@ -15,9 +15,9 @@ from graft.common.errors import UserError, nearest, refuse
 from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import look_up
+from graft.network.pretrained import check_weights_file
 from graft.project.consistency import check_consistency
 from graft.project.pipeline import Declaration
-from graft.project.pretrained import check_weights_file
 from graft.project.schema import Parameters
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
