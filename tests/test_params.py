@@ -194,7 +194,7 @@ def test_a_rate_may_be_written_in_any_way_that_numbers_are(
 
 
 def test_a_byte_order_mark_is_no_content(folder: Path) -> None:
-    assert read(folder, b"\xef\xbb\xbf" + (ROOT / "params.yaml").read_bytes()) == GOOD
+    assert read(folder, b"\xef\xbb\xbf" + DEFAULTS.read_bytes()) == GOOD
 
 
 @pytest.mark.parametrize(
