@@ -22,6 +22,8 @@ STARTER = (
     *(f"{PACKAGE}/scheduling/{name}.py" for name in ("__init__", "endings")),
     *(f"{PACKAGE}/{name}.py" for name in ("images/__init__", "images/files")),
     *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
+    *(f"{PACKAGE}/network/{name}.py" for name in ("__init__", "catalogue", "pretrained")),
+    f"{PACKAGE}/network/networks.json",
     *(f"{PACKAGE}/{name}.py" for name in ("head/__init__", "head/unfreeze")),
     *(f"{PACKAGE}/{name}.py" for name in ("training/__init__", "training/augmentation")),
 )

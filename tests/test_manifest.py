@@ -239,7 +239,7 @@ def test_nothing_to_learn_from_is_an_error(here: Path, files: Mapping[str, bytes
     write(here / "photos", files)
     with pytest.raises(UserError, match=r"dataset\.path must be .*\. Received: 'photos'"):
         listing()
-    assert not list(Path("data").glob("*"))
+    assert not [path for path in Path("data").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_what_is_no_source_is_one_message(here: Path, path: str) -> None:
     assert (status, out) == (2, "")
     assert "dataset.path must be " in errors and "Received: " in errors
     assert "Traceback" not in errors
-    assert not list(Path("data").glob("*"))
+    assert not [path for path in Path("data").rglob("*") if path.is_file()]
 
 
 class TestFolder:
