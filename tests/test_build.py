@@ -63,7 +63,7 @@ def test_a_log_is_about_the_job(built: dict[str, Project]) -> None:
 
 
 def predict(made: Project, folder: Path, model: Sequence[str] = (), status: int = 0) -> str:
-    """Runs `graft predict` over all photos, with the answers as `folder / x.csv`: what it prints."""
+    """Runs `graft predict` over all photos, into `folder / x.csv`: what it prints."""
     command = [sys.executable, "-m", "graft", "predict", "data/raw/tiny", *model]
     return made.run(*command, "--output", str(folder / "x.csv"), status=status)
 
@@ -102,6 +102,7 @@ def test_predictions_are_those_of_the_pipeline(
     else:
         assert said == (
             "graft predict: error: the head must be made together with its network: `uv run"
-            " snakemake --cores all` makes it so. Received: 'data/backbone, changed since'\n"
+            " snakemake --cores all` makes it so."
+            " Received: 'data/backbone/graph.xml, changed since'\n"
         )
         assert not (tmp_path / "x.csv").exists()

@@ -163,7 +163,7 @@ def _note_of_graph(path: Path) -> str:
     from openvino.frontend import FrontEndManager
 
     try:
-        # Its own format alone: for a file that is none of it, others would log why it is not theirs.
+        # Its own format alone: of another file, readers of other formats would log what is wrong.
         form = FrontEndManager().load_by_framework("ir")
         model = form.convert(form.load(str(path)))
         note = model.get_rt_info([_NOTE]).value if model.has_rt_info([_NOTE]) else None
