@@ -114,7 +114,7 @@ def draw_camera(sources: Path) -> None:
             angle, middle = generator.uniform(0, np.pi), generator.uniform(45, 115, 2)
             along = (x - middle[0]) * np.cos(angle) + (y - middle[1]) * np.sin(angle)
             beside = (x - middle[0]) * np.sin(angle) - (y - middle[1]) * np.cos(angle)
-            picture = picture - 60 * ((abs(along) < 22) & (abs(beside) < 1.6))
+            picture = picture - 15 * ((abs(along) < 14) & (abs(beside) < 1.3))
         folder = Path("data/raw/set") / ("scratch" if scratched else "good")
         folder.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(picture.clip(0, 255).astype(np.uint8)).convert("RGB")
@@ -144,7 +144,7 @@ def copy_digits(sources: Path) -> None:
 
 
 SETS = {
-    "digits": DataSet(copy_digits, (), {"head.kind": "logistic"}),
+    "digits": DataSet(copy_digits, (), {"finetune.epochs": 12}),
     "flowers": DataSet(
         partial(take, FLOWERS, 0, 0), (FLOWERS, WEIGHTS), {**MOBILENET, "image.side": 128}
     ),

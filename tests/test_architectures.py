@@ -8,8 +8,8 @@ import pytest
 
 from graft.common.errors import UserError
 from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.project.catalogue import NETWORKS, look_up
-from graft.project.pretrained import check_weights_file
+from graft.network.catalogue import NETWORKS, look_up
+from graft.network.pretrained import check_weights_file
 from trainings import backbone
 
 

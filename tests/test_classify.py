@@ -14,8 +14,8 @@ import pytest
 
 from graft.common.errors import UserError
 from graft.images.decoding import decode
+from graft.network.catalogue import NETWORKS
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
-from graft.project.catalogue import NETWORKS
 from graft.tools.classify import label_text, main
 from images import encoded, graft, picture, write
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.project.catalogue import NETWORKS, look_up
+from graft.network.catalogue import NETWORKS, look_up
 from trainings import backbone
 
 

@@ -21,7 +21,7 @@ from graft.common.errors import UserError
 from graft.common.stage import Stage, Undeclared
 from graft.head.unfreeze import first_of_block
 from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
-from graft.project.catalogue import NETWORKS, NETWORKS_FILE, OWN
+from graft.network.catalogue import NETWORKS, NETWORKS_FILE, OWN
 from graft.project.launcher import make_stage
 from graft.project.parameters import check_files, flatten, read_parameters
 from graft.project.pipeline import declarations
@@ -328,7 +328,7 @@ def test_the_layers_above_the_feature_are_not_there(folder: Path) -> None:
             {"backbone.name": "stack", "backbone.stack": ["conv 4", "pool", "conv 4"]},
             "backbone.layer",
             "conv_3",
-            "last, or a layer of stack (conv_1, pool_1, conv_2; did you mean conv_2?)",
+            "last, or a layer of stack (conv_1, pool_1, conv_2) (did you mean conv_2?)",
         ),
     ],
 )
@@ -668,7 +668,7 @@ class TestStage:
 ASK_KERAS = """
 import json, runpy
 from graft.models.framework import keras
-from graft.project.catalogue import NETWORKS
+from graft.network.catalogue import NETWORKS
 
 names = sorted(
     name

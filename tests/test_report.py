@@ -119,6 +119,8 @@ def make(
     counts |= {f"{what}_in_two_parts": 0 for what in ("ids", "clusters", "groups")}
     (folder / "reports").mkdir()
     (folder / "reports/split.json").write_text(json.dumps(counts), encoding="utf-8")
+    cautions = [{"text": f"{classes[0]!r} is rare", "command": "graft <mend>"}]
+    (folder / "reports/warnings.json").write_text(json.dumps(cautions), encoding="utf-8")
     following = [*classes[1:], classes[0]]
     predictions = [
         *((f"{name}/right", name, name, 0.9, 0.9, i) for name in classes for i in range(3)),
@@ -249,6 +251,7 @@ def test_the_page_says_what_was_measured(hostile: tuple[Path, dict[str, bytes]])
     assert f"two labels {len(HOSTILE)} " in text
     assert f"54 files, 7 sets of copies, {len(HOSTILE) * 4} groups checked" in text
     assert "head.learning_rate" in text
+    assert "1 warning" in text and "is rare. To change it: graft <mend>" in text
 
 
 def test_nothing_is_half_written(here: Path) -> None:
@@ -265,6 +268,7 @@ def test_nothing_is_half_written(here: Path) -> None:
             "repeats.csv",
             "split.json",
             "steps.csv",
+            "warnings.json",
         ),
         *("cross_validation.json", "label_errors.csv", "training.json"),
     }

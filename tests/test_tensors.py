@@ -9,7 +9,7 @@ import pytest
 
 from graft.common import parallel
 from graft.common.errors import UserError
-from graft.common.tables import read_table
+from graft.common.tables import read_table, read_tables
 from graft.images import files
 from images import SIDE, change, check, classes, encoded, graft, listing, picture, run, write
 from packing import KINDS, pack, pack_zip
@@ -86,7 +86,7 @@ class TestCollection:
     def test_the_fit_is_that_of_the_parameters(self, here: Path, fit: str) -> None:
         shown = np.full((20, 40, 3), 9, np.uint8)
         shown[:, :10] = shown[:, 30:] = 200
-        write(here / "photos", {"cat/1.png": encoded(shown), "dog/1.png": encoded(picture(8))})
+        write(here / "photos", {**classes(CLASSES, first=2), "cat/1.png": encoded(shown)})
         change(here, {"image.fit": fit, "image.side": 40})
         row = check()["cat/1.png"]
         middle, edge = row["pixels"][20], row["pixels"][2]
@@ -127,15 +127,17 @@ class TestShards:
         assert made[0] == made[1]
 
     def test_equal_files_are_decoded_once(self, here: Path) -> None:
-        data = encoded(picture(3))
-        write(here / "photos", {"cat/1.png": data, "cat/copy.png": data, "dog/copy.png": data})
-        assert len(check()) == 3
-        tables = [read_table(Path(f"data/checked/{shard}.csv")) for shard in "0123"]
-        assert [len(table) for table in tables].count(1) == 1
-        assert sum(len(table) for table in tables) == 1
+        data = encoded(picture(33))
+        equal = {"cat/1.png": data, "cat/copy.png": data, "dog/copy.png": data}
+        write(here / "photos", {**classes(CLASSES, first=2), **equal})
+        rows = check()
+        ids = read_tables([Path(f"data/checked/{shard}.csv") for shard in "0123"])["id"]
+        assert len({rows[path]["id"] for path in equal}) == 1
+        assert ids.is_unique and len(ids) == len(rows) - 2
 
     def test_one_may_be_empty_or_all_bad(self, here: Path) -> None:
-        write(here / "photos", {"cat/1.png": encoded(KNOWN), "dog/1.png": b""})
+        bad = {f"{label}/{n}.png": b"%d" % n for label in CLASSES for n in range(3)}
+        write(here / "photos", {**bad, "cat/known.png": encoded(KNOWN)})
         check()
         lengths = [np.load(f"data/tensors/{shard}.npy").shape for shard in "0123"]
         assert sorted(lengths) == [(0, SIDE, SIDE, 3)] * 3 + [(1, SIDE, SIDE, 3)]
@@ -205,7 +207,7 @@ class TestReplaced:
             run("tensors", shard)
 
     def test_leaves_nothing_behind_and_ends_with_2(self, here: Path) -> None:
-        write(here / "photos", classes({"cat": 1, "dog": 1}))
+        write(here / "photos", classes(CLASSES))
         shard = listing()[0]["shard"]
         write(here / "photos", {"cat/0.png": b"other"})
         status, out, errors = graft(here, "tensors", shard)

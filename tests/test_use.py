@@ -1,13 +1,16 @@
 """`graft use`: a recipe becomes params.yaml, and nothing is lost."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from graft.project.choices import CHOICES, Choice, choose_network
 from graft.project.parameters import flatten, read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
+from graft.project.yaml12 import read_yaml
 from images import ROOT, graft
 
 
@@ -121,3 +124,83 @@ def test_a_mistake_is_one_message_and_changes_nothing(
     assert message in errors
     assert "Received: " in errors
     assert (place / "params.yaml").read_bytes() == before
+
+
+class TestImages:
+    """Any path that a shell understands."""
+
+    @staticmethod
+    def used(place: Path, path: str) -> tuple[object, str]:
+        """The value of `dataset.path` for a path as it is typed, and what was printed."""
+        status, out, errors = graft(place, "use", "photos", "--force", "--images", path)
+        assert (status, errors) == (0, "")
+        return values(place)["dataset.path"], out
+
+    def test_inside_the_project_it_is_relative(self, place: Path) -> None:
+        (place / "data/raw/mine").mkdir(parents=True)
+        for typed in ("data/raw/mine", "./data/raw/../raw/mine/", str(place / "data/raw/mine")):
+            path, out = self.used(place, typed)
+            assert path == "data/raw/mine" and "outside" not in out
+
+    def test_outside_it_is_absolute_and_explained(
+        self, place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home = tmp_path_factory.mktemp("home")
+        (home / "my pictures").mkdir()
+        monkeypatch.setenv("HOME", str(home))
+        relative = os.path.relpath(home / "my pictures", place)
+        for typed in ("~/my pictures", relative, str(home / "my pictures")):
+            path, out = self.used(place, typed)
+            assert path == str(home / "my pictures")
+            assert "outside the project: DVC notices every change" in out
+
+    def test_a_link_stays_one(self, place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+        (place / "mine").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+        assert self.used(place, "mine")[0] == "mine"
+
+    @pytest.mark.parametrize("typed", [".", "..", "/"])
+    def test_the_project_itself_is_no_data_set(self, place: Path, typed: str) -> None:
+        status, out, errors = graft(place, "use", "photos", "--images", typed)
+        assert (status, out) == (2, "")
+        assert "--images must be a folder of images: the project is in this one" in errors
+
+    def test_what_is_not_there_is_told_with_the_nearest(self, place: Path) -> None:
+        (place / "data/raw/flowers").mkdir(parents=True)
+        status, _, errors = graft(place, "use", "photos", "--images", "data/raw/flower")
+        assert status == 2
+        assert f"did you mean {place / 'data/raw/flowers'}?" in errors
+
+
+class TestNetwork:
+    """`--network` brings its weights and its side."""
+
+    @pytest.mark.parametrize(("given", "choice"), [*CHOICES.items(), ("Xception", None)])
+    def test_by_what_it_is_good_for_or_by_name(
+        self, place: Path, given: str, choice: Choice | None
+    ) -> None:
+        assert graft(place, "use", "photos", "--network", given)[0] == 0
+        found = values(place)
+        assert found["backbone.weights"] == "imagenet"
+        expected = choice or Choice("Xception", 299)
+        assert (found["backbone.name"], found["image.side"]) == expected
+
+    def test_a_value_that_is_set_wins(self, place: Path) -> None:
+        arguments = ["--network", "balanced", "--set", "image.side=96"]
+        assert graft(place, "use", "photos", *arguments)[0] == 0
+        assert values(place)["image.side"] == 96
+
+    @pytest.mark.parametrize(("given", "near"), [("mobilenetv2", "MobileNetV2"), ("bst", "best")])
+    def test_a_near_name_is_suggested(self, place: Path, given: str, near: str) -> None:
+        status, _, errors = graft(place, "use", "photos", "--network", given)
+        assert status == 2
+        assert errors.endswith(f"(did you mean {near}?). Received: {given!r}\n")
+
+    def test_so_it_is_in_params(self, place: Path) -> None:
+        status, _, errors = graft(place, "use", "photos", "--set", "backbone.name=mobilenetv2")
+        assert status == 2
+        assert errors.endswith("(did you mean MobileNetV2?). Received: 'mobilenetv2'\n")
+
+
+def test_the_recipe_for_photos_is_the_fast_network() -> None:
+    own = flatten(read_yaml(compose_parameters("photos", {}).encode()))
+    assert own | choose_network("fast") == own

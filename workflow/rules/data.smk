@@ -64,3 +64,16 @@ use rule manifest as split with:
         "logs/split.tsv"
     params:
         arguments=bridge.arguments("split"),
+
+
+use rule manifest as warnings with:
+    input:
+        bridge.inputs("warnings"),
+    output:
+        *bridge.outputs("warnings"),
+    log:
+        "logs/warnings.log",
+    benchmark:
+        "logs/warnings.tsv"
+    params:
+        arguments=bridge.arguments("warnings"),

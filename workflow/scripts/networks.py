@@ -1,4 +1,4 @@
-"""Write workflow/graft/project/networks.json: what params.yaml is checked against.
+"""Write workflow/graft/network/networks.json: what params.yaml is checked against.
 
     uv run python workflow/scripts/networks.py [NAME …]
 
@@ -13,7 +13,7 @@ import sys
 from graft.common.atomic import write_text
 from graft.models.framework import keras
 from graft.network.architectures import OWN_NETWORKS, build_network
-from graft.project.catalogue import NETWORKS, NETWORKS_FILE
+from graft.network.catalogue import NETWORKS, NETWORKS_FILE
 
 
 def describe(name: str) -> dict[str, int | str]:

@@ -4,12 +4,15 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
+from graft.common.errors import nearest, refuse
+
 # The value of `dataset.classes` where no classes are chosen.
 ALL_CLASSES = "all"
 # The values of the column `part` of the split.
 PARTS = ("train", "valid", "test")
 # An image in no part has this and the reason instead.
 LEFT_OUT = "left out: "
+_SHOWN = 20  # class names in an error
 
 
 def natural(text: str) -> str:
@@ -40,3 +43,24 @@ def in_order(labels: Iterable[str], chosen: str | Sequence[str] = ALL_CLASSES) -
     names = set(labels)
     first = [] if chosen == ALL_CLASSES else [name for name in chosen if name in names]
     return (*first, *sorted(names.difference(first), key=natural))
+
+
+def choose_classes(labels: Iterable[str], chosen: str | Sequence[str]) -> tuple[str, ...]:
+    """The classes that are used, in their order.
+
+    Args:
+        labels: names of classes that there are, in any number.
+        chosen: the value of `dataset.classes`.
+
+    Raises:
+        UserError: a class is chosen that there is not.
+    """
+    found = in_order(labels)
+    if chosen == ALL_CLASSES:
+        return found
+    for name in chosen:
+        if name not in found:
+            named = ", ".join(map(repr, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
+            allowed = f"all, or some of {named}{nearest(name, found, repr)}"
+            raise refuse("params.yaml: dataset.classes", allowed, name)
+    return tuple(chosen)

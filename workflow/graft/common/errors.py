@@ -1,5 +1,7 @@
 """The one kind of error that the user can mend."""
 
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -19,3 +21,16 @@ def refuse(where: str, allowed: str, received: Any) -> UserError:
         received: the value that is there.
     """
     return UserError(f"{where} must be {allowed}. Received: {received!r}")
+
+
+def nearest(received: Any, known: Iterable[str], show: Callable[[str], str] = str) -> str:
+    """A hint for a name that is not known: ` (did you mean MobileNetV2?)`; empty if none is near.
+
+    Args:
+        received: what is there instead of a name.
+        known: the names that are allowed; small and capital letters count as equal.
+        show: how a name is written.
+    """
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(str(received).casefold(), folded, n=1)
+    return f" (did you mean {show(folded[near[0]])}?)" if near else ""

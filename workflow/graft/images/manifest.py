@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from graft.common.cautions import write_warnings
 from graft.common.classes import natural
-from graft.common.errors import UserError, refuse
+from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import write_table
 from graft.images import files, labels
-from graft.images.files import SOURCE, File
+from graft.images.files import File
 from graft.images.labels import Label
-from graft.images.sources import WHERE_SOURCE, Source, is_csv, open_source
+from graft.images.overview import find_passed_over, refuse_unlabelled
+from graft.images.sources import Source, is_csv, open_source
 
 _COLUMNS = ["id", "path", "label", "group", "part", "shard", "reason"]
 
@@ -27,7 +29,7 @@ def main(stage: Stage) -> None:
     with `csv_` before their names. Group and part are empty where the source does not give them.
     Reason says why a file's bytes cannot be had; the label of a file outside every class, such as
     one with a hostile path, is empty. The shard follows from the id, so that equal files share a
-    shard and an added image moves no other.
+    shard and an added image moves no other. `warnings/manifest.json` says what was passed over.
 
     Raises:
         UserError: the source cannot be read, or there is nothing in it.
@@ -43,9 +45,12 @@ def main(stage: Stage) -> None:
     rows = list(_rows(listed, known, int(stage.options["shards"])))
     names = {row[2] for row in rows} - {""}
     if not names:
-        raise refuse(WHERE_SOURCE, SOURCE, path)
+        raise refuse_unlabelled(path, [file.path for file in listed])
     more = next(iter(known.values())).more
     write_table(stage.output("data/manifest.csv"), pd.DataFrame(rows, columns=[*_COLUMNS, *more]))
+    listed_paths, used = [file.path for file in listed], {row[1] for row in rows}
+    cautions = find_passed_over(listed_paths, used)
+    write_warnings(stage, "data/warnings/manifest.json", cautions)
     ignored = len(listed) - len(rows)
     note = f"; {ignored} outside the class folders ignored" if ignored else ""
     print(f"manifest: {len(rows)} files in {len(names)} classes{note}")

@@ -9,10 +9,10 @@ import numpy as np
 from graft.common.errors import UserError, refuse
 from graft.models.framework import keras
 from graft.models.saving import calm
+from graft.network.catalogue import NETWORKS
 from graft.network.scaling import find_scaling
 from graft.network.weights import fetching
 from graft.prediction.imagenet import CLASSES, ImageNetClass
-from graft.project.catalogue import NETWORKS
 
 # Photos at once. The batch is always full, so that an answer does not depend on what else is asked
 # for; larger ones gain little on a processor, and make a single photo wait.

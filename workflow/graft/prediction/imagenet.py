@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from graft.common.errors import refuse
 from graft.images import files
-from graft.project.catalogue import NETWORKS, OWN
+from graft.network.catalogue import NETWORKS, OWN
 
 # The networks for which Keras offers ImageNet weights.
 IMAGENET_NAMES = tuple(name for name in NETWORKS if name not in OWN)

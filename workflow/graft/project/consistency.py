@@ -1,14 +1,13 @@
 """What one parameter alone cannot say: values that do not go together."""
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from graft.common.errors import refuse
+from graft.common.errors import nearest, refuse
 from graft.head.unfreeze import UNFREEZE, first_of_block
 from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.project.catalogue import LAST, OWN, STACK, look_up
+from graft.network.catalogue import LAST, OWN, STACK, look_up
 from graft.training.augmentation import switched_on
 
 # What is wrong, if anything: the key, and what its value must be instead.
@@ -78,6 +77,4 @@ def _problems_of_network(flat: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _among(layers: Sequence[str], received: str) -> str:
     """The names that are allowed, with the nearest."""
-    close = difflib.get_close_matches(received, layers[1:], n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f" ({', '.join(layers[1:])}{hint})"
+    return f" ({', '.join(layers[1:])}){nearest(received, layers[1:])}"

@@ -27,6 +27,7 @@ from graft.integrity.ground import (
     write_record,
 )
 from graft.integrity.lifetime import end_with_dvc
+from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, flatten, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
 from graft.project.scratch import clear_scratch, find_scratch
@@ -59,6 +60,7 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     _check_folders(declaration.outputs)
     flat = flatten(values)
     check_upstream(declaration, stages, flat)
+    check_labels(declaration, flat)
     parameters = select_parameters(declaration, flat)
     ground = take_ground(parameters, (*declaration.rooms, *declaration.inputs))
     for room in declaration.rooms:

@@ -4,21 +4,20 @@ The launcher and both engines read them with this module. No stage imports it: c
 refuse is no dependency of a result.
 """
 
-import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from graft.common.errors import UserError, refuse
+from graft.common.errors import UserError, nearest, refuse
 from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.project.catalogue import look_up
+from graft.network.catalogue import look_up
+from graft.network.pretrained import check_weights_file
 from graft.project.consistency import check_consistency
 from graft.project.pipeline import Declaration
-from graft.project.pretrained import check_weights_file
 from graft.project.schema import Parameters
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
@@ -112,7 +111,8 @@ def check_files(values: Mapping[str, Any]) -> None:
         files["backbone.weights"] = backbone["weights"]
     for key, name in files.items():
         if not Path(name).exists():
-            raise refuse(f"{PARAMETERS}: {key}", "a file or folder that exists", name)
+            home = "; ~ is known only to `graft use … --images`" if name.startswith("~") else ""
+            raise refuse(f"{PARAMETERS}: {key}", f"a file or folder that exists{home}", name)
     if "backbone.weights" in files:
         network = look_up(backbone["name"], read_stack(backbone["stack"], IMAGE_KINDS))
         layers = network.below(backbone["layer"])
@@ -135,12 +135,18 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
     where = f"{path}: {'.'.join(names)}"
     if first["type"] in unknown:
         allowed = list(section.model_fields)
-        close = difflib.get_close_matches(names[-1], allowed, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return refuse(f"{where} is unknown; it", f"one of {', '.join(allowed)}{hint}", names[-1])
+        one_of = f"one of {', '.join(allowed)}{nearest(names[-1], allowed)}"
+        return refuse(f"{where} is unknown; it", one_of, names[-1])
     if first["type"] == "missing":
         return UserError(f"{where} must be given: {_allowed(field)}. Received: nothing")
-    return refuse(where, _allowed(field), values)
+    hint = (
+        "" if _is_section(field) else nearest(values, filter(_is_text, get_args(field.annotation)))
+    )
+    return refuse(where, _allowed(field) + hint, values)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _is_section(field: Any) -> bool:

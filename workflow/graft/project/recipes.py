@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from graft.common.errors import UserError, refuse
+from graft.common.errors import UserError, nearest, refuse
 from graft.project.parameters import PARAMETERS, check_parameters, flatten
 from graft.project.yaml12 import read_yaml
 
@@ -45,7 +45,7 @@ def compose_parameters(recipe: str, changes: Mapping[str, Any]) -> str:
     """
     known = list_recipes()
     if recipe not in known:
-        raise refuse("a recipe", f"one of {', '.join(known)}", recipe)
+        raise refuse("a recipe", f"one of {', '.join(known)}{nearest(recipe, known)}", recipe)
     yaml = YAML()
     yaml.width = 1000  # comments at the end of a line stay there
     path = RECIPES / f"{recipe}.yaml"

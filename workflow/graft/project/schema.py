@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from graft.common.classes import PARTS
 from graft.images.files import SOURCE
 from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
-from graft.project.catalogue import NAMES
+from graft.network.catalogue import NAMES, OWN
 
 
 def _one_of(*names: str) -> Any:
@@ -124,7 +124,11 @@ class Split(Section):
 class Backbone(Section):
     """The network whose features are used."""
 
-    name: _one_of(*NAMES)
+    # All 40 names would fill the screen; the nearest is in the message.
+    name: Annotated[
+        Literal[NAMES],
+        Field(description=f"{', '.join(OWN)}, or a class of keras.applications"),
+    ]
     stack: _stack(IMAGE_KINDS)
     initializer: Initializer
     weights: Annotated[

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from graft.common.cautions import Caution
 from graft.common.classes import PARTS
 from graft.report.confusion import most_confused
 from graft.report.transfer import describe_training
@@ -56,6 +57,7 @@ def render_page(
     crossed: Mapping[str, Any],
     parameters: Mapping[str, Any],
     drawn: Mapping[tuple[str, str], str],
+    cautions: Sequence[Caution] = (),
 ) -> str:
     """The page as HTML: one file that asks for no other.
 
@@ -67,6 +69,7 @@ def render_page(
         crossed: from `summarise_crossed`.
         parameters: those of the build, by dotted key.
         drawn: the .png in base64 by model and picture.
+        cautions: the warnings of the run.
     """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
@@ -87,6 +90,7 @@ def render_page(
         images=images,
         learnt=transfer,
         crossed=crossed,
+        cautions=cautions,
         chosen=next((m.training["chosen"] for m in models if "chosen" in m.training), None),
         part_names=PARTS,
         parameters={key: _write_value(parameters[key]) for key in sorted(parameters)},

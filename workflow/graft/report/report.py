@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graft.common.cautions import read_warnings
 from graft.common.classes import PARTS, in_order
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, read_tables
@@ -48,7 +49,8 @@ def main(stage: Stage) -> None:
         read_json(stage.input("reports/cross_validation.json")),
         read_table(stage.input("reports/label_errors.csv")),
     )
-    text = render_page(models, classes, images, transfer, crossed, dict(stage), drawn)
+    cautions = read_warnings(stage.input("reports/warnings.json"))
+    text = render_page(models, classes, images, transfer, crossed, dict(stage), drawn, cautions)
     stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -1,11 +1,11 @@
 """Give every good image to one part: train, valid or test."""
 
-import sys
 from collections.abc import Sequence
 
 import pandas as pd
 
-from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS, in_order
+from graft.common.cautions import Caution, write_warnings
+from graft.common.classes import LEFT_OUT, PARTS, choose_classes
 from graft.common.errors import UserError, refuse
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_json, write_table
@@ -13,8 +13,6 @@ from graft.split.assignment import ORDER, assign_parts
 from graft.split.leaks import check_leaks, count_parts
 from graft.split.remarks import WHERE_PATH, check_parts, explain_absent, explain_conflicts
 from graft.split.units import find_groups, hash_position, number_units, unit_positions
-
-_SHOWN = 20  # class names in an error
 
 
 def main(stage: Stage) -> None:
@@ -29,7 +27,8 @@ def main(stage: Stage) -> None:
             small, a part would have no image, or the test part those of one class alone.
     """
     files = _read(stage)
-    classes = _find_classes(files["label"], stage["dataset.classes"])
+    named = files["label"][files["label"] != ""]
+    classes = choose_classes(named, stage["dataset.classes"])
     left_out = _leave_out(stage, files, classes)
     shares = {name: stage[f"split.{name}"] for name in ORDER}
     files = files.rename(columns={"part": "given"}).assign(
@@ -47,11 +46,10 @@ def main(stage: Stage) -> None:
     write_table(stage.output("data/units.csv"), units[["id", "unit"]])
     write_table(stage.output("data/parts.csv"), counts)
     write_json(stage.output("reports/split.json"), summary)
-    warnings = [*explain_absent(free, counts, levels)]
+    texts = [*explain_absent(free, counts, levels)]
     if stage["dataset.two_labels"] == "leave_out":
-        warnings += explain_conflicts(files[files["part"].isin(PARTS)])
-    for text in warnings:
-        print(f"split: warning: {text}", file=sys.stderr)
+        texts += explain_conflicts(files[files["part"].isin(PARTS)])
+    write_warnings(stage, "data/warnings/split.json", map(Caution, texts))
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 
 
@@ -111,17 +109,6 @@ def _summarise(files: pd.DataFrame, counts: pd.DataFrame) -> dict[str, int]:
         **check_leaks(files),
         "absent": int((counts["images"] == 0).sum()),
     }
-
-
-def _find_classes(label: pd.Series, chosen: str | Sequence[str]) -> tuple[str, ...]:
-    found = in_order(label[label != ""])
-    if chosen == ALL_CLASSES:
-        return found
-    for name in chosen:
-        if name not in found:
-            named = ", ".join(map(repr, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
-            raise refuse("params.yaml: dataset.classes", f"all, or some of {named}", name)
-    return tuple(chosen)
 
 
 def _check_bad(files: pd.DataFrame, limit: float) -> None:

@@ -9,11 +9,11 @@ import h5py
 
 from graft.common.errors import refuse
 from graft.images import files
+from graft.network.catalogue import NETWORKS
 from graft.prediction import imagenet, photos
 from graft.prediction.answers import best_labels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.prediction.output import show_confidence
-from graft.project.catalogue import NETWORKS
 
 _WEIGHTS = "imagenet"
 _OTHERS = "these are ImageNet's own labels; for those of your own model, run graft predict"

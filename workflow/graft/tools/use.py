@@ -7,6 +7,7 @@ from typing import Any
 
 from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
+from graft.project.choices import CHOICES, choose_network, place_images
 from graft.project.parameters import PARAMETERS, flatten, list_changes, show_value
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
 from graft.project.yaml12 import NoYaml, read_yaml
@@ -25,11 +26,9 @@ def main(arguments: list[str]) -> None:
         width = max(map(len, recipes))
         print("\n".join(f"{name:<{width}}  {title}" for name, title in recipes.items()))
         return
-    changes = {}
+    changes = choose_network(options.network) if options.network else {}
     if options.images is not None:
-        if not options.images.exists():
-            raise refuse("--images", "a file or folder that exists", str(options.images))
-        changes["dataset.path"] = str(options.images)
+        changes["dataset.path"] = place_images(options.images)
     changes |= dict(map(_parse, options.set))
     text = compose_parameters(options.recipe, changes)
     before, after = _read(_present()), _read(text)
@@ -47,17 +46,28 @@ def main(arguments: list[str]) -> None:
     if not Path(dataset).exists():
         where = RECIPES / f"{options.recipe}.yaml"
         print(f"The images are not at {dataset} yet: {where} says where they come from.")
+    elif Path(dataset).is_absolute():
+        print(
+            "The images are outside the project: DVC notices every change of them, but keeps no"
+            " copy. To version them with the results, copy them to data/raw."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="graft use",
         description=__doc__,
-        epilog="example: graft use digits --images data/raw/photos --set head.epochs=20",
+        epilog="example: graft use photos --images ~/pictures --network fast",
     )
     add = parser.add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="its name; without it, the recipes are listed")
-    add("--images", type=Path, metavar="PATH", help="your own images, in place of the recipe's")
+    add("--images", metavar="PATH", help="your own images, in place of the recipe's")
+    names = ", ".join(CHOICES)
+    add(
+        "--network",
+        metavar="NAME",
+        help=f"{names}, or a class of keras.applications, with ImageNet weights at its own side",
+    )
     add(
         "--set",
         action="append",

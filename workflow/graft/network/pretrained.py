@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import refuse
-from graft.project.catalogue import Network
+from graft.network.catalogue import Network
 
 _WHERE = "params.yaml: backbone.weights"
 # Layers of `data/models/*.keras`, from the outside in: the network as Keras knows it is the last.

@@ -1,0 +1,106 @@
+"""When the run says that images and settings do not suit each other, and when it does not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graft.common.cautions import Caution
+from graft.common.tables import read_json
+from graft.warnings.fitness import find_few, find_grey, find_unsuited_sizes
+from images import change, check, encoded, picture, run, write
+
+SMALL = {"backbone.name": "cnn", "backbone.weights": "data/pretrained/cnn-cifar10.weights.h5"}
+PHOTOS = {"backbone.name": "MobileNetV2", "backbone.weights": "imagenet"}
+
+
+def sizes(width: int, height: int, **parameters: Any) -> list[Caution]:
+    """The warnings for images of one size, with parameters as keywords."""
+    values = {"dataset.path": "my photos", "image.fit": "crop", **SMALL}
+    values |= {key.replace("__", "."): value for key, value in parameters.items()}
+    return list(find_unsuited_sizes(pd.Series([width] * 3), pd.Series([height] * 3), values))
+
+
+def test_photos_in_a_network_for_small_pictures() -> None:
+    (caution,) = sizes(500, 400, image__side=32)
+    assert "shrunk 12-fold or more, from 400 pixels to image.side 32" in caution.text
+    assert caution.command == "uv run graft use photos --images 'my photos'"
+
+
+def test_photos_at_less_than_the_side_of_the_network() -> None:
+    (caution,) = sizes(500, 400, image__side=96, backbone__name="MobileNetV2")
+    assert "MobileNetV2 learned at 224" in caution.text
+    assert caution.command == "uv run dvc exp run -S image.side=224"
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side", "name"),
+    [
+        (4000, 3000, 224, "MobileNetV2"),  # as every camera makes them
+        (90, 90, 32, "cnn"),
+        (32, 32, 32, "cnn"),
+        (200, 200, 96, "MobileNetV2"),
+        (100, 100, 224, "MobileNetV2"),
+    ],
+)
+def test_what_suits_is_not_warned_of(width: int, height: int, side: int, name: str) -> None:
+    assert not sizes(width, height, image__side=side, backbone__name=name)
+
+
+def test_what_counts_is_what_the_fit_keeps() -> None:
+    strip = {"width": 300, "height": 60, "image__side": 32}
+    assert not sizes(**strip, image__fit="crop")
+    assert sizes(**strip, image__fit="pad") and sizes(**strip, image__fit="stretch")
+
+
+def test_small_pictures_in_a_network_for_photos() -> None:
+    (caution,) = sizes(28, 28, image__side=96, backbone__name="MobileNetV2")
+    assert "enlarged 3-fold or more" in caution.text
+    assert caution.command == "uv run graft use digits --images 'my photos'"
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({"finetune.unfreeze": "none"}, True),
+        ({"finetune.unfreeze": 0}, True),
+        ({"finetune.unfreeze": "auto"}, False),
+        ({"finetune.unfreeze": "none", "backbone.weights": "none"}, False),
+        ({"finetune.unfreeze": "none", **SMALL}, False),
+    ],
+)
+def test_grey_images_and_features_of_photos(changes: dict[str, Any], warned: bool) -> None:
+    found = list(find_grey(PHOTOS | changes))
+    assert [caution.command for caution in found] == warned * [
+        "uv run dvc exp run -S finetune.unfreeze=auto"
+    ]
+
+
+def test_few_images() -> None:
+    assert not list(find_few(pd.Series({"a": 10, "b": 11}), 30))
+    learned, tested = find_few(pd.Series({"a": 9, "b": 50, "c": 2, "d": 3, "e": 4}), 12)
+    assert "class 'c' has 2, 'd' has 3, 'e' has 4 and 1 more classes" in learned.text
+    # 1.959964² = 3.84: the Wilson interval of 12 of 12 begins at 12 / 15.84.
+    assert "has 12 images" in tested.text and "as low as 76 %" in tested.text
+
+
+def test_the_stage_gathers_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey = np.repeat(picture(5, 200, 200)[..., :1], 3, 2)
+    images = {
+        f"{label}/{n}.png": encoded(np.roll(grey, 17 * n + 5 * k, 1) // (1 + k))
+        for k, label in enumerate(("cat", "dog"))
+        for n in range(4)
+    }
+    write(here / "photos", {**images, "loose.jpg": b""})
+    change(here, {"finetune.unfreeze": "none", "duplicates.difference": 0.0, **PHOTOS})
+    check()
+    for stage in ("duplicates", "split", "warnings"):
+        run(stage)
+    rows = read_json(Path("reports/warnings.json"))
+    assert [row["text"].partition(" ")[0] for row in rows] == ["1", "half", "the", "few", "the"]
+    errors = capsys.readouterr().err.splitlines()
+    for row in rows:
+        assert any("warning: " in line and row["text"] in line for line in errors)
+        assert not row["command"] or any(f"`{row['command']}`" in line for line in errors)

@@ -1,0 +1,74 @@
+"""What lies in a data set that nothing is learned from, told by the names of files alone."""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from graft.common.cautions import Caution
+from graft.common.errors import UserError
+from graft.images.files import SOURCE
+from graft.images.sources import WHERE_SOURCE
+
+# By the ends of names only, since nothing is opened for it.
+_IMAGES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
+    *(".heic", ".heif", ".avif"),
+)
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar")
+_NAMED = 3  # files that a sentence names
+
+
+def find_passed_over(paths: Sequence[str], used: Collection[str]) -> Iterator[Caution]:
+    """Warnings of images that belong to no class, and of archives in which there may be images.
+
+    Args:
+        paths: of all files of a data set.
+        used: those of them that have a class.
+    """
+    loose = [path for path in paths if path not in used and _ends(path, _IMAGES)]
+    if loose:
+        yield Caution(
+            f"{_count(loose, 'image')} {'belongs' if len(loose) == 1 else 'belong'} to no class and"
+            f" {'is' if len(loose) == 1 else 'are'} not used, such as {loose[0]!r}"
+        )
+    archives = [path for path in paths if _ends(path, _ARCHIVES)]
+    if archives:
+        them, their = ("it", "its") if len(archives) == 1 else ("them", "their")
+        yield Caution(
+            f"{_count(archives, 'archive')} within the data set"
+            f" {'was' if len(archives) == 1 else 'were'} not looked into ({_name(archives)}):"
+            f" unpack {them} where {their} images belong"
+        )
+
+
+def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
+    """The error for a data set in which no file has a class.
+
+    Args:
+        where: the value of `dataset.path`.
+        paths: of all files in it.
+    """
+    loose = [path for path in paths if _ends(path, _IMAGES)]
+    archives = [path for path in paths if _ends(path, _ARCHIVES)]
+    if not paths:
+        found = "an empty folder"
+    elif archives and not loose:
+        one = len(archives) == 1
+        found = f"{'an archive' if one else f'{len(archives)} archives'} in it, and no class folder"
+        found += f": give the path of {_name(archives)}, or unpack {'it' if one else 'them'}"
+    elif loose:
+        found = f"{_count(loose, 'image')} loose in it, and no class folder"
+    else:
+        found = f"{_count(paths, 'file')} in it, none an image"
+    return UserError(f"{WHERE_SOURCE} must be {SOURCE}. Received: {where!r} ({found})")
+
+
+def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
+    return PurePosixPath(path).suffix.lower() in suffixes
+
+
+def _count(paths: Sequence[str], what: str) -> str:
+    return f"{len(paths):,} {what}{'' if len(paths) == 1 else 's'}"
+
+
+def _name(paths: Sequence[str]) -> str:
+    return ", ".join(map(repr, paths[:_NAMED])) + (", …" if len(paths) > _NAMED else "")

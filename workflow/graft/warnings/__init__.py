@@ -1,0 +1,1 @@
+"""What a person should know before a result is trusted."""

@@ -1,0 +1,102 @@
+"""When images and settings do not suit each other: sizes, colour, numbers."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.common.cautions import Caution
+from graft.judging.intervals import wilson_interval
+from graft.network.catalogue import NETWORKS, OWN
+
+# From a threefold shrinking on, what tells classes apart is often gone. Enlarging adds nothing, and
+# twofold is what photos of an odd size undergo anyway.
+_SHRUNK, _ENLARGED = 3.0, 2.0
+_FEW_LEARNED, _FEW_TESTED = 10, 30  # images of a class, and units
+_NAMED = 3  # classes that a sentence names
+_KEEP_UNTRAINED = ("none", 0)
+
+
+def find_unsuited_sizes(
+    width: pd.Series, height: pd.Series, parameters: Mapping[str, Any]
+) -> Iterator[Caution]:
+    """Warns where half of the images are shrunk or enlarged by much, though they need not be.
+
+    A photo of 4,000 pixels is shrunk for every network; that is no mistake at the side that the
+    network was pretrained at.
+
+    Args:
+        width, height: of the images as they came, in pixels.
+        parameters: by dotted key, `dataset.path`, `image.side`, `image.fit` and `backbone.name`.
+    """
+    side, name = parameters["image.side"], parameters["backbone.name"]
+    kept = {
+        "crop": np.minimum(width, height),
+        "pad": np.maximum(width, height),
+        "stretch": np.sqrt(width * height),
+    }[parameters["image.fit"]]
+    middle = float(np.median(kept))
+    own = 0 if name in OWN else NETWORKS[name].imagenet
+    images = shlex.quote(parameters["dataset.path"])
+    if middle / side >= _SHRUNK and (not own or side < own):
+        text = (
+            f"half of the images are shrunk {middle / side:.0f}-fold or more, from {middle:,.0f}"
+            f" pixels to image.side {side}, and details are lost"
+        )
+        if own:
+            yield Caution(f"{text}; {name} learned at {own}", _change("image.side", own))
+        else:
+            text += f"; {name} is a network for small pictures, and there are some for photos"
+            yield Caution(text, f"uv run graft use photos --images {images}")
+    elif side / middle >= _ENLARGED and own and middle <= 64:
+        yield Caution(
+            f"half of the images are enlarged {side / middle:.0f}-fold or more, from"
+            f" {middle:,.0f} pixels to image.side {side}, and {name} learned from photos; a small"
+            " network for small pictures is faster, and may be better",
+            f"uv run graft use digits --images {images}",
+        )
+
+
+def find_grey(parameters: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warns where images without colour meet features of photos that are kept as they are.
+
+    Args:
+        parameters: by dotted key, `backbone.name`, `backbone.weights` and `finetune.unfreeze`.
+    """
+    name, weights = parameters["backbone.name"], parameters["backbone.weights"]
+    if name not in OWN and weights != "none" and parameters["finetune.unfreeze"] in _KEEP_UNTRAINED:
+        yield Caution(
+            f"the images are grey, and {name} learned from photos in colour: features of another"
+            " layer may suit them better",
+            _change("finetune.unfreeze", "auto"),
+        )
+
+
+def find_few(learned: pd.Series, tested: int) -> Iterator[Caution]:
+    """Warns where there are too few images to learn from, or to measure with.
+
+    Args:
+        learned: images in the training part by class.
+        tested: units in the test part: images that belong together count once.
+    """
+    few = learned[learned < _FEW_LEARNED].sort_values(kind="stable")
+    if len(few):
+        named = ", ".join(f"{label!r} has {count}" for label, count in few.head(_NAMED).items())
+        more = f" and {len(few) - _NAMED} more classes" if len(few) > _NAMED else ""
+        yield Caution(
+            f"few images to learn from: class {named}{more}. From {_FEW_LEARNED} a class on a"
+            " result begins to mean something; 50 or more are better"
+        )
+    if 0 < tested < _FEW_TESTED:
+        low, _ = wilson_interval(tested, tested)
+        yield Caution(
+            f"the test part has {tested} images that do not belong together: even if all were"
+            f" right, the accuracy might be as low as {100 * low:.0f} %. Add images, and trust the"
+            " cross-validated accuracy more"
+        )
+
+
+def _change(key: str, value: Any) -> str:
+    return f"uv run dvc exp run -S {key}={value}"
