@@ -4,8 +4,11 @@ In DVC's build each stage runs in a folder with only its declared inputs.
 """
 
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import alone
@@ -19,6 +22,8 @@ CHANGES = project.TINY | {
     "augment.zoom": 0.1,
     "augment.copies": 1,
     "finetune.unfreeze": "auto",
+    "image.side": 40,
+    "image.fit": "crop",
 }
 
 
@@ -55,3 +60,49 @@ def test_a_log_is_about_the_job(built: dict[str, Project]) -> None:
     logs = list((built["snakemake"].folder / ".snakemake/log").glob("*.log"))
     assert logs
     assert all(str(PACKAGE) not in log.read_text(encoding="utf-8") for log in logs)
+
+
+def predict(made: Project, folder: Path, model: Sequence[str] = (), status: int = 0) -> str:
+    """Runs `graft predict` over all photos, into `folder / x.csv`: what it prints."""
+    command = [sys.executable, "-m", "graft", "predict", "data/raw/tiny", *model]
+    return made.run(*command, "--output", str(folder / "x.csv"), status=status)
+
+
+def check_answers(made: Project, folder: Path, model: str) -> None:
+    """Holds the answers to be those of the pipeline, image by image."""
+    found = pd.read_csv(folder / "x.csv")
+    assert list(found) == ["path", "label", "confidence", "reason"] and len(found) == 42
+    found.index = found["path"].str.removeprefix("data/raw/tiny/")
+    for table in ("predictions", "validation"):
+        own = pd.read_csv(made.folder / f"reports/{model}/{table}.csv")
+        answers = found.loc[own["path"]]
+        assert len(own) > 3
+        assert answers["label"].tolist() == own["predicted"].tolist()
+        assert answers["confidence"].tolist() == own["confidence"].tolist()
+
+
+@pytest.mark.parametrize("model", ["finetuned", "head"])
+def test_predictions_are_those_of_the_pipeline(
+    built: dict[str, Project], tmp_path: Path, model: str
+) -> None:
+    """By the model's own description: with other parameters in params.yaml they stay the same."""
+    made = built["snakemake"].copy(tmp_path / "project")
+    predict(made, tmp_path, () if model == "finetuned" else ("--model", model))
+    check_answers(made, tmp_path, model)
+    made.change({"image.side": 48, "image.fit": "pad", "head.seed": 7})
+    predict(made, tmp_path, ("--model", model))
+    check_answers(made, tmp_path, model)
+    # In the middle of another run the network is another one already, and the head is not.
+    graph = made.folder / "data/backbone/graph.xml"
+    graph.write_bytes(graph.read_bytes() + b"\n")
+    (tmp_path / "x.csv").unlink()
+    said = predict(made, tmp_path, ("--model", model), status=0 if model == "finetuned" else 2)
+    if model == "finetuned":
+        check_answers(made, tmp_path, model)
+    else:
+        assert said == (
+            "graft predict: error: the head must be made together with its network: `uv run"
+            " snakemake --cores all` makes it so."
+            " Received: 'data/backbone/graph.xml, changed since'\n"
+        )
+        assert not (tmp_path / "x.csv").exists()

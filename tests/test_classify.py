@@ -15,8 +15,8 @@ import pytest
 from graft.common.errors import UserError
 from graft.images.decoding import decode
 from graft.network.catalogue import NETWORKS
+from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.tools.classify import label_text, main
-from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from images import encoded, graft, picture, write
 
 INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(CLASSES)}
@@ -178,7 +178,7 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
 ) -> None:
     """The same weights in the network that Keras builds for them and in one that reads a file."""
     from graft.network.scaling import find_scaling
-    from graft.tools.classifier import classify_photos
+    from graft.prediction.classifier import classify_photos
 
     build, file = keras.applications.EfficientNetB0, home / "models/efficientnetb0.h5"
     keras.utils.set_random_seed(1)
@@ -206,7 +206,7 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
 @pytest.mark.parametrize("module", ["densenet", "efficientnet", "resnet", "xception"])
 def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
     from graft.network.scaling import probe_scaling
-    from graft.tools.classifier import scale_pixels
+    from graft.prediction.classifier import scale_pixels
 
     own = getattr(keras.applications, module)
     photos = squares(32)

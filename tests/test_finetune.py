@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from graft.finetune import stored
 from graft.finetune.cut import Frozen, cut_model
 from graft.finetune.freeze import count_sizes, freeze_layers
 from graft.finetune.stored import open_training_data, store_outputs
+from graft.models.description import read_description
 from graft.models.framework import keras
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_model
@@ -25,7 +27,7 @@ from graft.training.loop import Batches, compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.rows import read_parts
 from images import SIDE, change, run
-from trainings import COUNTS, backbone, pictures, place, stage_here, start
+from trainings import COUNTS, backbone, describe, pictures, place, stage_here, start
 
 FILES = (
     *(f"data/models/finetuned.{kind}" for kind in ("keras", "bin")),
@@ -246,6 +248,12 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
     outputs, labels = predicted(Path("data/models/finetuned.keras"), "test")
     right = (outputs.argmax(1) == labels).mean()
     assert right == pytest.approx(seeds["accuracy"][0], abs=1e-6)
+    about = read_description(Path("data/models/finetuned.keras"))
+    assert about == read_description(Path("data/models/finetuned.xml"))
+    assert about.accuracy == seeds["accuracy"][0] and about.n == COUNTS["test"]
+    assert about.accuracy_low < about.accuracy < about.accuracy_high
+    assert about.temperature == summary["temperature"]
+    assert (about.classes, about.inputs, about.side) == (("a", "b", "c"), "pixels", SIDE)
 
     before = contents(FILES)
     change(project, {"finetune.repeats": 1})
@@ -308,6 +316,9 @@ def test_without_a_free_layer_nothing_is_trained(project: Path) -> None:
         assert pd.read_csv(f"reports/finetuned/{name}.csv").empty
     (row,) = pd.read_csv("reports/finetuned/repeats.csv").to_numpy().tolist()
     assert row == [1, 0, 0.5, 0.75, 0.8, 0.4]
+    about = replace(describe(), inputs="pixels", temperature=1.0)
+    assert about == read_description(Path("data/models/finetuned.keras"))
+    assert about == read_description(Path("data/models/finetuned.xml"))
     network = load_model(Path("data/backbone/network.keras"))
     head = load_model(Path("data/models/head.keras"))
     made = load_model(Path("data/models/finetuned.keras"))

@@ -1,5 +1,6 @@
 """Every kind of head, over real features: the grey values of handwritten digits."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -24,11 +25,12 @@ from graft.head.construction import dense_head
 from graft.head.linear import LinearRule, fit_linear
 from graft.head.standardising import find_moments, standardise
 from graft.judging.calibration import rescale
+from graft.models.description import read_description
 from graft.models.framework import keras
 from graft.models.inference import run_graph
 from graft.models.saving import load_model, save_model
 from graft.training.loop import SmoothedCrossentropy, best_epoch, compile_model
-from images import change, run
+from images import SIDE, change, run
 
 
 class Made(NamedTuple):
@@ -385,6 +387,15 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(
     assert first["val_accuracy"] == best
     assert list(metrics)[:2] == ["valid_accuracy", "valid_log_loss"]
     assert metrics["valid_accuracy"] == pytest.approx(best, abs=1e-6)
+    about = read_description(Path("data/models/head.keras"))
+    assert about == read_description(Path("data/models/head.xml"))
+    known = ("accuracy", "accuracy_low", "accuracy_high", "n")
+    assert {name: getattr(about, name) for name in known} == {n: metrics[n] for n in known}
+    assert about.temperature == found.summary["temperature"]
+    assert about.classes == tuple(f"class {n}" for n in range(10))
+    assert (about.inputs, about.layer, about.pooling) == ("features", "top", "avg")
+    assert (about.side, about.fit, about.network) == (SIDE, "stretch", "cnn")
+    assert about.data == hashlib.sha256(Path("data/split.csv").read_bytes()).hexdigest()
     stored = np.load("data/predictions/head.npy")
     assert (stored.dtype, stored.shape) == (np.float32, (100, 10))
     for name, rows in (("validation", slice(50)), ("predictions", slice(50, None))):

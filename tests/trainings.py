@@ -97,6 +97,19 @@ def place(folder: Path, changes: Mapping[str, Any]) -> None:
         np.save(folder / f"data/tensors/{shard}.npy", pixels[mine])
 
 
+def describe(classes: Sequence[str] = ("a", "b", "c"), **changes: Any) -> Any:
+    """What the files of a head might say of it."""
+    from graft.models.description import ModelDescription
+
+    about: dict[str, Any] = {
+        **{"classes": tuple(classes), "inputs": "features", "side": SIDE, "fit": "stretch"},
+        **{"network": "cnn", "weights": CNN, "layer": "residual_120_out", "pooling": "avg"},
+        **{"temperature": 1.25, "accuracy": 0.8, "accuracy_low": 0.6, "accuracy_high": 0.9},
+        **{"n": 12, "data": "0" * 64, "graft": "0.1.0"},
+    }
+    return ModelDescription(**about | changes)
+
+
 def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     """Puts a trained head into the present folder, where `backbone` has run.
 
@@ -105,6 +118,7 @@ def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
         unfreeze: how many layers are trained, from there downwards.
         strength: times the weights that were fitted; below 0 the head is wrong.
     """
+    from graft.models.description import write_description
     from graft.models.framework import keras
     from graft.models.inference import run_graph
     from graft.models.saving import save_model
@@ -120,6 +134,7 @@ def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     for folder in ("data/models", "data/depth"):
         Path(folder).mkdir(exist_ok=True)
     save_model(head, Path("data/models/head.keras"))
+    write_description(Path("data/models/head.keras"), describe())
     # A second seed's head, and what is known of the first.
     others = {f"2/{number}": 0.9 * weight for number, weight in enumerate(head.get_weights())}
     np.savez("data/models/repeats.npz", **others)

@@ -1,6 +1,7 @@
 """Train the network and its head together, from the trained head (Kumar et al. 2022, LP-FT)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
 from graft.finetune.stored import open_training_data
 from graft.judging.losses import weigh_images
 from graft.judging.stored_units import read_units
+from graft.models.description import read_description
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
@@ -23,6 +25,7 @@ from graft.training.loop import HISTORY_COLUMNS, Batches, best_epoch, compile_mo
 from graft.training.optimizers import two_rates
 from graft.training.results import (
     Result,
+    describe_model,
     judge,
     summarise_validation,
     tabulate_seeds,
@@ -90,7 +93,9 @@ def main(stage: Stage) -> None:
     }
     write_table(stage.output("reports/finetuned/steps.csv"), step.tried)
     table = tabulate_seeds(results, labels, class_weight)
-    write_results(stage, "finetuned", first.model, result.history, table, summary)
+    temperature = summary["temperature"]
+    about = describe_model(stage, "pixels", pixels["test"], result.test, temperature)
+    write_results(stage, "finetuned", first.model, about, result.history, table, summary)
 
 
 def keep_head(stage: Stage, start: Start) -> None:
@@ -114,7 +119,9 @@ def keep_head(stage: Stage, start: Start) -> None:
     seeds = seeds.assign(seed=range(first, first + len(seeds)), epochs=0)
     write_table(stage.output("reports/finetuned/steps.csv"), pd.DataFrame(columns=STEP_COLUMNS))
     history = pd.DataFrame(columns=HISTORY_COLUMNS)
-    write_results(stage, "finetuned", start.model, history, seeds, summary)
+    about = read_description(stage.input("data/models/head.keras"))
+    about = replace(about, inputs="pixels", temperature=summary["temperature"])
+    write_results(stage, "finetuned", start.model, about, history, seeds, summary)
 
 
 def build_start(stage: Stage, number: int) -> Start:

@@ -20,7 +20,13 @@ from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
 from graft.training.loop import Batches, best_epoch, compile_model, fit
-from graft.training.results import Result, summarise_validation, tabulate_seeds, write_results
+from graft.training.results import (
+    Result,
+    describe_model,
+    summarise_validation,
+    tabulate_seeds,
+    write_results,
+)
 from graft.training.rows import Rows, read_features
 
 # Of an epoch of a dense head at least. With few images a step or two would be an epoch, and the
@@ -94,7 +100,8 @@ def main(stage: Stage) -> None:
     }
     labels = {"valid": data.valid.labels, "test": data.test.labels}
     table = tabulate_seeds(results, labels, class_weight)
-    write_results(stage, "head", first.model, first.history, table, summary)
+    about = describe_model(stage, "features", data.test, result.test, summary["temperature"])
+    write_results(stage, "head", first.model, about, first.history, table, summary)
     others = zip(seeds[1:], trained[1:], strict=True)
     weights = {
         f"{seed}/{number}": weight

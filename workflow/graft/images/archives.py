@@ -27,6 +27,8 @@ _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Bytes of the longest header in a .tar that says more of the next member, such as a long name.
 _LONGEST = 2**16
 _SAYING_MORE = (b"x", b"g", b"X", b"L", b"K")  # of pax, Solaris and GNU
+# The first bytes of a .zip, with files in it and without.
+_ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
 _Unpack: TypeAlias = Callable[[BinaryIO], BinaryIO]
 _Member: TypeAlias = tuple[tarfile.TarFile, tarfile.TarInfo]
 # The first bytes of a packed .tar.
@@ -35,6 +37,17 @@ _PACKED: dict[bytes, _Unpack] = {
     b"\xfd7zXZ\x00": lzma.open,
     b"BZh": bz2.open,
 }
+
+
+def is_archive(path: str) -> bool:
+    """Whether a file begins as an archive does, whatever its name is; no image begins so."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            start = file.read(512)
+    except (OSError, ValueError):
+        return False
+    # A damaged photo may begin with zeros, as does the end of a .tar.
+    return start.startswith((*_PACKED, *_ZIPPED)) or (any(start) and _is_tar(start))
 
 
 class NoArchive(Exception):

@@ -115,10 +115,7 @@ def by_csv(data: bytes, where: str, base: str = "") -> dict[str, Label]:
         UserError: the CSV is not of that form; the line is named.
     """
     found: dict[str, Label] = {}
-    for line, row in _rows(data, where):
-        for column in ("path", "label"):
-            if not row[column]:
-                raise refuse(f"{line}: {column}", "given", "")
+    for line, row in _rows(data, where, ("path", "label")):
         part = row.pop("part", "")
         if part and part.lower() not in _PART_NAMES:
             raise refuse(f"{line}: part", f"empty or one of {', '.join(_PART_NAMES)}", part)
@@ -133,8 +130,27 @@ def by_csv(data: bytes, where: str, base: str = "") -> dict[str, Label]:
     return found
 
 
-def _rows(data: bytes, where: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each line of a CSV below its header, with what it is called in errors."""
+def paths_by_csv(data: bytes, where: str) -> Iterator[str]:
+    """The paths that a CSV lists, in its order; other columns than `path` may be there.
+
+    Args:
+        data: the bytes of the CSV, as of `by_csv`.
+        where: what the CSV is called in errors.
+
+    Raises:
+        UserError: the CSV is not of that form; the line is named.
+    """
+    return (row["path"] for _, row in _rows(data, where, ("path",)))
+
+
+def _rows(data: bytes, where: str, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each line of a CSV below its header, with what it is called in errors.
+
+    Args:
+        data: the bytes of the CSV.
+        where: what the CSV is called in errors.
+        needed: the columns in which every line must have something.
+    """
     try:
         text = data.decode("utf-8-sig")  # Excel begins its files with a mark
     except UnicodeDecodeError as error:
@@ -142,13 +158,18 @@ def _rows(data: bytes, where: str) -> Iterator[tuple[str, dict[str, str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])
-        if not {"path", "label"} <= set(header) or len(set(header)) < len(header):
-            allowed = "a CSV whose first line names the columns, path and label among them, once"
+        if not set(needed) <= set(header) or len(set(header)) < len(header):
+            names = " and ".join(needed)
+            allowed = f"a CSV whose first line names the columns, {names} among them, once"
             raise refuse(where, allowed, ",".join(header))
         for cells in filter(None, reader):  # an empty line has no cell
             line = f"{where}, line {reader.line_num}"
             if len(cells) != len(header):
                 raise refuse(line, f"{len(header)} cells, as the first line has", cells)
-            yield line, dict(zip(header, cells, strict=True))
+            row = dict(zip(header, cells, strict=True))
+            for column in needed:
+                if not row[column]:
+                    raise refuse(f"{line}: {column}", "given", "")
+            yield line, row
     except csv.Error as error:
         raise UserError(f"{where}, line {reader.line_num}: {error}") from None

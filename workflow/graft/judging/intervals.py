@@ -7,6 +7,7 @@ the plain Wilson interval.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,37 @@ _Z = 1.959964  # of the normal distribution, for 95 %
 # The points at which a correlation and an accuracy are weighed up: evenly spread for Jeffreys'
 # prior, Beta(½, ½).
 _GRID = np.sin((np.arange(32) + 0.5) / 32 * np.pi / 2) ** 2
+
+
+class AccuracyInterval(NamedTuple):
+    """The interval of an accuracy, by unit.
+
+    Attributes:
+        low: its lower end, 0–1.
+        high: its upper end.
+        effective: how many separate images would say as much.
+        quantile: how many standard errors wide it is to either side.
+    """
+
+    low: float
+    high: float
+    effective: float
+    quantile: float
+
+
+def accuracy_interval(right: np.ndarray, units: np.ndarray) -> AccuracyInterval:
+    """The Wilson interval of an accuracy, of as many images as its units say as much as.
+
+    Args:
+        right: bool (n,), whether the model is right; n is 1 or more.
+        units: int (n,), equal for images that must stay together.
+    """
+    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    hits = np.bincount(unit, right, minlength=len(sizes)).astype(np.int64)
+    effective = float(effective_sizes(sizes, hits))
+    quantile = unit_quantile(len(right), len(sizes))
+    ends = wilson_interval(right.mean() * effective, effective, quantile)
+    return AccuracyInterval(*ends, effective, quantile)
 
 
 def wilson_interval(right: float, n: float, quantile: float = _Z) -> tuple[float, float]:

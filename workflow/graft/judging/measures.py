@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.judging.intervals import effective_sizes, mean_interval, unit_quantile, wilson_interval
+from graft.judging.intervals import accuracy_interval, mean_interval, wilson_interval
 from graft.judging.losses import LEAST_PROBABILITY, cross_entropies
 
 _BINS = 15
@@ -64,12 +64,10 @@ def measure(
     """
     n = len(labels)
     # The order of units, not of images, is that of the draws.
-    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    different, unit = np.unique(units, return_inverse=True)
     right = probabilities.argmax(1) == labels
-    hits = np.bincount(unit, right, minlength=len(sizes)).astype(np.int64)
-    effective = float(effective_sizes(sizes, hits))
-    quantile = unit_quantile(n, len(sizes))
-    ends = {"accuracy": wilson_interval(right.mean() * effective, effective, quantile)}
+    *own_ends, effective, quantile = accuracy_interval(right, units)
+    ends = {"accuracy": tuple(own_ends)}
 
     count = probabilities.shape[1]
     sums = _sum_units(probabilities, labels, unit)
@@ -104,7 +102,7 @@ def measure(
     if count > _TOP:
         metrics["top5_accuracy"] = _top_accuracy(probabilities, labels)
     rounded = {name: round(float(value), 6) for name, value in metrics.items()}
-    return rounded | {"n": n, "units": len(sizes), "n_effective": round(effective, 1)}
+    return rounded | {"n": n, "units": len(different), "n_effective": round(effective, 1)}
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:

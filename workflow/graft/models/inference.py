@@ -1,7 +1,7 @@
 """Runs an OpenVINO graph over many rows, with the same bytes on any number of cores."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,28 @@ from graft.common.parallel import count_cores
 def run_graph(graph: Path, rows: RowSource) -> Iterator[np.ndarray]:
     """The outputs of a graph with one input and one output.
 
-    One stream a core with one thread each is both the fastest setting for throughput and the one
-    in which the number of cores cannot change a bit: no sum is divided among threads.
-
     Args:
         graph: the `.xml` file, with its `.bin` beside it.
         rows: the inputs (n, …), of any number type, read as they are needed.
 
     Yields:
         float32 arrays (at most INFERENCE_BATCH, …), one for each batch, in the order of the rows.
+    """
+    return run_batches(graph, in_batches(rows))
+
+
+def run_batches(graph: Path, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same for inputs that come batch by batch, of which only a few are in memory.
+
+    One stream a core with one thread each is both the fastest setting for throughput and the one
+    in which the number of cores cannot change a bit: no sum is divided among threads.
+
+    Args:
+        graph: the `.xml` file, with its `.bin` beside it.
+        batches: inputs (at most INFERENCE_BATCH, …), taken as they are needed.
+
+    Yields:
+        A float32 array for each, (as many, …).
     """
     core = ov.Core()
     model = core.read_model(graph)
@@ -44,7 +57,7 @@ def run_graph(graph: Path, rows: RowSource) -> Iterator[np.ndarray]:
         free.append(request)
         return request.get_output_tensor().data[:length].copy()
 
-    for batch in in_batches(rows):
+    for batch in batches:
         if not free:
             yield finish()
         # The last batch is filled up with zeros.

@@ -2,18 +2,21 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from graft.common.errors import refuse
 from graft.images import files
 from graft.network.catalogue import NETWORKS
-from graft.tools import imagenet, photos
-from graft.tools.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
+from graft.prediction import imagenet, photos
+from graft.prediction.answers import best_labels
+from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
+from graft.prediction.output import show_confidence
 
 _WEIGHTS = "imagenet"
+_OTHERS = "these are ImageNet's own labels; for those of your own model, run graft predict"
 
 
 def main(arguments: list[str]) -> None:
@@ -32,9 +35,10 @@ def main(arguments: list[str]) -> None:
     if weights is not None:
         _check_weights(weights, options.backbone)
     pixels = photos.decode_photos(paths, NETWORKS[options.backbone].imagenet, options.fit)
-    from graft.tools.classifier import classify_photos, fetch_classes
+    from graft.prediction.classifier import classify_photos, fetch_classes
 
     classes = classes or fetch_classes()
+    print(f"classify: {_OTHERS}", file=sys.stderr)
     answers = classify_photos(options.backbone, weights, pixels)
     for number, (path, confidences) in enumerate(zip(paths, answers, strict=True)):
         photo, found = files.printable(str(path)), best_labels(confidences, classes, options.top)
@@ -45,8 +49,12 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    text = f"{__doc__} It is not trained, and needs no project."
-    parser = argparse.ArgumentParser(prog="graft classify", description=text)
+    parser = argparse.ArgumentParser(
+        prog="graft classify",
+        description=f"{__doc__} For the classes of your own model, run graft predict. Nothing is"
+        " trained, and no project is needed.",
+        epilog="example: graft classify cat.jpg holiday --backbone VGG16 --top 3",
+    )
     add = parser.add_argument
     add("photos", nargs="+", metavar="PHOTO", help="an image file, or a folder of them")
     backbone = "a class of keras.applications (default: %(default)s)"
@@ -78,28 +86,12 @@ def _check_weights(path: Path, name: str) -> None:
         raise refuse("--weights", allowed, f"{path} ({problem})")
 
 
-def best_labels(
-    confidences: np.ndarray, classes: tuple[ImageNetClass, ...], count: int
-) -> list[tuple[ImageNetClass, float]]:
-    """The classes with the highest confidences, best first; of equal ones the first in the index.
-
-    Args:
-        confidences: float32 (n,).
-        classes: n of them.
-        count: how many.
-    """
-    order = np.argsort(-confidences, kind="stable")[:count]
-    return [(classes[i], float(confidences[i])) for i in order]
-
-
 def label_text(photo: str, found: list[tuple[ImageNetClass, float]]) -> str:
     """A photo's name and under it a line a label, for people."""
-    lines = [f"  {_percent(value):>7}  {found.label.replace('_', ' ')}" for found, value in found]
+    lines = [
+        f"  {show_confidence(value):>7}  {found.label.replace('_', ' ')}" for found, value in found
+    ]
     return "\n".join([photo, *lines])
-
-
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:.1f} %" if confidence >= 0.0005 else "<0.1 %"
 
 
 def label_json(photo: str, found: list[tuple[ImageNetClass, float]]) -> str:

@@ -1,18 +1,24 @@
 """What the stages `head` and `finetune` write about their trainings, and their models."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from graft.common.stage import Stage
-from graft.common.tables import write_json, write_table
+from graft.common.tables import read_json, write_json, write_table
 from graft.judging.calibration import rescale
+from graft.judging.intervals import accuracy_interval
 from graft.judging.losses import cross_entropies, weigh_images
 from graft.judging.measures import accuracy_and_loss
+from graft.judging.stored_units import read_units
+from graft.models.description import ModelDescription, write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
+from graft.training.rows import Rows
 
 
 class Result(NamedTuple):
@@ -94,10 +100,47 @@ def tabulate_seeds(
     return pd.DataFrame(rows)
 
 
+def describe_model(
+    stage: Stage, inputs: str, test: Rows, outputs: np.ndarray, temperature: float
+) -> ModelDescription:
+    """What the files of a model say of it.
+
+    Args:
+        stage: must declare the split, the units, the layer, and the parameters that are named.
+        inputs: `pixels` or `features`.
+        test: the test part.
+        outputs: float (n, classes), the model's outputs on it.
+        temperature: by which the logits were divided.
+    """
+    right = outputs.argmax(1) == test.labels
+    units = read_units(stage.input("data/units.csv"), test.ids)
+    interval = accuracy_interval(right, units)
+    layer = read_json(stage.input("data/depth/layer.json"))
+    data = stage.input("data/split.csv").read_bytes()
+    return ModelDescription(
+        classes=test.classes,
+        inputs=inputs,
+        side=stage["image.side"],
+        fit=stage["image.fit"],
+        network=stage["backbone.name"],
+        weights=stage["backbone.weights"],
+        layer=layer["layer"],
+        pooling=layer["pooling"],
+        temperature=temperature,
+        accuracy=round(float(right.mean()), 6),
+        accuracy_low=round(interval.low, 6),
+        accuracy_high=round(interval.high, 6),
+        n=len(test),
+        data=hashlib.sha256(data).hexdigest(),
+        graft=version("graft"),
+    )
+
+
 def write_results(
     stage: Stage,
     name: str,
     model: keras.Model,
+    description: ModelDescription,
     history: pd.DataFrame,
     seeds: pd.DataFrame,
     summary: Mapping[str, Any],
@@ -108,12 +151,15 @@ def write_results(
         stage: must declare these outputs.
         name: of the model, `head` or `finetuned`.
         model: trained, of the first seed.
+        description: what its files say of it.
         history: of its training.
         seeds: from `tabulate_seeds`.
         summary: what `training.json` says.
     """
-    save_model(model, stage.output(f"data/models/{name}.keras"))
-    save_graph(model, stage.output(f"data/models/{name}.xml"))
+    for save, kind in ((save_model, "keras"), (save_graph, "xml")):
+        path = stage.output(f"data/models/{name}.{kind}")
+        save(model, path)
+        write_description(path, description)
     # Six decimals are more than a person compares, and hide most last digits that another processor
     # changes.
     write_table(stage.output(f"reports/{name}/history.csv"), history.round(6))

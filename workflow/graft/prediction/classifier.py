@@ -12,7 +12,7 @@ from graft.models.saving import calm
 from graft.network.catalogue import NETWORKS
 from graft.network.scaling import find_scaling
 from graft.network.weights import fetching
-from graft.tools.imagenet import CLASSES, ImageNetClass
+from graft.prediction.imagenet import CLASSES, ImageNetClass
 
 # Photos at once. The batch is always full, so that an answer does not depend on what else is asked
 # for; larger ones gain little on a processor, and make a single photo wait.

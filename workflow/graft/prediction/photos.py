@@ -1,8 +1,8 @@
-"""The photos that a command is given: files and folders of them, decoded before anything else."""
+"""Photos for a command: files and folders of them, read and decoded as the pipeline does."""
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,14 @@ from graft.common.progress import Progress
 from graft.images import files
 from graft.images.decoding import Undecodable, decode
 from graft.images.files import File
-from graft.images.sources import open_source
+from graft.images.sources import Folder
 
-_ALLOWED = "an image file that graft can read, or a folder of such files"
+PHOTO = "an image file that graft can read, or a folder of such files"
 # So many of the photos that cannot be read are named, and from so many photos progress is shown.
 _NAMED, _MANY = 5, 200
 
 
-def find_photos(given: list[str]) -> list[Path]:
+def find_photos(given: Sequence[str]) -> list[Path]:
     """The photos in the order given; those below a folder in natural order.
 
     Hidden files and what systems leave in folders are passed over, and links to folders are not
@@ -37,7 +37,7 @@ def find_photos(given: list[str]) -> list[Path]:
     for path in map(Path, given):
         inside = [path] if _problem_of_folder(path) else _below(path)
         if not inside:
-            raise refuse("a photo", _ALLOWED, f"{files.printable(str(path))} (an empty folder)")
+            raise refuse("a photo", PHOTO, f"{files.printable(str(path))} (an empty folder)")
         found += inside
     return found
 
@@ -53,7 +53,7 @@ def _problem_of_folder(path: Path) -> str:
 def _below(top: Path) -> list[Path]:
     def stop(error: OSError) -> None:
         place = files.printable(str(error.filename))
-        raise refuse("a photo", _ALLOWED, f"{place} ({files.unreadable(error)})")
+        raise refuse("a photo", PHOTO, f"{place} ({files.unreadable(error)})")
 
     found = []
     for folder, folders, names in os.walk(top, onerror=stop):
@@ -76,13 +76,11 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
     """
     bad = []
     waiting = tempfile.TemporaryFile()  # noqa: SIM115
-    work = partial(_pixels, side=side, fit=fit)
-    results = in_parallel(work, _read(paths), lambda file: len(file.data or b"") + 3 * side * side)
     shown = Progress("photos", len(paths), "photos") if len(paths) >= _MANY else nullcontext()
     with shown as progress:
-        for path, result in zip(paths, results, strict=True):
+        for path, result in decode_files(read_photos(paths), side, fit):
             if isinstance(result, str):
-                bad.append(f"{files.printable(str(path))} ({result})")
+                bad.append(f"{path} ({result})")
             else:
                 waiting.write(result.tobytes())
             if progress:
@@ -90,7 +88,7 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
     if bad:
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         received = ", ".join(bad[:_NAMED]) + more
-        raise UserError(f"every photo must be {_ALLOWED}. Received: {received}")
+        raise UserError(f"every photo must be {PHOTO}. Received: {received}")
     waiting.seek(0)
     return _one_by_one(waiting, side)
 
@@ -101,20 +99,36 @@ def _one_by_one(waiting: BinaryIO, side: int) -> Iterator[np.ndarray]:
             yield np.frombuffer(data, np.uint8).reshape(side, side, 3)
 
 
-def _read(paths: list[Path]) -> Iterator[File]:
+def read_photos(paths: Iterable[Path]) -> Iterator[File]:
+    """Reads photos one by one: each by its whole path, with its bytes or why it has none."""
     for path in paths:
-        if problem := _problem_of_folder(path.parent):
-            yield File(str(path), None, problem)
-        else:
-            with open_source(str(path.parent)) as folder:
-                yield from folder.files([path.name])
+        problem = _problem_of_folder(path.parent)
+        file = File("", None, problem) if problem else next(Folder(path.parent).files([path.name]))
+        yield file._replace(path=files.printable(str(path)))
 
 
-def _pixels(file: File, side: int, fit: str) -> np.ndarray | str:
-    """The pixels of a photo, or why there are none; other processes run this."""
+def decode_files(
+    found: Iterable[File], side: int, fit: str
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Decodes files on all cores, in their order; few of them are in memory at a time.
+
+    Args:
+        found: the files, taken as they are needed.
+        side: of the pixels.
+        fit: how a photo becomes a square, as of `decode`.
+
+    Yields:
+        The path of each file, and its pixels, uint8 (side, side, 3), or the reason why it has none.
+    """
+    work = partial(_decode_file, side=side, fit=fit)
+    return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
+
+
+def _decode_file(file: File, side: int, fit: str) -> tuple[str, np.ndarray | str]:
+    """Other processes run this."""
     if file.data is None:
-        return file.problem
+        return file.path, file.problem
     try:
-        return decode(file.data, side, fit).pixels
+        return file.path, decode(file.data, side, fit).pixels
     except Undecodable as error:
-        return str(error)
+        return file.path, str(error)

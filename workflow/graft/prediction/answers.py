@@ -1,0 +1,109 @@
+"""From files to answers: decoded, run through the model and named, while others are still read."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from graft.common.arrays import INFERENCE_BATCH
+from graft.common.errors import UserError
+from graft.images.files import File
+from graft.prediction.chosen import ChosenModel, GraphStep
+from graft.prediction.photos import decode_files
+
+_Label = TypeVar("_Label")
+
+
+class Answer(NamedTuple):
+    """What a model says of one photo.
+
+    Attributes:
+        path: of the photo.
+        labels: the likeliest classes with their confidences, 0–1, best first; none for a file that
+            cannot be read.
+        reason: why it cannot; else empty.
+    """
+
+    path: str
+    labels: tuple[tuple[str, float], ...]
+    reason: str = ""
+
+
+def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iterator[Answer]:
+    """The answers of a model, in the order of the files.
+
+    Decoding and inference run side by side, and memory does not grow with the number of photos. An
+    answer depends on its photo alone: it is the one that the pipeline gives.
+
+    Args:
+        model: ready to answer.
+        found: the files, taken as they are needed.
+        count: how many classes to name.
+
+    Raises:
+        UserError: an output is not a finite number.
+    """
+    about = model.description
+    waiting: deque[Answer] = deque()  # files whose turn has not come; those with pixels say nothing
+
+    def pixels() -> Iterator[np.ndarray]:
+        for path, result in decode_files(found, about.side, about.fit):
+            good = not isinstance(result, str)
+            waiting.append(Answer(path, ()) if good else Answer(path, (), result))
+            if good:
+                yield result
+
+    for output in run_steps(model.steps, _batches(pixels())):
+        if not np.isfinite(output).all():
+            raise UserError("some answers are not finite numbers: the model is damaged")
+        for confidences in output:
+            while waiting[0].reason:
+                yield waiting.popleft()
+            labels = best_labels(confidences, about.classes, count)
+            yield waiting.popleft()._replace(labels=tuple(labels))
+    yield from waiting
+
+
+def run_steps(steps: Sequence[GraphStep], batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The outputs of graphs that follow one another, float32 (as many, classes) for each batch.
+
+    Args:
+        steps: the graphs, one or more.
+        batches: the inputs of the first, (at most INFERENCE_BATCH, …).
+    """
+    from graft.models.inference import run_batches
+
+    for step in steps:
+        batches = run_batches(step.graph, batches)
+        if step.columns is not None:
+            batches = _columns(batches, step.columns)
+    return iter(batches)
+
+
+def _columns(batches: Iterable[np.ndarray], columns: slice) -> Iterator[np.ndarray]:
+    return (batch[:, columns] for batch in batches)
+
+
+def _batches(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    while batch := list(islice(rows, INFERENCE_BATCH)):
+        yield np.stack(batch)
+
+
+def best_labels(
+    confidences: np.ndarray, labels: Sequence[_Label], count: int
+) -> list[tuple[_Label, float]]:
+    """The labels with the highest confidences, best first; of equal ones the first.
+
+    Args:
+        confidences: float (n,).
+        labels: n of them.
+        count: how many.
+
+    Returns:
+        Each with its confidence, which has six decimals.
+    """
+    order = np.argsort(-confidences, kind="stable")[:count]
+    rounded = confidences.astype(float).round(6)
+    return [(labels[i], float(rounded[i])) for i in order]

@@ -1,0 +1,88 @@
+"""How answers are written: lines for people, a CSV, or a JSON object a line."""
+
+import csv
+import json
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from graft.prediction.answers import Answer
+
+# Takes one answer after the other.
+Writer = Callable[[Answer], None]
+
+
+def is_unsure(answer: Answer, limit: float | None) -> bool:
+    """Whether a person should look at a photo: the best confidence is below the limit."""
+    return limit is not None and bool(answer.labels) and answer.labels[0][1] < limit
+
+
+def write_lines(file: TextIO, count: int, limit: float | None) -> Writer:
+    """A line a photo: its path, the labels with confidences, and whether they are unsure.
+
+    Names are as their makers chose them, so what would move the cursor, or turn the line round, is
+    written as an escape.
+    """
+
+    def write(answer: Answer) -> None:
+        labels = [f"{one_line(label)} {show_confidence(value)}" for label, value in answer.labels]
+        said = ", ".join(labels) or f"cannot be read: {one_line(answer.reason)}"
+        mark = "  (unsure)" if is_unsure(answer, limit) else ""
+        print(f"{one_line(answer.path)}  {said}{mark}", file=file)
+
+    return write
+
+
+def one_line(text: str) -> str:
+    r"""A text with an escape, such as `\\n`, in place of each character that is not printable."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def show_confidence(confidence: float) -> str:
+    """A confidence for people, such as `98.7 %`."""
+    return f"{100 * confidence:.1f} %" if confidence >= 0.0005 else "<0.1 %"
+
+
+def write_csv(file: TextIO, count: int, limit: float | None) -> Writer:
+    """A CSV with a header: path, label, confidence; label_2, confidence_2 …; unsure; reason.
+
+    Args:
+        file: opened without a translation of line ends.
+        count: how many labels a photo has.
+        limit: below which an answer is unsure; without it there is no such column.
+    """
+    more = [f"{name}_{place}" for place in range(2, count + 1) for name in ("label", "confidence")]
+    unsure = ["unsure"] if limit is not None else []
+    plain = csv.writer(file, lineterminator="\n")
+    # The module knows that a name with a line feed needs quotes, but not one with a return.
+    quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(["path", "label", "confidence", *more, *unsure, "reason"])
+
+    def write(answer: Answer) -> None:
+        cells = [cell for pair in answer.labels for cell in pair] or [""] * (2 * count)
+        sure = ("yes" if is_unsure(answer, limit) else "no") if answer.labels else ""
+        row = [answer.path, *cells, *([sure] if unsure else []), answer.reason]
+        odd = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        (quoted if odd else plain).writerow(row)
+
+    return write
+
+
+def write_json_lines(file: TextIO, count: int, limit: float | None) -> Writer:
+    """A JSON object a photo: path, label, confidence; top, all labels; unsure; reason.
+
+    Label and confidence are null where the file cannot be read. `top` is there if more than one
+    label is asked for, and `unsure` if there is a limit.
+    """
+
+    def write(answer: Answer) -> None:
+        label, confidence = answer.labels[0] if answer.labels else (None, None)
+        row: dict[str, Any] = {"path": answer.path, "label": label, "confidence": confidence}
+        if count > 1:
+            row["top"] = [{"label": name, "confidence": value} for name, value in answer.labels]
+        if limit is not None:
+            row["unsure"] = is_unsure(answer, limit)
+        print(json.dumps(row | {"reason": answer.reason}, ensure_ascii=False), file=file)
+
+    return write

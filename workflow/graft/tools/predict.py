@@ -1,0 +1,143 @@
+"""Label photos with the model of this project, or with a model file."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from graft.common.atomic import whole
+from graft.common.errors import refuse
+from graft.common.progress import Progress
+from graft.images import files
+from graft.prediction.answers import answer_photos
+from graft.prediction.chosen import ChosenModel, open_model
+from graft.prediction.given import open_given
+from graft.prediction.output import (
+    is_unsure,
+    one_line,
+    show_confidence,
+    write_csv,
+    write_json_lines,
+    write_lines,
+)
+
+_STANDARD_OUTPUT = "-"
+# Unlike methods of Path, these answer no for a name that is too long.
+_is_folder, _is_there, _is_same = os.path.isdir, os.path.exists, os.path.samefile
+_FORMATS = {".csv": write_csv, ".jsonl": write_json_lines}
+
+
+def main(arguments: list[str]) -> None:
+    """`graft predict PHOTO…`: writes an answer for each photo.
+
+    Ends the process with exit status 1 where some files could not be read; their answers say why.
+
+    Raises:
+        UserError: an option, the model, or something that is given is wrong.
+    """
+    options = _options(arguments)
+    given = open_given(options.photos)
+    asked = 0 if options.unsure is None else options.unsure
+    total = bad = unsure = 0
+    with open_model(options.model) as model, _open_output(options, model) as (file, write):
+        _say(_introduce(model))
+        write = write(file, options.top, options.unsure)
+        answers = answer_photos(model, given.files, options.top)
+        with _progress(options.output, given.count) as progress:
+            for answer in answers:
+                write(answer)
+                total += 1
+                bad += not answer.labels
+                unsure += is_unsure(answer, options.unsure)
+                if progress:
+                    progress.advance()
+    parts = [f"{total:,} photos"]
+    if options.output not in (None, _STANDARD_OUTPUT):
+        parts.append(f"written to {options.output}")
+    if bad:
+        parts.append(f"{bad:,} could not be read")
+    if options.unsure is not None:
+        parts.append(f"{unsure:,} unsure, below {asked:g}: a person should look at these")
+    _say("; ".join(parts))
+    if bad:
+        sys.exit(1)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="graft predict",
+        description=f"{__doc__} A file that cannot be read gets a reason in place of a label, and"
+        " the exit status is 1.",
+        epilog="example: graft predict ~/new-photos --unsure 0.9 --output answers.csv",
+    )
+    add = parser.add_argument
+    photos = "an image file, a folder or an archive of such files, a CSV with the column path, or"
+    add("photos", nargs="+", metavar="PHOTO", help=f"{photos} - for paths in standard input")
+    model = (
+        "finetuned (the default, which may be the head on its network if that was no worse), head,"
+        " or a model file (.keras, .xml) that graft made, for which no project is needed"
+    )
+    add("--model", default="finetuned", metavar="MODEL", help=model)
+    add("--top", type=int, default=1, metavar="N", help="labels of a photo (default: %(default)s)")
+    unsure = "mark answers whose confidence is below this number from 0 to 1, such as 0.9"
+    add("--unsure", type=float, metavar="CONFIDENCE", help=unsure)
+    output = "a new .csv or .jsonl, or - for a CSV on standard output (default: lines for people)"
+    add("--output", metavar="FILE", help=output)
+    options = parser.parse_args(arguments)
+    if options.unsure is not None and not 0 < options.unsure <= 1:
+        raise refuse("--unsure", "a number above 0 and at most 1", options.unsure)
+    if options.top < 1:
+        raise refuse("--top", "a whole number from 1 to the number of classes", options.top)
+    if options.output not in (None, _STANDARD_OUTPUT):
+        _check_output(options.output, options.photos)
+    return options
+
+
+def _check_output(output: str, given: list[str]) -> None:
+    path, shown = Path(output), files.printable(output)
+    if path.suffix.lower() not in _FORMATS:
+        allowed = f"a file {' or '.join(_FORMATS)}, or {_STANDARD_OUTPUT}"
+        raise refuse("--output", allowed, shown)
+    if _is_folder(output) or not _is_folder(path.parent):
+        raise refuse("--output", "a file in a folder that is there", shown)
+    if _is_there(output) and any(_is_there(one) and _is_same(one, output) for one in given):
+        raise refuse("--output", "another file than those that are read", shown)
+
+
+@contextmanager
+def _open_output(options: argparse.Namespace, model: ChosenModel) -> Iterator[tuple]:
+    """Where answers go, and what writes them; a file appears once all is well."""
+    classes = len(model.description.classes)
+    if options.top > classes:
+        allowed = f"a whole number from 1 to {classes}, the number of classes"
+        raise refuse("--top", allowed, options.top)
+    if options.output in (None, _STANDARD_OUTPUT):
+        yield sys.stdout, write_lines if options.output is None else write_csv
+        return
+    path = Path(options.output)
+    with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+        yield file, _FORMATS[path.suffix.lower()]
+
+
+def _progress(output: str | None, count: int | None):
+    # On a terminal the lines themselves say how far it is.
+    if output in (None, _STANDARD_OUTPUT) and sys.stdout.isatty():
+        return nullcontext()
+    return Progress("predict", count, "photos")
+
+
+def _introduce(model: ChosenModel) -> str:
+    about = model.description
+    ends = f"{show_confidence(about.accuracy_low)[:-2]}–{show_confidence(about.accuracy_high)}"
+    return (
+        f"{files.printable(model.name)}, {one_line(about.network)} at {about.side} pixels,"
+        f" {len(about.classes)} classes;"
+        f" accuracy on {about.n:,} test images {show_confidence(about.accuracy)} ({ends})"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.flush()
+    print(f"predict: {text}", file=sys.stderr)
