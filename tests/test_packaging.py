@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from graft.exporting.formats import FORMATS
 from graft.project.parameters import flatten, read_parameters
 from graft.project.recipes import DEFAULTS
 from images import ROOT
@@ -45,6 +46,10 @@ def pins(requirements: list[str]) -> dict[str, str]:
 
 DEPENDENCIES = pins(PROJECT["project"]["dependencies"])
 DEV = pins(PROJECT["dependency-groups"]["dev"])
+EXTRAS = {
+    extra: pins(names) for extra, names in PROJECT["project"]["optional-dependencies"].items()
+}
+OPTIONAL = {name: version for extra in EXTRAS.values() for name, version in extra.items()}
 
 
 def test_conda_installs_the_same_versions() -> None:
@@ -68,16 +73,24 @@ def test_the_lock_has_the_same_versions() -> None:
     locked: dict[str, set[str]] = {}
     for package in LOCK["package"]:
         locked.setdefault(package["name"], set()).add(package["version"])
-    assert {name: locked[name] for name in DEPENDENCIES | DEV} == {
-        name: {version} for name, version in (DEPENDENCIES | DEV).items()
-    }
+    pinned = DEPENDENCIES | DEV | OPTIONAL
+    assert {name: locked[name] for name in pinned} == {n: {v} for n, v in pinned.items()}
 
 
 def test_the_lock_was_made_from_this_project() -> None:
     (own,) = (p for p in LOCK["package"] if p["name"] == PROJECT["project"]["name"])
     assert own["version"] == PROJECT["project"]["version"]
-    wanted = {entry["name"]: entry["specifier"] for entry in own["metadata"]["requires-dist"]}
-    assert wanted == {name: f"=={version}" for name, version in DEPENDENCIES.items()}
+    wanted = {
+        (entry["name"], entry.get("marker", "")): entry["specifier"]
+        for entry in own["metadata"]["requires-dist"]
+    }
+    extras = {
+        (name, f"extra == '{extra}'"): f"=={version}"
+        for extra, names in EXTRAS.items()
+        for name, version in names.items()
+    }
+    plain = {(name, ""): f"=={version}" for name, version in DEPENDENCIES.items()}
+    assert wanted == plain | extras
     wanted = {entry["name"]: entry["specifier"] for entry in own["metadata"]["requires-dev"]["dev"]}
     assert wanted == {name: f"=={version}" for name, version in DEV.items()}
 
@@ -103,12 +116,20 @@ def third_party(path: Path) -> set[str]:
 
 def test_what_is_imported_is_declared_and_the_reverse() -> None:
     imported = set().union(*map(third_party, (ROOT / "workflow").rglob("*.py")))
-    assert imported == set(DEPENDENCIES)
+    assert imported == set(DEPENDENCIES | OPTIONAL)
+    assert not DEPENDENCIES.keys() & OPTIONAL
+
+
+def test_what_an_export_needs_is_in_its_extra() -> None:
+    for kind in FORMATS.values():
+        for modules in kind.needs.values():
+            assert set(map(normal, modules)) <= set(EXTRAS[kind.extra])
+    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS)
 
 
 def test_what_tests_import_is_declared() -> None:
     imported = set().union(*map(third_party, (ROOT / "tests").rglob("*.py")))
-    assert imported <= set(DEPENDENCIES | DEV)
+    assert imported <= set(DEPENDENCIES | DEV | OPTIONAL)
 
 
 def test_dvc_keeps_to_itself_and_copies() -> None:

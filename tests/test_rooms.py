@@ -28,7 +28,10 @@ HEAVY = {"tensorflow", "keras", "openvino"}
 LIGHT = [
     *("graft.cli", "graft.project.launcher", "graft.scheduling.engines", "graft.project.recipes"),
     *(find_module(stage) for stage in STAGES if stage not in ("backbone", "finetune", "evaluate")),
-    *(f"graft.tools.{name}" for name in ("build", "use", "compare", "classify", "predict")),
+    *(
+        f"graft.tools.{name}"
+        for name in ("build", "use", "compare", "classify", "predict", "export")
+    ),
 ]
 
 

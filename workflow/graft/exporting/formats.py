@@ -1,0 +1,101 @@
+"""The formats of an export: how each may be quantised, and what must be installed for it."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from graft.common.errors import UserError, refuse
+
+QUANTIZED = ("float16", "int8")
+
+
+class ExportFormat(NamedTuple):
+    """One format.
+
+    Attributes:
+        title: its name for people.
+        model: the file or folder of the model within an export.
+        runtime: the package that runs it, as it is installed.
+        library: what Hugging Face calls the library.
+        tags: what a model of it is found by there.
+        quantize: how it may be quantised, of QUANTIZED.
+        needs: the modules that an export imports, by how it is quantised, `""` for float32.
+        extra: the extra of pyproject.toml that installs them.
+    """
+
+    title: str
+    model: str
+    runtime: str
+    library: str
+    tags: tuple[str, ...]
+    quantize: tuple[str, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = {}
+    extra: str = ""
+
+
+_ONNX = ("onnx", "onnxruntime", "tf2onnx")
+_LITERT = ("ai_edge_litert",)
+FORMATS = {
+    "keras": ExportFormat("Keras", "model.keras", "keras", "keras", ("keras",)),
+    "saved_model": ExportFormat(
+        "SavedModel", "model", "tensorflow", "tensorflow", ("tensorflow", "saved_model")
+    ),
+    "onnx": ExportFormat(
+        "ONNX",
+        "model.onnx",
+        "onnxruntime",
+        "onnx",
+        ("onnx",),
+        QUANTIZED,
+        dict.fromkeys(("", *QUANTIZED), _ONNX),
+        "onnx",
+    ),
+    "openvino": ExportFormat(
+        "OpenVINO",
+        "model.xml",
+        "openvino",
+        "openvino",
+        ("openvino",),
+        QUANTIZED,
+        {"int8": ("nncf",)},
+        "openvino-int8",
+    ),
+    "tflite": ExportFormat(
+        "TFLite",
+        "model.tflite",
+        "ai-edge-litert",
+        "litert",
+        ("tflite", "litert"),
+        QUANTIZED,
+        dict.fromkeys(("", *QUANTIZED), _LITERT),
+        "tflite",
+    ),
+}
+
+
+def check_format(name: str, quantize: str) -> None:
+    """Checks that there is such an export, and that what it needs is installed.
+
+    Args:
+        name: should be one of FORMATS.
+        quantize: should be one of QUANTIZED, or empty for float32.
+
+    Raises:
+        UserError: there is no such format or type, not together, or a package is missing.
+    """
+    if name not in FORMATS:
+        raise refuse("--format", f"one of {', '.join(FORMATS)}", name)
+    if quantize not in ("", *QUANTIZED):
+        raise refuse("--quantize", f"left out, or one of {', '.join(QUANTIZED)}", quantize)
+    kind = FORMATS[name]
+    if quantize and quantize not in kind.quantize:
+        others = ", ".join(other for other in FORMATS if quantize in FORMATS[other].quantize)
+        allowed = f"{' or '.join(kind.quantize) or 'left out'} with --format {name}"
+        raise refuse("--quantize", f"{allowed}; {quantize} is for {others}", quantize)
+    missing = [module for module in kind.needs.get(quantize, ()) if find_spec(module) is None]
+    if missing:
+        command = f"graft export --format {name}{f' --quantize {quantize}' if quantize else ''}"
+        raise UserError(
+            f"{command} must have the packages of an extra: `uv run --extra {kind.extra} {command}`"
+            f", or `uv sync --extra {kind.extra}` before. Received: no {', '.join(missing)}"
+        )

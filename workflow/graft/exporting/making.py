@@ -1,0 +1,152 @@
+"""Makes an export: converts, runs it back, compares, and writes all that goes with the model."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graft.common.errors import UserError
+from graft.common.stage import Stage
+from graft.exporting.agreement import check_agreement, compare_answers, tell_agreement
+from graft.exporting.card import write_card
+from graft.exporting.contents import ABOUT, LABELS, whole_export, write_about, write_labels
+from graft.exporting.conversion import convert_model, run_export, run_keras
+from graft.exporting.evidence import Evidence, read_evidence
+from graft.exporting.facts import Facts
+from graft.exporting.formats import FORMATS
+from graft.exporting.program import write_program
+from graft.models.description import ModelDescription
+
+_PROGRAM, _CARD = "use.py", "README.md"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be exported.
+
+    Attributes:
+        kind: the format, of FORMATS.
+        quantize: as `check_format` takes it.
+        model: a `.keras` file of graft, from pixels.
+        folder: where to.
+        description: what the model says of itself.
+        predictions: what the pipeline has predicted with this model, as `evaluate` writes it; None
+            where it is another one, of which Keras says what is expected.
+        metrics: of this model on the test part; empty where they are not known.
+        training: what `training.json` says of it; empty where it is another one.
+        split: as of `Facts`.
+        licence: as of `Facts`.
+    """
+
+    kind: str
+    quantize: str
+    model: Path
+    folder: Path
+    description: ModelDescription
+    predictions: Path | None
+    metrics: Mapping[str, float]
+    training: Mapping[str, Any]
+    split: Mapping[str, Any]
+    licence: str
+
+
+def make_export(request: Request, stage: Stage) -> Facts:
+    """Writes an export, whole or not at all.
+
+    Args:
+        request: what and where to.
+        stage: must declare what `read_evidence` needs.
+
+    Raises:
+        UserError: a float32 export answers otherwise than the pipeline, or an answer of any is not
+            finite.
+    """
+    evidence = read_evidence(stage)
+    expected = _read_expected(request, evidence)
+    kind, description = FORMATS[request.kind], request.description
+    with whole_export(request.folder) as folder:
+        _tell(f"converting to {kind.title}")
+        write_labels(folder, description.classes)
+        write_about(folder, _describe(request))
+        convert_model(
+            request.kind,
+            request.model,
+            folder,
+            request.quantize,
+            evidence.calibration,
+            description,
+        )
+        _tell(f"running it on {len(evidence.pixels)} test images")
+        found = run_export(request.kind, folder, evidence.pixels)
+        agreement = compare_answers(expected, found, evidence.labels, evidence.units)
+        if not request.quantize:
+            check_agreement(agreement)
+        model = sorted(path.name for path in folder.iterdir() if path.name not in (ABOUT, LABELS))
+        facts = Facts(
+            kind=request.kind,
+            quantize=request.quantize,
+            description=description,
+            counts=evidence.counts,
+            metrics=request.metrics or asdict(description),
+            training=request.training,
+            split=request.split,
+            agreement=agreement,
+            calibrated=len(evidence.calibration),
+            files=(*model, LABELS, ABOUT, _PROGRAM, _CARD),
+            weight=sum(map(_weigh, (folder / name for name in model))),
+            version=version(kind.runtime),
+            licence=request.licence,
+        )
+        about = _describe(request) | {"checked": tell_agreement(agreement), "files": facts.files}
+        write_about(folder, about)
+        for name, text in (
+            (_PROGRAM, write_program(request.kind, description)),
+            (_CARD, write_card(facts)),
+        ):
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return facts
+
+
+def _tell(what: str) -> None:
+    print(f"export: {what}", file=sys.stderr, flush=True)
+
+
+def _read_expected(request: Request, evidence: Evidence) -> np.ndarray:
+    if request.predictions is None:
+        return run_keras(request.model, evidence.pixels)
+    stored = np.load(request.predictions)
+    if len(stored) <= evidence.places.max():
+        allowed = "what the pipeline predicts with this model: run the pipeline again"
+        raise UserError(f"{request.predictions} must be {allowed}. Received: {len(stored)} rows")
+    return stored[evidence.places]
+
+
+def _describe(request: Request) -> dict[str, Any]:
+    """What `model.json` says of input, output and model."""
+    about = request.description
+    return {
+        "format": request.kind,
+        "quantized": request.quantize or "no",
+        "model": FORMATS[request.kind].model,
+        "input": {
+            "name": "pixels",
+            "dtype": "uint8",
+            "shape": [1 if request.kind == "tflite" else None, about.side, about.side, 3],
+            "layout": "batch, rows, columns, RGB; 0 to 255",
+            "fit": about.fit,
+        },
+        "output": {"name": "probabilities", "dtype": "float32"},
+        "classes": list(about.classes),
+        "description": asdict(about),
+        "licence": request.licence,
+    }
+
+
+def _weigh(path: Path) -> int:
+    """The bytes of a file, or of all in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

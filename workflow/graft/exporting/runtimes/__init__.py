@@ -1,0 +1,1 @@
+"""The files of single runtimes: how each is written, and run."""

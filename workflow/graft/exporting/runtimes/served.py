@@ -1,0 +1,66 @@
+"""A model from uint8 pixels to named probabilities, and TensorFlow's own format of it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from graft.common.arrays import RowSource, in_batches
+from graft.models.framework import keras, tf
+from graft.models.saving import calm
+
+PIXELS, PROBABILITIES = "pixels", "probabilities"  # the names of input and output
+
+
+def build_served(model: keras.Model) -> Callable:
+    """The function that all converted formats compute.
+
+    It takes uint8, as photos are: so no program can hand over pixels of 0–1 by mistake.
+
+    Args:
+        model: from float32 (batch, side, side, 3), 0–255, to float32 (batch, classes).
+
+    Returns:
+        From a tensor `pixels`, uint8 of the same shape, to `probabilities` by this name.
+    """
+
+    def serve(pixels):
+        return {PROBABILITIES: model(tf.cast(pixels, tf.float32), training=False)}
+
+    return serve
+
+
+def served_input(model: keras.Model, batch: int | None = None):
+    """The input of `build_served`: a TensorSpec, of any number of images unless `batch` is one."""
+    return tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8, name=PIXELS)
+
+
+def write_saved_model(model: keras.Model, path: Path, batch: int | None = None) -> None:
+    """Writes a SavedModel with the signatures `serve` and `serving_default`, which are the same.
+
+    Args:
+        model: as of `build_served`.
+        path: the folder.
+        batch: the number of images, if it is fixed.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", build_served(model), [served_input(model, batch)])
+    with calm():
+        archive.write_out(str(path), verbose=False)
+
+
+def add_saved_assets(path: Path, *files: Path) -> None:
+    """Puts files into a SavedModel, in the folder that TensorFlow has for what it does not read."""
+    extra = path / "assets.extra"
+    extra.mkdir()
+    for file in files:
+        shutil.copyfile(file, extra / file.name)
+
+
+def run_saved_model(path: Path, pixels: RowSource) -> np.ndarray:
+    """The answers of a SavedModel: float32 (n, classes) for uint8 pixels (n, side, side, 3)."""
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    found = [serve(pixels=tf.constant(batch)) for batch in in_batches(pixels)]
+    return np.concatenate([answers[PROBABILITIES].numpy() for answers in found])
