@@ -57,7 +57,7 @@ def test_a_class_that_is_not_chosen_may_be_small(here: Path) -> None:
 @pytest.mark.parametrize(
     ("inside", "message"),
     [
-        ({}, "Received: 'photos' (an empty folder)"),
+        ({}, "Received: 'photos' (nothing in it)"),
         (
             {"a.jpg": b"1", "b.JPG": b"2", "notes.txt": b"3"},
             "Received: 'photos' (2 images loose in it, and no class folder)",

@@ -76,7 +76,7 @@ class TestInBetween:
         knowledge.learn(folder, base.expect(folder))
         assert knowledge.unknown(folder) == []
         assert false_records(folder, knowledge) == []
-        (out,) = read_lock(folder / "dvc.lock")["manifest"]["outs"]
+        out, _ = read_lock(folder / "dvc.lock")["manifest"]["outs"]
         record = (
             f"    outs:\n    - path: data/manifest.csv\n      hash: md5\n      md5: {out['md5']}"
         )

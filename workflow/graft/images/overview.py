@@ -50,7 +50,7 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
     loose = [path for path in paths if _ends(path, _IMAGES)]
     archives = [path for path in paths if _ends(path, _ARCHIVES)]
     if not paths:
-        found = "an empty folder"
+        found = "nothing in it"
     elif archives and not loose:
         one = len(archives) == 1
         found = f"{'an archive' if one else f'{len(archives)} archives'} in it, and no class folder"
