@@ -70,9 +70,14 @@ NO_IMAGE = {
     "program": b"\x7fELF" + bytes(200),
     "script": b"#!/bin/sh\nrm -rf /\n",
 }
+SAID = {
+    "heic": "HEIC, which is not read",
+    "film": "not an image: a video",
+    "document": "not an image: a PDF",
+}
 UNREADABLE = {
     "empty.jpg": (b"", "zero bytes"),
-    **{f"{name}.jpg": (data, "not an image") for name, data in NO_IMAGE.items()},
+    **{f"{name}.jpg": (data, SAID.get(name, "not an image")) for name, data in NO_IMAGE.items()},
     "start.png": (PNG[:8], "damaged header"),
     "start.jpg": (JPEG[:4], "damaged header"),
     "start.gif": (GIF[:13], "damaged header"),

@@ -92,6 +92,8 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
             if commands:
                 lines = [f"  {command:<10} {summary}" for command, summary in commands.items()]
                 print(f"\n{title}:", *lines, sep="\n")
+    elif name in stages and {"-h", "--help"}.intersection(more):
+        print(pipeline.describe_stage(name))
     elif name in stages:
         from graft.project import launcher  # a tenth of a second, which `build` need not wait for
 

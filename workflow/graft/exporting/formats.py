@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from graft.common.errors import UserError, refuse
+from graft.common.errors import UserError, nearest, refuse
 
 QUANTIZED = ("float16", "int8")
 
@@ -84,9 +84,10 @@ def check_format(name: str, quantize: str) -> None:
         UserError: there is no such format or type, not together, or a package is missing.
     """
     if name not in FORMATS:
-        raise refuse("--format", f"one of {', '.join(FORMATS)}", name)
+        raise refuse("--format", f"one of {', '.join(FORMATS)}{nearest(name, FORMATS)}", name)
     if quantize not in ("", *QUANTIZED):
-        raise refuse("--quantize", f"left out, or one of {', '.join(QUANTIZED)}", quantize)
+        allowed = f"left out, or one of {', '.join(QUANTIZED)}{nearest(quantize, QUANTIZED)}"
+        raise refuse("--quantize", allowed, quantize)
     kind = FORMATS[name]
     if quantize and quantize not in kind.quantize:
         others = ", ".join(other for other in FORMATS if quantize in FORMATS[other].quantize)

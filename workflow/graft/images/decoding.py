@@ -16,6 +16,15 @@ from graft.images import files
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 # How files of these formats begin, where the beginning is long enough to tell.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+# What people take for photos, or for folders of them, and how it begins.
+_NO_PHOTOS = {
+    "HEIC, which is not read": tuple(
+        b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
+    ),
+    "not an image: a video": tuple(
+        b"ftyp" + brand for brand in (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")
+    ),
+}
 # What transparent pixels show through to, and what `pad` adds; paper is white.
 _BACKGROUND = (255, 255, 255)
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
@@ -150,6 +159,11 @@ def _unknown(data: bytes) -> str:
             return "unsupported mode"
     if _is_cut(data):
         return _TRUNCATED
+    for kind, starts in _NO_PHOTOS.items():
+        if data.startswith(starts, 4):
+            return kind
+    if data.startswith(b"%PDF-"):
+        return "not an image: a PDF"
     return "damaged header" if data.startswith(_STARTS) else "not an image"
 
 

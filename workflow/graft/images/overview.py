@@ -1,12 +1,13 @@
 """What lies in a data set that nothing is learned from, told by the names of files alone."""
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from graft.common.cautions import Caution
 from graft.common.errors import UserError
 from graft.images.files import SOURCE
 from graft.images.sources import WHERE_SOURCE
+from graft.images.suggestions import suggest_above
 
 # By the ends of names only, since nothing is opened for it.
 _IMAGES = (
@@ -57,6 +58,7 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
         found += f": give the path of {_name(archives)}, or unpack {'it' if one else 'them'}"
     elif loose:
         found = f"{_count(loose, 'image')} loose in it, and no class folder"
+        found += suggest_above(Path(where))
     else:
         found = f"{_count(paths, 'file')} in it, none an image"
     return UserError(f"{WHERE_SOURCE} must be {SOURCE}. Received: {where!r} ({found})")

@@ -10,6 +10,7 @@ from graft.common.errors import UserError, refuse
 from graft.images import files
 from graft.images.archives import Archive, NoArchive
 from graft.images.files import SOURCE, File
+from graft.images.suggestions import suggest_near
 
 WHERE_SOURCE = "params.yaml: dataset.path"
 # Unlike methods of Path, these answer no for a name that is too long or has a zero byte in it.
@@ -110,7 +111,7 @@ def open_source(path: str) -> Iterator[Source]:
         except NoArchive as error:  # which is known once it is read
             raise refuse(WHERE_SOURCE, SOURCE, f"{path} ({error})") from None
     else:
-        raise refuse(WHERE_SOURCE, SOURCE, path)
+        raise refuse(WHERE_SOURCE, f"{SOURCE}{suggest_near(place)}", path)
 
 
 def _stop(error: OSError) -> None:

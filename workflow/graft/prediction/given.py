@@ -13,6 +13,7 @@ from graft.images.archives import Archive, NoArchive, is_archive
 from graft.images.files import File
 from graft.images.labels import LABELS_CSV, paths_by_csv
 from graft.images.sources import Folder, is_csv
+from graft.images.suggestions import suggest_near
 from graft.prediction.photos import find_photos, read_photos
 
 # What stands for the paths in standard input.
@@ -68,7 +69,8 @@ def _open(one: str) -> GivenPhotos:
         return _open_csv(Path(one))
     if not _is_file(one):
         problem = files.IRREGULAR if _is_there(one) else files.MISSING
-        raise refuse("a photo", _ALLOWED, f"{files.printable(one)} ({problem})")
+        near = suggest_near(Path(one)) if problem == files.MISSING else ""
+        raise refuse("a photo", f"{_ALLOWED}{near}", f"{files.printable(one)} ({problem})")
     if is_archive(one):
         return GivenPhotos(None, _read_archive(Path(one)))
     return _listed([Path(one)])

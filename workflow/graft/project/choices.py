@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graft.common.errors import nearest, refuse
+from graft.images.suggestions import suggest_near
 from graft.network.catalogue import NETWORKS, OWN
 
 
@@ -65,21 +66,10 @@ def place_images(given: str) -> str:
         UserError: there is nothing at this path, or this folder is in it.
     """
     path = Path(os.path.abspath(Path(given).expanduser()))  # noqa: PTH100, links stay as they are
-    if not path.exists():
-        raise refuse("--images", f"a file or folder that exists{_find_near(path)}", given)
+    if not given or not path.exists():
+        raise refuse("--images", f"a file or folder that exists{suggest_near(path)}", given)
     here = Path.cwd()
     if here.is_relative_to(path):
         allowed = "a folder of images: the project is in this one, with all its own files"
         raise refuse("--images", allowed, given)
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
-
-
-def _find_near(path: Path) -> str:
-    """A hint, if something of nearly this name is there."""
-    top = next(folder for folder in path.parents if folder.is_dir())
-    name = path.relative_to(top).parts[0]
-    try:
-        beside = [other.name for other in top.iterdir()]
-    except OSError:
-        return ""
-    return nearest(name, beside, lambda near: str(top / near))

@@ -10,6 +10,7 @@ from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import LAST, OWN, STACK, look_up
 from graft.training.augmentation import switched_on
 
+_LISTED = 20  # layers that a message lists
 # What is wrong, if anything: the key, and what its value must be instead.
 Problem = tuple[Any, str, str]
 
@@ -29,6 +30,10 @@ def check_consistency(where: str, flat: Mapping[str, Any]) -> None:
         received = f"{' + '.join(map(str, shares))} = {sum(shares):.6g}"
         together = f"{where}: split.train, split.valid and split.test"
         raise refuse(together, "shares that sum to 1", received)
+    path = flat["dataset.path"]
+    if path == "~" or path.startswith("~/"):
+        allowed = "a path without ~, which `graft use RECIPE --images PATH` writes out"
+        raise refuse(f"{where}: dataset.path", allowed, path)
     for problems in (_problems_of_training(flat), _problems_of_network(flat)):
         for wrong, key, allowed in problems:
             if wrong:
@@ -76,5 +81,7 @@ def _problems_of_network(flat: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _among(layers: Sequence[str], received: str) -> str:
-    """The names that are allowed, with the nearest."""
-    return f" ({', '.join(layers[1:])}){nearest(received, layers[1:])}"
+    """The names that are allowed, the first and last of many, with the nearest."""
+    names = layers[1:]
+    shown = names if len(names) <= _LISTED else [*names[:3], "…", *names[-3:]]
+    return f" ({', '.join(shown)}){nearest(received, names)}"

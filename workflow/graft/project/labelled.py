@@ -11,6 +11,7 @@ from typing import Any
 
 from graft.common.classes import PARTS, choose_classes
 from graft.common.errors import refuse
+from graft.images.suggestions import suggest_above
 from graft.project.pipeline import Declaration
 
 MANIFEST = Path("data/manifest.csv")
@@ -33,7 +34,8 @@ def check_labels(stage: Declaration, flat: Mapping[str, Any]) -> None:
     found = _count_images(MANIFEST)
     classes = choose_classes(found, flat["dataset.classes"])
     if len(classes) < 2:
-        allowed = f"images of two classes or more, a folder for each{_find_above(flat)}"
+        path = Path(flat["dataset.path"])
+        allowed = f"images of two classes or more, a folder for each{suggest_above(path)}"
         raise refuse(_WHERE, allowed, f"class {classes[0]!r} alone" if classes else "no class")
     for name in classes:
         if found[name] < len(PARTS):
@@ -54,19 +56,3 @@ def _count_images(path: Path) -> dict[str, int]:
                 if len(known) < len(PARTS) and not row[reasons]:
                     known.add(row[ids])
     return {name: len(known) for name, known in found.items()}
-
-
-def _find_above(flat: Mapping[str, Any]) -> str:
-    """A hint, where the folder is that of one class and its neighbours are the others."""
-    path = Path(flat["dataset.path"])
-    if not path.is_dir() or not path.parent.name:
-        return ""
-    beside = sorted(
-        other.name
-        for other in path.parent.iterdir()
-        if other.is_dir() and not other.name.startswith(".")
-    )
-    if len(beside) < 2:
-        return ""
-    named = ", ".join(beside[:3]) + (", …" if len(beside) > 3 else "")
-    return f"; did you mean {path.parent}, which has the folders {named}?"

@@ -31,7 +31,7 @@ from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, flatten, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
 from graft.project.scratch import clear_scratch, find_scratch
-from graft.project.upstream import check_upstream
+from graft.project.upstream import check_made, check_upstream
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 ROOMS = Path(__file__).parent.parent
@@ -47,7 +47,8 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
 
     Raises:
         UserError: params.yaml is not valid, `dvc.yaml` has no stage with this command, the inputs
-            are damaged or of other settings, or something that the stage was given has moved.
+            are missing, damaged or of other settings, or something that the stage was given has
+            moved.
     """
     end_with_dvc()
     values = read_parameters()
@@ -59,6 +60,7 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
         raise refuse("a stage", f"one of {', '.join(same)}", " ".join(arguments))
     _check_folders(declaration.outputs)
     flat = flatten(values)
+    check_made(declaration, stages)
     check_upstream(declaration, stages, flat)
     check_labels(declaration, flat)
     parameters = select_parameters(declaration, flat)

@@ -17,7 +17,7 @@ from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import look_up
 from graft.network.pretrained import check_weights_file
 from graft.project.consistency import check_consistency
-from graft.project.pipeline import Declaration
+from graft.project.pipeline import Declaration, say_way_up
 from graft.project.schema import Parameters
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
@@ -36,7 +36,8 @@ def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
     try:
         values = read_yaml_file(path)
     except FileNotFoundError:
-        raise UserError(f"there is no {path} here: run graft in the project's folder") from None
+        where = f"run graft in the project's folder{say_way_up()}"
+        raise UserError(f"there is no {path} here: {where}") from None
     except (NoYaml, OSError) as error:
         allowed = "YAML in UTF-8 with each key once"
         raise UserError(f"{path} must be {allowed}. Received: {error}") from None
@@ -111,8 +112,7 @@ def check_files(values: Mapping[str, Any]) -> None:
         files["backbone.weights"] = backbone["weights"]
     for key, name in files.items():
         if not Path(name).exists():
-            home = "; ~ is known only to `graft use … --images`" if name.startswith("~") else ""
-            raise refuse(f"{PARAMETERS}: {key}", f"a file or folder that exists{home}", name)
+            raise refuse(f"{PARAMETERS}: {key}", "a file or folder that exists", name)
     if "backbone.weights" in files:
         network = look_up(backbone["name"], read_stack(backbone["stack"], IMAGE_KINDS))
         layers = network.below(backbone["layer"])
@@ -135,7 +135,7 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
     where = f"{path}: {'.'.join(names)}"
     if first["type"] in unknown:
         allowed = list(section.model_fields)
-        one_of = f"one of {', '.join(allowed)}{nearest(names[-1], allowed)}"
+        one_of = f"one of {', '.join(allowed)}{_find_key(names[-1], section)}"
         return refuse(f"{where} is unknown; it", one_of, names[-1])
     if first["type"] == "missing":
         return UserError(f"{where} must be given: {_allowed(field)}. Received: nothing")
@@ -143,6 +143,19 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
         "" if _is_section(field) else nearest(values, filter(_is_text, get_args(field.annotation)))
     )
     return refuse(where, _allowed(field) + hint, values)
+
+
+def _find_key(name: str, section: Any) -> str:
+    """A hint for an unknown name: a near one beside it, or the sections that have such a key."""
+    if section is Parameters:
+        having = [
+            f"{known}.{name}"
+            for known, field in section.model_fields.items()
+            if name in field.annotation.model_fields
+        ]
+        if having:
+            return f" (did you mean {' or '.join(having)}?)"
+    return nearest(name, section.model_fields)
 
 
 def _is_text(value: Any) -> bool:

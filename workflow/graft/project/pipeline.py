@@ -6,6 +6,7 @@ launcher, which hands them to the stage.
 
 import graphlib
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +77,39 @@ def stage_keys(stage: str) -> tuple[str, ...]:
     if isinstance(items, str):
         items = _look_up(items[2:-1], _variables())
     return tuple(str(item) for item in items)
+
+
+def describe_stage(stage: str) -> str:
+    """The help of a stage: what it does, reads and writes, with the files of its first key.
+
+    It needs no valid parameters: `dataset.path` stands for its value.
+    """
+    body, keys = _body(stage), stage_keys(stage) or ("",)
+    scopes = [{"dataset": {"path": "dataset.path"}, **_scope(stage, key, {})} for key in keys]
+    commands = [_fill(body["cmd"], scope).split() for scope in scopes]
+    arguments = "|".join(" ".join(command[2:]) for command in commands)
+    read = [_fill(dep, scopes[0]) for dep in body.get("deps", ())]
+    listed = {
+        "reads": [path for path in read if not Path(path).is_relative_to(PACKAGE)],
+        "writes": map(str, _outputs(body, scopes[0])),
+        "parameters": (
+            "all of params.yaml" if isinstance(name, dict) else name
+            for name in body.get("params", ())
+        ),
+    }
+    address = f"{stage}@{keys[0]}" if keys[0] else stage
+    lines = [
+        f"usage: graft {stage} {arguments}".rstrip(),
+        f"\n{body.get('desc', stage)}. Both engines run it so; dvc.yaml declares it.\n",
+        *(_wrap(f"{title:<11} {', '.join(names)}") for title, names in listed.items()),
+        f"\nexample: {' '.join(commands[0])}",
+        f"with the stages before it, where something has changed: uv run dvc repro {address}",
+    ]
+    return "\n".join(lines)
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, 100, subsequent_indent=" " * 12, break_long_words=False)
 
 
 def declarations(values: Mapping[str, Any]) -> list[Declaration]:

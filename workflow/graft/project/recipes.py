@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from graft.common.errors import UserError, nearest, refuse
 from graft.project.parameters import PARAMETERS, check_parameters, flatten
+from graft.project.pipeline import say_way_up
 from graft.project.yaml12 import read_yaml
 
 RECIPES = Path("workflow/recipes")
@@ -29,7 +30,8 @@ def list_recipes() -> dict[str, str]:
     """
     found = {path.stem: _title(path) for path in sorted(RECIPES.glob("*.yaml"))}
     if not found:
-        raise UserError(f"there is no {RECIPES} here: run graft in the project's folder")
+        way = say_way_up()
+        raise UserError(f"there is no {RECIPES} here: run graft in the project's folder{way}")
     return found
 
 

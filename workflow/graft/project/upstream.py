@@ -20,6 +20,28 @@ from graft.project.pipeline import Declaration
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 LOCK = Path("dvc.lock")
+_NAMED = 3  # files that a sentence names
+
+
+def check_made(stage: Declaration, stages: Sequence[Declaration]) -> None:
+    """Checks that earlier stages have run.
+
+    Args:
+        stage: about to run.
+        stages: all of them.
+
+    Raises:
+        UserError: a file is missing that another stage writes; it says which command makes it.
+    """
+    makers = {path: earlier.address for earlier in stages for path in earlier.outputs}
+    missing = [path for path in stage.inputs if path in makers and not path.exists()]
+    if missing:
+        named = ", ".join(f"no {path} (of {makers[path]})" for path in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise UserError(
+            f"what {stage.address} reads must be there: `uv run dvc repro {stage.address}` runs"
+            f" the stages before it, then it. Received: {named}{more}"
+        )
 
 
 def check_upstream(

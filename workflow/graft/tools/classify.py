@@ -7,13 +7,14 @@ from pathlib import Path
 
 import h5py
 
-from graft.common.errors import refuse
+from graft.common.errors import nearest, refuse
 from graft.images import files
 from graft.network.catalogue import NETWORKS
 from graft.prediction import imagenet, photos
 from graft.prediction.answers import best_labels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.prediction.output import show_confidence
+from graft.tools.options import CommandParser, whole_number
 
 _WEIGHTS = "imagenet"
 _OTHERS = "these are ImageNet's own labels; for those of your own model, run graft predict"
@@ -49,11 +50,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="graft classify",
-        description=f"{__doc__} For the classes of your own model, run graft predict. Nothing is"
-        " trained, and no project is needed.",
-        epilog="example: graft classify cat.jpg holiday --backbone VGG16 --top 3",
+    parser = CommandParser(
+        "classify",
+        f"{__doc__} For the classes of your own model, run graft predict. Nothing is trained, and"
+        " no project is needed.",
+        "graft classify cat.jpg holiday --backbone VGG16 --top 3",
     )
     add = parser.add_argument
     add("photos", nargs="+", metavar="PHOTO", help="an image file, or a folder of them")
@@ -63,13 +64,20 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add("--weights", default=_WEIGHTS, metavar="FILE", help=weights)
     classes = "names of the classes, as in imagenet_class_index.json (default: Keras fetches that)"
     add("--classes", type=Path, metavar="FILE", help=classes)
-    add("--top", type=int, default=5, metavar="N", help="labels to show (default: %(default)s)")
+    add(
+        "--top",
+        type=whole_number,
+        default=5,
+        metavar="N",
+        help="labels to show (default: %(default)s)",
+    )
     fit = "make a photo square: stretch it, cut out its middle, or pad it (default: %(default)s)"
     add("--fit", choices=["stretch", "crop", "pad"], default="crop", help=fit)
     add("--json", action="store_true", help="print one JSON object a photo and line")
     options = parser.parse_args(arguments)
     if options.backbone not in IMAGENET_NAMES:
-        raise refuse("--backbone", f"one of {', '.join(IMAGENET_NAMES)}", options.backbone)
+        allowed = "a class of keras.applications" + nearest(options.backbone, IMAGENET_NAMES)
+        raise refuse("--backbone", allowed, options.backbone)
     if not 1 <= options.top <= CLASSES:
         raise refuse("--top", f"a whole number from 1 to {CLASSES}", options.top)
     return options

@@ -1,12 +1,12 @@
 """Compare two settings: what differs, and whether that exceeds the noise."""
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from graft.project.parameters import list_changes, show_value
 from graft.tools.noise import compare_images, compare_seeds
+from graft.tools.options import CommandParser
 from graft.tools.revisions import MODELS, ModelResults, Setting, check_repository, read_setting
 
 # Each model in words, with the parameter that says how often it is trained.
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
         UserError: the folder is in no git repository, a revision is unknown, or results are
             missing or broken.
     """
-    parser = argparse.ArgumentParser(prog="graft compare", description=__doc__)
+    parser = CommandParser("compare", str(__doc__), "graft compare HEAD~1")
     parser.add_argument("old", nargs="?", default="HEAD", help="a git revision; HEAD without it")
     parser.add_argument("new", nargs="?", help="a git revision; the work tree without it")
     parser.add_argument(

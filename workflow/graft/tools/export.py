@@ -17,6 +17,7 @@ from graft.project.launcher import make_stage
 from graft.project.parameters import flatten, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.upstream import check_upstream
+from graft.tools.options import CommandParser
 
 _MODEL = Path("data/models/finetuned.keras")
 # Says with which images, and how, the chosen model was measured.
@@ -71,11 +72,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="graft export",
-        description=f"{__doc__} The folder also has the names of the classes, and a short program"
-        " that says what a photo shows without graft.",
-        epilog="example: uv run --extra onnx graft export --format onnx --quantize int8",
+    parser = CommandParser(
+        "export",
+        f"{__doc__} The folder also has the names of the classes, and a short program that says"
+        " what a photo shows without graft.",
+        "uv run --extra onnx graft export --format onnx --quantize int8",
     )
     add = parser.add_argument
     add("--format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")

@@ -22,6 +22,7 @@ from graft.prediction.output import (
     write_json_lines,
     write_lines,
 )
+from graft.tools.options import CommandParser, number, whole_number
 
 _STANDARD_OUTPUT = "-"
 # Unlike methods of Path, these answer no for a name that is too long.
@@ -66,11 +67,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="graft predict",
-        description=f"{__doc__} A file that cannot be read gets a reason in place of a label, and"
-        " the exit status is 1.",
-        epilog="example: graft predict ~/new-photos --unsure 0.9 --output answers.csv",
+    parser = CommandParser(
+        "predict",
+        f"{__doc__} A file that cannot be read gets a reason in place of a label, and the exit"
+        " status is 1.",
+        "graft predict ~/new-photos --unsure 0.9 --output answers.csv",
     )
     add = parser.add_argument
     photos = "an image file, a folder or an archive of such files, a CSV with the column path, or"
@@ -80,14 +81,20 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         " or a model file (.keras, .xml) that graft made, for which no project is needed"
     )
     add("--model", default="finetuned", metavar="MODEL", help=model)
-    add("--top", type=int, default=1, metavar="N", help="labels of a photo (default: %(default)s)")
+    add(
+        "--top",
+        type=whole_number,
+        default=1,
+        metavar="N",
+        help="labels of a photo (default: %(default)s)",
+    )
     unsure = "mark answers whose confidence is below this number from 0 to 1, such as 0.9"
-    add("--unsure", type=float, metavar="CONFIDENCE", help=unsure)
+    add("--unsure", type=number, metavar="CONFIDENCE", help=unsure)
     output = "a new .csv or .jsonl, or - for a CSV on standard output (default: lines for people)"
     add("--output", metavar="FILE", help=output)
     options = parser.parse_args(arguments)
     if options.unsure is not None and not 0 < options.unsure <= 1:
-        raise refuse("--unsure", "a number above 0 and at most 1", options.unsure)
+        raise refuse("--unsure", "a number above 0 and at most 1, such as 0.9", options.unsure)
     if options.top < 1:
         raise refuse("--top", "a whole number from 1 to the number of classes", options.top)
     if options.output not in (None, _STANDARD_OUTPUT):

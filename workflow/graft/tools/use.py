@@ -11,6 +11,7 @@ from graft.project.choices import CHOICES, choose_network, place_images
 from graft.project.parameters import PARAMETERS, flatten, list_changes, show_value
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
 from graft.project.yaml12 import NoYaml, read_yaml
+from graft.tools.options import CommandParser
 
 
 def main(arguments: list[str]) -> None:
@@ -54,11 +55,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="graft use",
-        description=__doc__,
-        epilog="example: graft use photos --images ~/pictures --network fast",
-    )
+    example = "graft use photos --images ~/pictures --network fast"
+    parser = CommandParser("use", str(__doc__), example)
     add = parser.add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="its name; without it, the recipes are listed")
     add("--images", metavar="PATH", help="your own images, in place of the recipe's")
@@ -80,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _parse(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
+    key, equals, value = map(str.strip, text.partition("="))
     if not equals or not value:
         raise refuse("--set", "KEY=VALUE, such as head.epochs=20", text)
     return key, load_commented(f"--set {key}", value)

@@ -1,11 +1,11 @@
 """Check every file that DVC has recorded, in the folder and in the cache; `--repair` mends them."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from graft.common.errors import UserError
 from graft.integrity.verification import Finding, find_damage, list_recorded, mend
+from graft.tools.options import CommandParser
 
 _PLACES = {"folder": "the folder", "cache": "DVC's cache"}
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         UserError: a file is damaged and was not repaired.
     """
-    parser = argparse.ArgumentParser(prog="graft verify", description=__doc__)
+    parser = CommandParser("verify", str(__doc__), "graft verify --repair")
     parser.add_argument(
         "--repair",
         action="store_true",

@@ -1,0 +1,38 @@
+"""What may have been meant by a path that is not right: hints for messages."""
+
+from pathlib import Path
+
+from graft.common.errors import nearest
+from graft.images.files import is_hidden, printable
+
+_NAMED = 3  # folders that a sentence names
+
+
+def suggest_near(path: Path) -> str:
+    """A hint for a path where nothing is, if something of nearly this name is there."""
+    path = path.absolute()
+    try:
+        top = next(folder for folder in path.parents if folder.is_dir())
+        beside = [other.name for other in top.iterdir()]
+    except OSError:
+        return ""
+    name = path.relative_to(top).parts[0]
+    return nearest(name, beside, lambda near: printable(str(top / near)))
+
+
+def suggest_above(path: Path) -> str:
+    """A hint for the folder of one class, whose neighbours are the others; else nothing."""
+    try:
+        if not path.is_dir() or not path.parent.name:
+            return ""
+        beside = sorted(
+            other.name
+            for other in path.parent.iterdir()
+            if other.is_dir() and not is_hidden(other.name)
+        )
+    except OSError:
+        return ""
+    if len(beside) < 2:
+        return ""
+    named = ", ".join(beside[:_NAMED]) + (", …" if len(beside) > _NAMED else "")
+    return printable(f"; did you mean {path.parent}, which has the folders {named}?")
