@@ -28,7 +28,7 @@ from graft.exporting.program import write_program
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
 from graft.tools.export import main
-from images import SIDE, encoded, graft, picture, run
+from images import SIDE, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
 # In the order of `a`, `b` and `c`, as which the pictures are made.
@@ -391,7 +391,7 @@ def test_another_model_of_the_same_images(project: Path) -> None:
         ("--format torch", r"--format must be one of keras, .*, tflite\. Received: 'torch'"),
         ("--format keras --quantize int8", "left out with --format keras; int8 is for onnx, openv"),
         ("--format saved_model --quantize float16", "left out with --format saved_model; float16"),
-        ("--format onnx --quantize int4", "left out, or one of float16, int8. Received: 'int4'"),
+        ("--format onnx --quantize int4", r"of float16, int8 \(did you mean int8\?\)\. Received: 'int4'"),
         ("--format keras --licence MIT!", "--licence must be an identifier .*: 'MIT!'"),
     ],
 )
@@ -434,3 +434,37 @@ def test_a_damaged_export_of_another_kind_is_no_answer(project: Path) -> None:
     with pytest.raises(UserError, match="a finite probability for each class; nothing was written"):
         main(["--format", "openvino", "--quantize", "float16", "--model", "nan.keras"])
     assert not list(Path("exports").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"), [("keras", ""), *(("openvino", way) for way in ("", "float16", "int8"))]
+)
+def test_predict_answers_with_an_export(
+    export: Callable[[str, str], Path], built: Path, tmp_path: Path, kind: str, way: str
+) -> None:
+    """Also from a folder that is no project; the graph takes bytes, those of graft take floats."""
+    model = shutil.copytree(export(kind, way), tmp_path / "model") / FORMATS[kind].model
+    found = dict(photos())
+    write(tmp_path / "photos", found)
+    arguments = ("photos", "--model", str(model), "--output", "found.csv")
+    status, _, errors = graft(tmp_path, "predict", *arguments)
+    assert status == 0, errors
+    rows = read_table(tmp_path / "found.csv").to_dict("records")
+    assert {Path(row["path"]).name for row in rows} == set(found)
+    for row in rows:
+        data = found[Path(row["path"]).name]
+        (expected,) = answers(decode(data, SIDE).pixels[None], built)
+        own = expected[CLASSES.index(row["label"])]
+        assert float(row["confidence"]) == pytest.approx(own, abs=0.15 if way else 2e-4)
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "onnx", "tflite"])
+def test_predict_refuses_an_export_for_another_runtime(
+    export: Callable[[str, str], Path], kind: str
+) -> None:
+    folder = export(kind, "")
+    arguments = ("photos.zip", "--model", str(folder / FORMATS[kind].model))
+    write(folder.parent, {"photos.zip": b""})
+    status, out, errors = graft(folder.parent, "predict", *arguments)
+    assert (status, out, errors.count("\n")) == (2, "", 1)
+    assert "--model must be finetuned, head, or a model file (.keras, .xml)" in errors

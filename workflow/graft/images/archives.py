@@ -78,12 +78,16 @@ class Archive(NamedTuple):
         unpack = next((f for magic, f in _PACKED.items() if start.startswith(magic)), None)
         if unpack or _is_tar(start):
             return _read_tar(self.path, unpack, wanted)
-        return _read_zip(self.path, wanted)
+        if start.startswith(_ZIPPED) or zipfile.is_zipfile(self.path):
+            return _read_zip(self.path, wanted)
+        raise NoArchive("neither a .zip nor a .tar")
 
 
 def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
     try:
         archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise NoArchive(f"a .zip that is cut off or damaged: {_what(error)}") from None
     except Exception as error:  # broken archives make zipfile raise almost anything
         raise NoArchive(_what(error)) from None
     with archive:

@@ -1,5 +1,6 @@
 """Which model answers: that of the project, the head on its network, or a file from anywhere."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError, refuse
 from graft.common.tables import read_json
 from graft.images import files
+from graft.images.suggestions import suggest_near
 from graft.models.description import ModelDescription, read_description
 from graft.project import pipeline
 
@@ -17,6 +19,7 @@ from graft.project import pipeline
 OWN_MODELS = ("finetuned", "head")
 _MODELS, _BACKBONE = Path("data/models"), Path("data/backbone/graph.xml")
 _LAYER = Path("data/depth/layer.json")
+_KINDS = (".keras", ".xml")
 _MAKE = "`uv run snakemake --cores all` makes it"
 # What the head and the network are made from, by the stage: where one of these is not as DVC
 # recorded it, they may be of two settings. Parameters and images may have changed since.
@@ -81,8 +84,11 @@ def open_model(name: str) -> Iterator[ChosenModel]:
 def _open_file(path: Path, stack: ExitStack) -> tuple[ModelDescription, list[GraphStep]]:
     shown = files.printable(str(path))
     allowed = f"{', '.join(OWN_MODELS)}, or a model file (.keras, .xml) that graft made"
-    if not path.is_file():
-        raise refuse("--model", allowed, f"{shown} (no such file)")
+    if not os.path.exists(path):  # noqa: PTH110, unlike that of Path it answers for a long name
+        raise refuse("--model", f"{allowed}{suggest_near(path)}", f"{shown} (no such file)")
+    if not path.is_file() or path.suffix not in _KINDS:
+        kind = "a folder" if path.is_dir() else "another kind of file"
+        raise refuse("--model", allowed, f"{shown} ({kind})")
     description = read_description(path)
     if description.inputs != "pixels":
         allowed = "a model of pixels; a head goes on its own network, by --model head"

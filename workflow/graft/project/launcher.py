@@ -28,13 +28,21 @@ from graft.integrity.ground import (
 )
 from graft.integrity.lifetime import end_with_dvc
 from graft.project.labelled import check_labels
-from graft.project.parameters import PARAMETERS, flatten, read_parameters, select_parameters
+from graft.project.parameters import (
+    PARAMETERS,
+    check_weights,
+    flatten,
+    read_parameters,
+    select_parameters,
+)
 from graft.project.pipeline import Declaration, declarations
 from graft.project.scratch import clear_scratch, find_scratch
 from graft.project.upstream import check_made, check_upstream
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 ROOMS = Path(__file__).parent.parent
+# What a stage reads that takes weights from a file.
+PRETRAINED = Path("data/pretrained")
 
 
 def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> None:
@@ -61,6 +69,8 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     _check_folders(declaration.outputs)
     flat = flatten(values)
     check_made(declaration, stages)
+    if PRETRAINED in declaration.inputs:
+        check_weights(values)
     check_upstream(declaration, stages, flat)
     check_labels(declaration, flat)
     parameters = select_parameters(declaration, flat)

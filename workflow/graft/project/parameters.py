@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from graft.common.errors import UserError, nearest, refuse
+from graft.images.suggestions import suggest_near
 from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import look_up
@@ -106,17 +107,29 @@ def check_files(values: Mapping[str, Any]) -> None:
         UserError: `dataset.path` or the file of `backbone.weights` is missing, or the latter does
             not hold the weights of the network.
     """
+    _check_exists("dataset.path", values["dataset"]["path"])
+    check_weights(values)
+
+
+def check_weights(values: Mapping[str, Any]) -> None:
+    """Checks the file of `backbone.weights`, without TensorFlow.
+
+    Raises:
+        UserError: it is missing, or does not hold the weights of the network.
+    """
     backbone = values["backbone"]
-    files = {"dataset.path": values["dataset"]["path"]}
-    if backbone["weights"] not in ("none", "imagenet"):
-        files["backbone.weights"] = backbone["weights"]
-    for key, name in files.items():
-        if not Path(name).exists():
-            raise refuse(f"{PARAMETERS}: {key}", "a file or folder that exists", name)
-    if "backbone.weights" in files:
-        network = look_up(backbone["name"], read_stack(backbone["stack"], IMAGE_KINDS))
-        layers = network.below(backbone["layer"])
-        check_weights_file(Path(backbone["weights"]), backbone["name"], network, layers)
+    if backbone["weights"] in ("none", "imagenet"):
+        return
+    _check_exists("backbone.weights", backbone["weights"])
+    network = look_up(backbone["name"], read_stack(backbone["stack"], IMAGE_KINDS))
+    layers = network.below(backbone["layer"])
+    check_weights_file(Path(backbone["weights"]), backbone["name"], network, layers)
+
+
+def _check_exists(key: str, name: str) -> None:
+    if not Path(name).exists():
+        allowed = f"a file or folder that exists{suggest_near(Path(name))}"
+        raise refuse(f"{PARAMETERS}: {key}", allowed, name)
 
 
 def _explain(path: str, values: Any, error: ValidationError) -> UserError:

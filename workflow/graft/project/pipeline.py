@@ -100,7 +100,7 @@ def describe_stage(stage: str) -> str:
     address = f"{stage}@{keys[0]}" if keys[0] else stage
     lines = [
         f"usage: graft {stage} {arguments}".rstrip(),
-        f"\n{body.get('desc', stage)}. Both engines run it so; dvc.yaml declares it.\n",
+        f"\n{body.get('desc', stage)}.\n",
         *(_wrap(f"{title:<11} {', '.join(names)}") for title, names in listed.items()),
         f"\nexample: {' '.join(commands[0])}",
         f"with the stages before it, where something has changed: uv run dvc repro {address}",

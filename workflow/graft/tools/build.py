@@ -4,7 +4,6 @@ It runs `dvc repro --single-item` in this process: DVC decides by content whethe
 run, restores an earlier result, and records a new one.
 """
 
-import argparse
 import logging
 import signal
 import sys
@@ -14,6 +13,7 @@ from graft.common.errors import refuse
 from graft.project.pipeline import stage_keys, stage_names
 from graft.scheduling.endings import FullDiskWatch, hand_on_signal
 from graft.scheduling.locks import one_at_a_time
+from graft.tools.options import CommandParser
 
 _INTERRUPTED = 252  # DVC's own exit status for Ctrl-C
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: `dvc.yaml` has no stage of this address, such as `tensors@0`; the disk is full.
     """
-    parser = argparse.ArgumentParser(prog="graft build", description=__doc__.partition("\n")[0])
+    parser = CommandParser("build", __doc__.partition("\n")[0], "graft build tensors@0")
     parser.add_argument("stage", metavar="STAGE", help="its address, such as head or tensors@0")
     parser.add_argument(
         "--force", action="store_true", help="run it even if nothing that it depends on has changed"

@@ -14,7 +14,7 @@ from graft.prediction import imagenet, photos
 from graft.prediction.answers import best_labels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.prediction.output import show_confidence
-from graft.tools.options import CommandParser, whole_number
+from graft.tools.options import CommandParser, read_whole_number
 
 _WEIGHTS = "imagenet"
 _OTHERS = "these are ImageNet's own labels; for those of your own model, run graft predict"
@@ -66,7 +66,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add("--classes", type=Path, metavar="FILE", help=classes)
     add(
         "--top",
-        type=whole_number,
+        type=read_whole_number,
         default=5,
         metavar="N",
         help="labels to show (default: %(default)s)",

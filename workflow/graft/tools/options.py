@@ -39,7 +39,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UserError(f"{message}. Right is `{self._example}`; `{self.prog} --help` says more")
 
 
-def number(text: str) -> float:
+def read_number(text: str) -> float:
     """The value of an option that is a number.
 
     Raises:
@@ -51,7 +51,7 @@ def number(text: str) -> float:
         raise _no_number("a number, such as 0.9", text) from None
 
 
-def whole_number(text: str) -> int:
+def read_whole_number(text: str) -> int:
     """The same for a whole number."""
     try:
         return int(text)

@@ -43,6 +43,9 @@ def main(arguments: list[str]) -> None:
     print(f"{PARAMETERS} is now the recipe {options.recipe}")
     for line in _lines(before, after) if before else ():
         print(f"  {line}")
+    weights = after["backbone.weights"]
+    if weights not in ("none", "imagenet") and not Path(weights).exists():
+        print(f"The weights are not at {weights} yet.")
     dataset = after["dataset.path"]
     if not Path(dataset).exists():
         where = RECIPES / f"{options.recipe}.yaml"

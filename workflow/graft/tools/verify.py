@@ -39,7 +39,8 @@ def main(arguments: Sequence[str]) -> None:
     except DvcException as error:
         raise UserError(f"DVC's records cannot be read: {error}") from None
     if not findings:
-        print(f"all {len(files)} recorded files are sound")
+        sound = f"all {len(files)} recorded files are sound"
+        print(sound if files else "no file is recorded yet: run the pipeline first")
     elif options.repair:
         print(f"{len(findings)} files were repaired or removed; the next run makes the rest")
     else:
