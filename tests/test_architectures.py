@@ -130,3 +130,21 @@ def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
         model = backbone("stack", 8, stack=stack, initializer=name)
         kernel = model.get_layer(NETWORK).get_layer("conv_2").get_weights()[0]
         assert kernel.var() * 9 * 64 == pytest.approx(share, rel=0.05), name
+
+
+def test_a_graph_answers_as_its_network_with_one_output(here: Path) -> None:
+    """TensorFlow's swish leaves outputs of its own in a graph, in each layer of an EfficientNet."""
+    from graft.models.inference import run_graph
+    from graft.models.pooling import together
+    from graft.models.saving import save_graph
+    from graft.network.candidates import find_candidates
+
+    model = backbone("EfficientNetB0", 32)
+    model = together(model, find_candidates(model, "avg"))
+    save_graph(model, here / "graph.xml")
+    assert sorted(path.name for path in here.iterdir()) == ["graph.bin", "graph.xml"]
+    pixels = photos(32)
+    (found,) = run_graph(here / "graph.xml", pixels)
+    expected = model.predict_on_batch(pixels)
+    assert found.shape == expected.shape
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

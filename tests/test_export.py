@@ -391,7 +391,10 @@ def test_another_model_of_the_same_images(project: Path) -> None:
         ("--format torch", r"--format must be one of keras, .*, tflite\. Received: 'torch'"),
         ("--format keras --quantize int8", "left out with --format keras; int8 is for onnx, openv"),
         ("--format saved_model --quantize float16", "left out with --format saved_model; float16"),
-        ("--format onnx --quantize int4", r"of float16, int8 \(did you mean int8\?\)\. Received: 'int4'"),
+        (
+            "--format onnx --quantize int4",
+            r"of float16, int8 \(did you mean int8\?\)\. Received: 'int4'",
+        ),
         ("--format keras --licence MIT!", "--licence must be an identifier .*: 'MIT!'"),
     ],
 )

@@ -64,5 +64,21 @@ def calm() -> Iterator[None]:
 
 
 def save_graph(model: keras.Model, path: Path) -> None:
-    """Saves a model as an OpenVINO graph in float32: `.xml`, with its weights beside it."""
+    """Saves a model as an OpenVINO graph in float32: `.xml`, with its weights beside it.
+
+    Args:
+        model: of one input and one output.
+        path: the `.xml` file.
+    """
+    import openvino
+
     model.export(str(path), format="openvino", verbose=False)
+    graph = openvino.Core().read_model(path)
+    if len(graph.outputs) > 1:
+        # TensorFlow's own swish has outputs for its gradient, which end up as outputs of the graph.
+        # Those of the model come first.
+        first = openvino.Model(graph.get_results()[:1], graph.get_parameters(), graph.get_name())
+        raw = path.with_name("raw.xml")
+        openvino.serialize(first, raw)
+        for suffix in (".xml", ".bin"):
+            raw.with_suffix(suffix).replace(path.with_suffix(suffix))
