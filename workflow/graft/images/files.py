@@ -15,6 +15,11 @@ SOURCE = (
 LARGEST_FILE = 256 * 2**20
 # Characters of the longest path, as Linux has it.
 LONGEST_PATH = 4095
+# How the names of images end. Only messages go by them: what is an image, its bytes say.
+IMAGE_ENDS = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
+    *(".heic", ".heif", ".avif"),
+)
 
 # Why a file is quarantined before anything has been decoded.
 ABSOLUTE = "absolute path"

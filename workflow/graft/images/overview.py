@@ -5,15 +5,11 @@ from pathlib import Path, PurePosixPath
 
 from graft.common.cautions import Caution
 from graft.common.errors import UserError
-from graft.images.files import SOURCE
+from graft.images.files import IMAGE_ENDS, SOURCE
 from graft.images.sources import WHERE_SOURCE
 from graft.images.suggestions import suggest_above
 
 # By the ends of names only, since nothing is opened for it.
-_IMAGES = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
-    *(".heic", ".heif", ".avif"),
-)
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar")
 _NAMED = 3  # files that a sentence names
 
@@ -25,7 +21,7 @@ def find_passed_over(paths: Sequence[str], used: Collection[str]) -> Iterator[Ca
         paths: of all files of a data set.
         used: those of them that have a class.
     """
-    loose = [path for path in paths if path not in used and _ends(path, _IMAGES)]
+    loose = [path for path in paths if path not in used and _ends(path, IMAGE_ENDS)]
     if loose:
         yield Caution(
             f"{_count(loose, 'image')} {'belongs' if len(loose) == 1 else 'belong'} to no class and"
@@ -48,7 +44,7 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
         where: the value of `dataset.path`.
         paths: of all files in it.
     """
-    loose = [path for path in paths if _ends(path, _IMAGES)]
+    loose = [path for path in paths if _ends(path, IMAGE_ENDS)]
     archives = [path for path in paths if _ends(path, _ARCHIVES)]
     if not paths:
         found = "nothing in it"

@@ -1,11 +1,13 @@
 """What may have been meant by a path that is not right: hints for messages."""
 
+from itertools import islice
 from pathlib import Path
 
 from graft.common.errors import nearest
-from graft.images.files import is_hidden, printable
+from graft.images.files import IMAGE_ENDS, is_hidden, printable
 
 _NAMED = 3  # folders that a sentence names
+_LOOKED_AT = 100  # names in a folder
 
 
 def suggest_near(path: Path) -> str:
@@ -28,7 +30,9 @@ def suggest_above(path: Path) -> str:
         beside = sorted(
             other.name
             for other in path.parent.iterdir()
-            if other.is_dir() and not is_hidden(other.name)
+            if other.is_dir()
+            and not is_hidden(other.name)
+            and (other == path or _has_images(other))
         )
     except OSError:
         return ""
@@ -36,3 +40,10 @@ def suggest_above(path: Path) -> str:
         return ""
     named = ", ".join(beside[:_NAMED]) + (", …" if len(beside) > _NAMED else "")
     return printable(f"; did you mean {path.parent}, which has the folders {named}?")
+
+
+def _has_images(folder: Path) -> bool:
+    """Whether there are images directly in a folder, by the ends of some of its names."""
+    return any(
+        inside.suffix.lower() in IMAGE_ENDS for inside in islice(folder.iterdir(), _LOOKED_AT)
+    )
