@@ -29,3 +29,7 @@ rule all:
     default_target: True
     input:
         bridge.results(),
+
+
+onsuccess:
+    bridge.answer()

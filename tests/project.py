@@ -52,6 +52,11 @@ TINY = {
     "augment.zoom": 0.0,
 }
 
+STANDIN_CODE = {
+    "project/labelled.py": "def check_labels(stage, flat):\n    pass\n",
+    "scheduling/answer.py": 'LAST_STAGE = ""\nsay_answer = None\n',
+}
+
 
 class Project:
     """A project in a folder of its own, driven by the commands that people use."""
@@ -169,9 +174,9 @@ def make(folder: Path, changes: Mapping[str, Any] = TINY, standins: bool = False
         for stage in stage_names():
             module = find_module(stage).replace(".", "/")
             shutil.copyfile(standin.__file__, folder / "workflow" / f"{module}.py")
-        # Their manifest is a hash, in which there are no labels to check.
-        check = "def check_labels(stage, flat):\n    pass\n"
-        (folder / "workflow/graft/project/labelled.py").write_text(check, encoding="utf-8")
+        # Their files are hashes, in which there are no labels to check and no results to tell.
+        for module, code in STANDIN_CODE.items():
+            (folder / "workflow/graft" / module).write_text(code, encoding="utf-8")
     (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
     (folder / "data/pretrained/.gitkeep").touch()
     for label in range(3):

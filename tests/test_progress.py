@@ -7,7 +7,7 @@ import sys
 
 CODE = """if True:
     from graft.common import progress
-    progress._INTERVAL = 0.0
+    progress._INTERVAL = progress._PART = 0.0
     with progress.Progress("head", 4, "steps") as shown:
         for step in range(4):
             shown.advance(note=f"loss {step}")

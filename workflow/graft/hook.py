@@ -1,4 +1,4 @@
-"""Puts graft's checks into every process that runs DVC, and a clear word into a lost Snakemake.
+"""Puts graft's checks and screen into DVC, and a clear word into a lost Snakemake.
 
 Neither offers a place for this. So the installed package brings the file `graft-hook.pth`, with
 which Python imports this module at each start; it waits until one of the two is imported. It must
@@ -48,6 +48,25 @@ def _after_dvc() -> None:
     within_dvc.install_checks()
 
 
+def _after_repro() -> None:
+    if _is_dvc():  # and not `graft build`, whose lines go to a log
+        from graft.scheduling.dvc_screen import show_repro
+
+        show_repro()
+
+
+def _after_experiment() -> None:
+    if _is_dvc():
+        from graft.scheduling.dvc_screen import show_experiment
+
+        show_experiment()
+
+
+def _is_dvc() -> bool:
+    *_, folder, name = ["", *sys.argv[0].split("/")]
+    return name == "dvc" or (folder, name) == ("dvc", "__main__.py")
+
+
 def _after_snakemake() -> None:
     # Those who name a Snakefile or a folder, or ask for help, are where they want to be.
     if not _ELSEWHERE.intersection(word.partition("=")[0] for word in sys.argv[1:]):
@@ -64,7 +83,12 @@ def _say_where_to_go(program: str, needed: str) -> None:
         sys.exit(2)
 
 
-_AFTER = {"dvc.repo": _after_dvc, "snakemake.cli": _after_snakemake}
+_AFTER = {
+    "dvc.repo": _after_dvc,
+    "dvc.commands.repro": _after_repro,
+    "dvc.commands.experiments.run": _after_experiment,
+    "snakemake.cli": _after_snakemake,
+}
 _ELSEWHERE = {"-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version"}
 
 sys.meta_path.insert(0, _Finder)

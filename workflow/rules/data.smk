@@ -20,7 +20,7 @@ rule manifest:
     params:
         arguments=bridge.arguments("manifest"),
     shell:
-        "graft build {params.arguments} 2>&1 | tee -i {log}"
+        "graft build {params.arguments} > {log} 2>&1"
 
 
 use rule manifest as tensors with:

@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 
 from tqdm import tqdm
 
-# Seconds between the lines of a log: a stage of ten seconds says nothing, one of an hour 360 lines.
-_INTERVAL = 10.0
+# Seconds between the lines of a log, and the part of the time so far that they are apart at least:
+# the estimate is fresh for those who wait for it, and a stage of an hour writes a hundred lines.
+_INTERVAL, _PART = 2.0, 0.05
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -47,14 +48,35 @@ class Progress(AbstractContextManager["Progress"]):
         self._note = note or self._note
         self._bar.set_postfix_str(self._note, refresh=False)
         self._bar.update(count)
-        if self._bar.disable and time.monotonic() - self._said >= _INTERVAL:
+        now = time.monotonic()
+        if self._bar.disable and now - self._said >= max(_INTERVAL, _PART * (now - self._start)):
             self._say()
 
     def _say(self) -> None:
         self._said = time.monotonic()
         seconds = max(self._said - self._start, 1e-9)
         rate = (self._done - self._before) / seconds
-        rate = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+        said = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
         note = f", {self._note}" if self._note else ""
-        done = self._done if self._total is None else f"{self._done}/{self._total}"
-        print(f"{self._title}: {done} {self._unit}, {rate} {self._unit}/s{note}", file=sys.stderr)
+        done, left = str(self._done), ""
+        if self._total is not None:
+            done = f"{self._done}/{self._total}"
+            if rate and self._done < self._total:
+                left = f", {say_duration((self._total - self._done) / rate)} left"
+        print(
+            f"{self._title}: {done} {self._unit}, {said} {self._unit}/s{left}{note}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def say_duration(seconds: float) -> str:
+    """A time as people read it: `0.8 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

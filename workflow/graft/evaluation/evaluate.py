@@ -16,6 +16,9 @@ from graft.judging.stored_units import read_units
 from graft.models.inference import run_graph
 from graft.training.rows import Rows, read_features, read_parts
 
+# What `dvc exp show` and `dvc metrics diff` show, from left to right.
+_COMPARED = ("valid_accuracy", "valid_log_loss", "accuracy", "accuracy_low", "accuracy_high")
+
 
 def main(stage: Stage) -> None:
     """Writes the predictions on both parts, and `metrics.json`.
@@ -28,6 +31,8 @@ def main(stage: Stage) -> None:
     `metrics.json` is of the test part. It begins with the accuracy and log loss on validation:
     they are what settings are chosen by. In the end it has log loss and calibration error as they
     would be with a temperature of 1.
+
+    `summary.json` has the few that experiments are compared by, below the name of the model.
     """
     model = stage.key
     parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
@@ -49,6 +54,8 @@ def main(stage: Stage) -> None:
     metrics["uncalibrated_ece"] = round(error, 6)
     np.save(stage.output(f"data/predictions/{model}.npy"), probabilities)
     write_json(stage.output(f"reports/{model}/metrics.json"), metrics)
+    summary = {name: metrics[name] for name in _COMPARED}
+    write_json(stage.output(f"reports/{model}/summary.json"), {model: summary})
     for name, rows, found, own in (
         ("validation", valid, before, units[0]),
         ("predictions", test, after, units[1]),

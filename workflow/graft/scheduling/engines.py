@@ -16,6 +16,7 @@ from graft.common.errors import UserError
 from graft.images.sources import check_folder
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations, output_patterns, stage_keys
+from graft.scheduling.answer import LAST_STAGE, say_answer
 from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
@@ -23,6 +24,8 @@ from graft.scheduling.endings import (
     is_build,
 )
 from graft.scheduling.locks import join_the_running
+from graft.scheduling.screen import Screen
+from graft.scheduling.snakemake_screen import make_screen, say_address
 from graft.scheduling.times import BUSY, FLAGS, settle
 
 _FORCED = Path(".graft/forced")
@@ -43,6 +46,7 @@ class Bridge:
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
+        self._screen: Screen | None = None  # only where jobs are scheduled
         try:
             self._values = read_parameters()
             check_files(self._values)
@@ -53,6 +57,8 @@ class Bridge:
                 check_folder(self._values["dataset"]["path"])
                 check_free_space()
                 settle(stages, stale(), alone=join_the_running())
+                if not workflow.output_settings.dryrun:
+                    self._screen = make_screen(workflow.output_settings)
         except (UserError, OSError) as error:
             message = error if isinstance(error, UserError) else find_full_disk(error)
             if message is None:
@@ -66,7 +72,7 @@ class Bridge:
 
         def function(wildcards: Iterable[str]) -> list[str]:
             self._leave_memory_to_dvc()
-            address = _address(stage, wildcards)
+            address = say_address(stage, wildcards)
             return [*map(str, self._stages[address].inputs), str(FLAGS / address)]
 
         return function
@@ -78,7 +84,7 @@ class Bridge:
         """
 
         def function(wildcards: Iterable[str]) -> str:
-            address = _address(stage, wildcards)
+            address = say_address(stage, wildcards)
             return f"{address} --force" if self._is_forced(stage, address) else address
 
         return function
@@ -113,6 +119,15 @@ class Bridge:
         read = {path for stage in stages for path in stage.inputs}
         return [str(path) for stage in stages for path in stage.outputs if path not in read]
 
+    def answer(self) -> None:
+        """Says what came out, if this run has made the report."""
+        if self._screen is None:
+            return
+        self._screen.close()
+        made = any(job.rule.name == LAST_STAGE for job in self._workflow.dag.finished_jobs)
+        if made and not self._workflow.output_settings.quiet:
+            print(say_answer())
+
     def _is_forced(self, stage: str, address: str) -> bool:
         # A job in a process of its own, as on a cluster, is always forced by Snakemake, so it asks
         # for the mark that the process with the user's options left.
@@ -141,11 +156,6 @@ class Bridge:
         if self._workflow.is_main_process:
             self._workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
             self._workflow.dag.ignore_incomplete = True
-
-
-def _address(stage: str, wildcards: Iterable[str]) -> str:
-    """The stage's address in DVC, such as `tensors@0`."""
-    return "@".join([stage, *wildcards])
 
 
 def stale() -> dict[str, list[Any]]:

@@ -1,0 +1,151 @@
+"""What stands on the screen while stages run: a line for each, a bar, and why one failed."""
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from graft.common.progress import say_duration
+from graft.scheduling.logs import explains_itself, find_reason, find_remarks, find_summary
+
+DONE = """Running stage 'tensors@0':
+> graft tensors 0
+tensors 0: 200/412 images, 100 images/s, 2.1 s left
+tensors 0: warning: 3 images are grey
+tensors 0: 412/412 images, 684 images/s
+Use `dvc push` to send your updates to remote storage.
+"""
+REFUSED = """Running stage 'split':
+> graft split
+graft split: error: params.yaml: split.test must be above 0.
+It may be 0.15. Received: 0
+ERROR: failed to reproduce 'split': failed to run: graft split, exited with 2
+"""
+BUG = """> graft head
+head: 1/3 steps, 2 steps/s
+Traceback (most recent call last):
+  File "head.py", line 1, in main
+KeyError: 'a'
+ERROR: failed to reproduce 'head': failed to run: graft head, exited with 1
+"""
+KILLED = """> graft head
+head: 1/3 steps, 2 steps/s
+ERROR: failed to reproduce 'head': failed to run: graft head, exited with -9
+"""
+MOVED = """> graft head
+head: 3/3 steps, 2 steps/s
+ERROR: failed to reproduce 'head': the ground of head must stay as it is
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "address", "summary"),
+    [
+        (DONE, "tensors@0", "412/412 images, 684 images/s"),
+        (DONE, "tensors@1", ""),
+        (DONE, "tensors", ""),
+        (
+            "Stage 'head' is cached - skipping run, checking out outputs\n",
+            "head",
+            "from DVC's cache",
+        ),
+        ("Stage 'head' didn't change, skipping\nData are up to date.\n", "head", "unchanged"),
+        ("head: a: b\n", "head", "a: b"),
+        ("", "head", ""),
+    ],
+)
+def test_a_line_says_how_a_stage_ended(log: str, address: str, summary: str) -> None:
+    assert find_summary(log, address) == summary
+
+
+def test_what_a_person_should_see_is_found() -> None:
+    damaged = "graft: DVC's cache held a damaged copy of x; the copy was removed"
+    assert list(find_remarks(f"{DONE}{damaged}\n")) == [
+        "tensors 0: warning: 3 images are grey",
+        damaged,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("log", "reason", "explained"),
+    [
+        (REFUSED, REFUSED.splitlines()[2:4], True),
+        (BUG, [*BUG.splitlines()[2:], "All that it said is in logs/x.log"], True),
+        (KILLED, [*KILLED.splitlines(), "All that it said is in logs/x.log"], False),
+        (MOVED, MOVED.splitlines()[2:], False),
+        ("", ["All that it said is in logs/x.log"], False),
+    ],
+)
+def test_the_reason_is_the_message_of_the_stage(
+    log: str, reason: list[str], explained: bool
+) -> None:
+    assert find_reason(log, Path("logs/x.log")).splitlines() == reason
+    assert explains_itself(log) == explained
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_a_time_is_said_as_people_read_it(seconds: float, said: str) -> None:
+    assert say_duration(seconds) == said
+
+
+CODE = """if True:
+    import sys, time
+    from pathlib import Path
+    from graft.scheduling import screen
+    screen._REFRESH = 0.01
+    shown = screen.Screen()
+    shown.total = 2
+    log = Path(sys.argv[1])
+    log.write_text("finetune: 3/6 steps, 12 steps/s, 3 s left\\n")
+    shown.begin("finetune", log)
+    time.sleep(0.5)
+    shown.end("finetune", "well")
+    log.write_text("graft head: error: not so. Received: 1\\n")
+    shown.begin("head", log)
+    shown.fail("head")
+    shown.close()
+"""
+
+
+def test_a_terminal_gets_lines_and_a_bar_and_last_the_reason(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 100))
+    command = [sys.executable, "-c", CODE, str(tmp_path / "x.log")]
+    subprocess.run(command, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 1 << 16)
+        except OSError:  # the other end is closed, and all has been read
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    text = shown.decode()
+    assert "1/2 finetune: 3/6 steps, 12 steps/s, 3 s left" in text
+    assert text.splitlines()[-1] == "graft head: error: not so. Received: 1"
+
+
+def test_a_log_gets_lines_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CODE, str(tmp_path / "x.log")]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    first, second, reason = ended.stderr.splitlines()
+    assert first.startswith("finetune ") and first.endswith(" s  well")
+    assert second.split() == ["head", "failed"]
+    assert reason == "graft head: error: not so. Received: 1"
