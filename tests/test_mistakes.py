@@ -92,7 +92,7 @@ MISTAKES = [
     Mistake("quotes lost", "use photos --set dataset.classes=cat,dog", r"all, or a list of two"),
     Mistake(
         "weights elsewhere",
-        "use photos --set backbone.weights=/tmp/w.h5",
+        "use photos --set backbone.weights=elsewhere/w.h5",
         r"none, imagenet, or a file data/pretrained/\*\.h5",
     ),
     Mistake(
