@@ -36,6 +36,7 @@ class CommandParser(argparse.ArgumentParser):
             options = [name for action in self._actions for name in action.option_strings]
             near = nearest(received.split()[0], options) if received.startswith("-") else ""
             message = f"it takes no {received}{near}"
+        message = " ".join(message.split())
         raise UserError(f"{message}. Right is `{self._example}`; `{self.prog} --help` says more")
 
 
