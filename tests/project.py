@@ -54,7 +54,7 @@ TINY = {
 
 STANDIN_CODE = {
     "project/labelled.py": "def check_labels(stage, flat):\n    pass\n",
-    "scheduling/answer.py": 'LAST_STAGE = ""\nsay_answer = None\n',
+    "scheduling/answer.py": "def say_answer():\n    return 'answer'\n",
 }
 
 

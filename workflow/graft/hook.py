@@ -91,4 +91,6 @@ _AFTER = {
 }
 _ELSEWHERE = {"-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version"}
 
-sys.meta_path.insert(0, _Finder)
+# A folder that Python finds by two names has its files read twice.
+if not any(getattr(finder, "__module__", "") == __name__ for finder in sys.meta_path):
+    sys.meta_path.insert(0, _Finder)

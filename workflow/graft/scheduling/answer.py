@@ -7,7 +7,6 @@ from typing import Any
 from graft.common.cautions import read_warnings
 from graft.common.tables import read_json
 
-LAST_STAGE = "report"  # after it, there is an answer
 _REPORTS = Path("reports")
 _TITLES = {"head": "head", "finetuned": "fine-tuned"}
 _NEXT = (

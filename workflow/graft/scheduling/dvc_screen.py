@@ -2,19 +2,22 @@
 
 DVC says more with `--verbose`, and nothing with `--quiet`. Its hints on `git add` and `dvc push`
 and its list of what needs no run are left out. What a stage says goes to its log in `logs/`.
+
+Imported at each start of `dvc repro`, it imports what costs time only where it is needed.
 """
 
 import functools
 import logging
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from graft.scheduling.answer import LAST_STAGE, say_answer
+from graft.common.errors import UserError
 from graft.scheduling.logs import explains_itself, read_log
-from graft.scheduling.screen import Screen
+from graft.scheduling.screen import LAST_STAGE, Screen
 from graft.scheduling.times import LOGS
 
 _ROUTINE = ("dvc.stage", "dvc.repo.reproduce", "dvc.dvcfile", "dvc.repo.scm_context")
@@ -51,15 +54,21 @@ def _show(owner: Any, run: Callable[[Any], int]) -> None:
         if command.args.verbose or command.args.quiet or command.args.dry:
             return original(command)
         screen = Screen()
-        told = _Told(screen)
+        told = _Told()
         for handler in logging.getLogger("dvc").handlers:
             handler.addFilter(told)
         try:
             with _stages_on(screen, told):
                 status = run(command)
+        except Exception:
+            told.explained = screen.has_failures or _explain_settings()
+            raise
         finally:
             screen.close()
-        if LAST_STAGE in screen.ended:
+        # An experiment in a folder of its own leaves the results here as they were.
+        if LAST_STAGE in screen.ended and not getattr(command.args, "tmp_dir", False):
+            from graft.scheduling.answer import say_answer
+
             print(say_answer())
         return status
 
@@ -71,26 +80,35 @@ class _Told(logging.Filter):
 
     Attributes:
         restored: whether the stage at hand came from DVC's cache.
+        explained: whether the error with which DVC ends was explained already.
     """
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._screen = screen
         self.restored = False
+        self.explained = False
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is printed."""
         self.restored |= _CACHED in str(record.msg)
         if record.levelno == logging.INFO:
             return not record.name.startswith(_ROUTINE)
-        error = record.exc_info[1] if record.exc_info else None
-        return not (_is_command_failed(error) and self._screen.has_failures)
+        return not (self.explained and record.exc_info)
 
 
-def _is_command_failed(error: BaseException | None) -> bool:
-    from dvc.stage.exceptions import StageCmdFailedError
+def _explain_settings() -> bool:
+    """Says what is wrong with params.yaml or the images, of which DVC knows less; whether it is."""
+    from graft.images.sources import check_folder
+    from graft.project.parameters import check_files, read_parameters
 
-    return isinstance(error and error.__cause__, StageCmdFailedError)
+    try:
+        values = read_parameters()
+        check_files(values)
+        check_folder(values["dataset"]["path"])
+    except UserError as error:
+        print(f"dvc: error: {error}", file=sys.stderr, flush=True)
+        return True
+    return False
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from graft.common.errors import UserError
 from graft.images.sources import check_folder
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations, output_patterns, stage_keys
-from graft.scheduling.answer import LAST_STAGE, say_answer
 from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
@@ -24,7 +23,7 @@ from graft.scheduling.endings import (
     is_build,
 )
 from graft.scheduling.locks import join_the_running
-from graft.scheduling.screen import Screen
+from graft.scheduling.screen import LAST_STAGE, Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
 from graft.scheduling.times import BUSY, FLAGS, settle
 
@@ -126,6 +125,8 @@ class Bridge:
         self._screen.close()
         made = any(job.rule.name == LAST_STAGE for job in self._workflow.dag.finished_jobs)
         if made and not self._workflow.output_settings.quiet:
+            from graft.scheduling.answer import say_answer  # it imports pandas
+
             print(say_answer())
 
     def _is_forced(self, stage: str, address: str) -> bool:

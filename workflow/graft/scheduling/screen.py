@@ -22,6 +22,7 @@ from graft.scheduling.logs import (
     read_progress,
 )
 
+LAST_STAGE = "report"  # after it, there is an answer
 _WIDTH = 18  # of the names of stages
 _REFRESH = 0.5  # seconds
 _PATIENCE = 60.0  # seconds between the lines on how far a stage is, where there is no terminal

@@ -1,0 +1,86 @@
+"""What new users mistype to the engines: one message of three lines at most, last on the screen.
+
+The mistakes with graft's own commands are in `test_mistakes.py`.
+"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+import standin
+from project import Project
+
+SNAKEMAKE, REPRO = ("snakemake", "--cores", "2"), ("dvc", "repro")
+Change = Callable[[Project], object]
+
+
+def nothing(made: Project) -> None:
+    """Changes nothing: the command itself is the mistake."""
+
+
+def broken_yaml(made: Project) -> None:
+    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("more: [\n")
+
+
+def surplus_key(made: Project) -> None:
+    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("surplus: 1\n")
+
+
+def no_images(made: Project) -> None:
+    (made.folder / "data/raw/tiny").rename(made.folder / "data/raw/elsewhere")
+
+
+def home(made: Project) -> None:
+    made.change({"dataset.path": "~/photos"})
+
+
+def text_for_a_number(made: Project) -> None:
+    made.change({"image.side": "big"})
+
+
+def wrong_network(made: Project) -> None:
+    made.change({"backbone.name": "mobilenetv2"})
+
+
+def bad_images(made: Project) -> None:
+    made.change({"dataset.max_bad": standin.FAILING})
+
+
+def conflict(made: Project) -> None:
+    lock = made.folder / "dvc.lock"
+    lock.write_text("<<<<<<< ours\n" + lock.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+PATH = r"params.yaml: dataset.path must be a file or folder that exists.*Received: "
+MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
+    (nothing, ("snakemake",), "Error: cores have to be specified"),
+    (nothing, (*SNAKEMAKE, "finetuned"), "No rule to produce finetuned"),
+    (nothing, (*REPRO, "finetuned"), "Stage 'finetuned' not found"),
+    (broken_yaml, SNAKEMAKE, "snakemake: error: params.yaml must be YAML"),
+    (broken_yaml, REPRO, "dvc: error: params.yaml must be YAML"),
+    (surplus_key, REPRO, "params.yaml: surplus is unknown"),
+    (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
+    (no_images, REPRO, f"dvc: error: {PATH}'data/raw/tiny'"),
+    (home, REPRO, f"{PATH}'~/photos'"),
+    (text_for_a_number, SNAKEMAKE, "image.side must be a whole number .* Received: 'big'"),
+    (wrong_network, SNAKEMAKE, "did you mean MobileNetV2"),
+    (bad_images, SNAKEMAKE, "graft split: error: .*dataset.max_bad"),
+    (bad_images, REPRO, "graft split: error: .*dataset.max_bad"),
+    (conflict, SNAKEMAKE, "snakemake: error: .*dvc.lock"),
+]
+# A line for a stage that has ended, and what a message begins with.
+STAGE = re.compile(r"[\w@]+ +(failed|\d[\d.]* s)\b")
+
+
+@pytest.mark.parametrize("mistake", range(len(MISTAKES)))
+def test_a_mistake_is_one_message_at_the_end(standins: Project, mistake: int) -> None:
+    change, command, message = MISTAKES[mistake]
+    change(standins)
+    printed = standins.run(*command, status=None)
+    lines = [line for line in printed.splitlines() if not STAGE.match(line)]
+    assert re.search(message, " ".join(lines)), printed
+    assert len(lines) <= 3 and "Traceback" not in printed
+    assert not STAGE.match(printed.splitlines()[-1])
