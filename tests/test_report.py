@@ -113,6 +113,7 @@ def make(
     write_table(
         folder / "data/duplicates/large.csv", "path,pictures,of,near,level,copies,cluster", []
     )
+    write_table(folder / "data/duplicates/clusters.csv", "id,cluster", [])
     pixels = np.random.default_rng(1).integers(0, 256, (len(classes), 2, 32, 32, 3), np.uint8)
     np.save(folder / "data/duplicates/pairs.npy", pixels)
     counts = {"images": len(images), "groups": 4 * len(classes), "clusters": 7, "duplicates": 20}

@@ -93,6 +93,9 @@ def test_no_change_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """TensorFlow is not even imported; there are no copies and no samples."""
     place(tmp_path, {})
     monkeypatch.chdir(tmp_path)
+    for kind in ("xml", "bin"):  # which must be there, and are not read
+        Path("data/backbone").mkdir(exist_ok=True)
+        Path(f"data/backbone/graph.{kind}").touch()
     code = """if True:
         import sys
         from graft.project.launcher import run_stage
