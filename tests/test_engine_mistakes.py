@@ -64,7 +64,7 @@ MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
     (surplus_key, REPRO, "params.yaml: surplus is unknown"),
     (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
     (no_images, REPRO, f"dvc: error: {PATH}'data/raw/tiny'"),
-    (home, REPRO, f"{PATH}'~/photos'"),
+    (home, REPRO, r"dvc: error: params.yaml: dataset\.path must be a path without ~, .*'~/photos'"),
     (text_for_a_number, SNAKEMAKE, "image.side must be a whole number .* Received: 'big'"),
     (wrong_network, SNAKEMAKE, "did you mean MobileNetV2"),
     (bad_images, SNAKEMAKE, "graft split: error: .*dataset.max_bad"),
