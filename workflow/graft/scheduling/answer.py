@@ -12,7 +12,7 @@ _TITLES = {"head": "head", "finetuned": "fine-tuned"}
 _NEXT = (
     ("the page", "reports/index.html"),
     ("other photos", "uv run graft predict PHOTO"),
-    ("other programs", "uv run graft export --format onnx"),
+    ("other programs", "uv run --extra onnx graft export --format onnx"),
 )
 
 
