@@ -16,8 +16,9 @@ from pathlib import Path
 import graft
 from graft.common.errors import UserError
 from graft.common.stage import Stage
+from graft.integrity.ground import flatten
 from graft.project.launcher import select_parameters, split_options
-from graft.project.parameters import flatten, read_parameters
+from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations
 
 FAILING = 0.125  # the value of dataset.max_bad with which the split fails

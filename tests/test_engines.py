@@ -15,7 +15,7 @@ import pytest
 
 import project
 import standin
-from graft.project.parameters import flatten
+from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, Declaration, declarations
 from graft.scheduling.engines import stale
 from project import ROOT, Project

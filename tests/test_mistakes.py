@@ -221,11 +221,11 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """All files but git's own."""
+    """All files but git's own, and graft's note that the parameters are valid."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and ".git" not in path.parts
+        if path.is_file() and not {".git", ".graft"} & set(path.parts)
     }
 
 

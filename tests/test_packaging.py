@@ -12,7 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from graft.exporting.formats import FORMATS
-from graft.project.parameters import flatten, read_parameters
+from graft.integrity.ground import flatten
+from graft.project.parameters import read_parameters
 from graft.project.recipes import DEFAULTS
 from images import ROOT
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -20,10 +21,11 @@ from ruamel.yaml import YAML
 from graft.common.errors import UserError
 from graft.common.stage import Stage, Undeclared
 from graft.head.unfreeze import first_of_block
+from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
 from graft.network.catalogue import NETWORKS, NETWORKS_FILE, OWN
 from graft.project.launcher import make_stage
-from graft.project.parameters import check_files, flatten, read_parameters
+from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS
 from graft.project.schema import Parameters
@@ -464,6 +466,32 @@ def test_what_has_no_sections_is_refused_which_there_are(folder: Path, content: 
 
 def test_a_mapping_may_hold_itself(folder: Path) -> None:
     assert "head.a is unknown" in refusal(folder, "head: &x\n  a: *x\n")
+
+
+def test_what_was_found_valid_is_not_checked_again_until_it_changes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stage reads the parameters, and pydantic takes longer than all else of its start."""
+    monkeypatch.chdir(folder)
+    YAML(typ="safe").dump(GOOD, Path("params.yaml"))
+    code = "import sys; from graft.project.parameters import read_parameters as read; read()"
+    command = [sys.executable, "-c", f"{code}; print('pydantic' in sys.modules)"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+
+    def checks() -> bool:
+        ended = subprocess.run(command, env=environment, capture_output=True, check=True)
+        return ended.stdout == b"True\n"
+
+    assert checks() and not checks()
+    YAML(typ="safe").dump(changed({"head.epochs": 77}), Path("params.yaml"))
+    assert checks() and not checks()
+    YAML(typ="safe").dump(changed({"head.epochs": -1}), Path("params.yaml"))
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"head\.epochs"):
+            read_parameters()
+    Path(".graft/valid").write_bytes(b"\xff")
+    YAML(typ="safe").dump(GOOD, Path("params.yaml"))
+    assert checks() and not checks()
 
 
 def test_a_missing_file_says_where_graft_is_run(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from graft.integrity.ground import flatten
 from graft.project.launcher import run_stage
-from graft.project.parameters import check_files, flatten, read_parameters
+from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS, RECIPES, compose_parameters, list_recipes
 from graft.project.yaml12 import read_yaml, read_yaml_file

@@ -10,7 +10,7 @@ import pytest
 
 import project
 import standin
-from graft.project.parameters import flatten
+from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, declarations
 from project import Project
 from test_engines import FRESH, UP_TO_DATE, runs

@@ -11,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
+from graft.integrity.ground import flatten
 from graft.project.launcher import select_parameters
-from graft.project.parameters import flatten, read_parameters
+from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from images import ROOT, SHARDS, SIDE, workspace
 

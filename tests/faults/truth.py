@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import standin
+from graft.integrity.ground import flatten
 from graft.project.launcher import select_parameters, split_options
-from graft.project.parameters import flatten, read_parameters
+from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations
 from graft.project.yaml12 import NoYaml, read_yaml_file
 

@@ -22,19 +22,14 @@ from graft.integrity.ground import (
     digest,
     find_moved_file,
     find_moved_value,
+    flatten,
     sign,
     take_ground,
     write_record,
 )
 from graft.integrity.lifetime import end_with_dvc
 from graft.project.labelled import check_labels
-from graft.project.parameters import (
-    PARAMETERS,
-    check_weights,
-    flatten,
-    read_parameters,
-    select_parameters,
-)
+from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
 from graft.project.scratch import clear_scratch, find_scratch
 from graft.project.upstream import check_made, check_upstream

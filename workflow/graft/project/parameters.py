@@ -4,25 +4,24 @@ The launcher and both engines read them with this module. No stage imports it: c
 refuse is no dependency of a result.
 """
 
+import contextlib
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import ValidationError
-
-from graft.common.errors import UserError, nearest, refuse
-from graft.images.suggestions import suggest_near
-from graft.integrity.ground import flatten
-from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.network.catalogue import look_up
-from graft.network.pretrained import check_weights_file
-from graft.project.consistency import check_consistency
+from graft.common.errors import UserError, refuse
+from graft.integrity.ground import digest
 from graft.project.pipeline import Declaration, say_way_up
-from graft.project.schema import Parameters
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 PARAMETERS = Path("params.yaml")
+# The signature of the parameters that were last found valid: the stages of a run need not ask
+# again, which takes each of them longer than to read the file.
+_VALID = Path(".graft/valid")
+_ROOMS = Path(__file__).parent.parent
 
 
 def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
@@ -42,30 +41,40 @@ def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
     except (NoYaml, OSError) as error:
         allowed = "YAML in UTF-8 with each key once"
         raise UserError(f"{path} must be {allowed}. Received: {error}") from None
-    return check_parameters(str(path), values)
+    key = _sign_validation(values) if path == PARAMETERS else ""
+    if not key or _read_text(_VALID) != key:
+        from graft.project.schema import check_parameters  # it imports pydantic
 
-
-def check_parameters(where: str, values: Any) -> dict[str, Any]:
-    """Validates parameters as a whole.
-
-    Args:
-        where: what holds them, for errors.
-        values: as they were read.
-
-    Returns:
-        The same values; nothing is converted.
-
-    Raises:
-        UserError: as `read_parameters`.
-    """
-    if not isinstance(values, dict):
-        raise refuse(where, _sections(Parameters), values)
-    try:
-        checked = Parameters.model_validate(values)
-    except ValidationError as error:
-        raise _explain(where, values, error) from None
-    check_consistency(where, flatten(checked.model_dump()))
+        check_parameters(str(path), values)
+        if key:
+            _note_valid(key)
     return values
+
+
+def _sign_validation(values: Any) -> str:
+    """A digest of the values and of all code, by which they are found valid; empty without."""
+    code = {path.name: digest(path) for path in _ROOMS.iterdir() if path.is_dir()}
+    try:
+        about = json.dumps([values, code], sort_keys=True)
+    except (TypeError, ValueError):  # what is no plain value, or holds itself, is not valid
+        return ""
+    return hashlib.sha256(about.encode()).hexdigest()
+
+
+def _note_valid(key: str) -> None:
+    # Where it cannot be kept, each stage checks again, as it does where the folder is new.
+    with contextlib.suppress(OSError):
+        _VALID.parent.mkdir(exist_ok=True)
+        part = _VALID.with_name(f"valid-{os.getpid()}")  # stages start side by side
+        part.write_text(key, encoding="ascii")
+        part.replace(_VALID)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def select_parameters(declaration: Declaration, flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +126,10 @@ def check_weights(values: Mapping[str, Any]) -> None:
     Raises:
         UserError: it is missing, or does not hold the weights of the network.
     """
+    from graft.models.stacks import IMAGE_KINDS, read_stack
+    from graft.network.catalogue import look_up
+    from graft.network.pretrained import check_weights_file
+
     backbone = values["backbone"]
     if backbone["weights"] in ("none", "imagenet"):
         return
@@ -128,61 +141,7 @@ def check_weights(values: Mapping[str, Any]) -> None:
 
 def _check_exists(key: str, name: str) -> None:
     if not Path(name).exists():
+        from graft.images.suggestions import suggest_near
+
         allowed = f"a file or folder that exists{suggest_near(Path(name))}"
         raise refuse(f"{PARAMETERS}: {key}", allowed, name)
-
-
-def _explain(path: str, values: Any, error: ValidationError) -> UserError:
-    # An unknown key explains a missing one (a typing error makes both), so it comes first.
-    unknown = {"extra_forbidden", "invalid_key"}
-    first = min(error.errors(), key=lambda e: e["type"] not in unknown)
-    section: Any = Parameters
-    field, names = None, []
-    for name in map(str, first["loc"]):
-        names.append(name)
-        values = values.get(name)
-        field = section.model_fields.get(name)
-        if not _is_section(field):  # a value, whatever it holds, or an unknown key
-            break
-        section = field.annotation
-    where = f"{path}: {'.'.join(names)}"
-    if first["type"] in unknown:
-        allowed = list(section.model_fields)
-        one_of = f"one of {', '.join(allowed)}{_find_key(names[-1], section)}"
-        return refuse(f"{where} is unknown; it", one_of, names[-1])
-    if first["type"] == "missing":
-        return UserError(f"{where} must be given: {_allowed(field)}. Received: nothing")
-    hint = (
-        "" if _is_section(field) else nearest(values, filter(_is_text, get_args(field.annotation)))
-    )
-    return refuse(where, _allowed(field) + hint, values)
-
-
-def _find_key(name: str, section: Any) -> str:
-    """A hint for an unknown name: a near one beside it, or the sections that have such a key."""
-    if section is Parameters:
-        having = [
-            f"{known}.{name}"
-            for known, field in section.model_fields.items()
-            if name in field.annotation.model_fields
-        ]
-        if having:
-            return f" (did you mean {' or '.join(having)}?)"
-    return nearest(name, section.model_fields)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_section(field: Any) -> bool:
-    return hasattr(getattr(field, "annotation", None), "model_fields")
-
-
-def _allowed(field: Any) -> str:
-    return _sections(field.annotation) if _is_section(field) else field.description
-
-
-def _sections(model: Any) -> str:
-    what = "sections" if model is Parameters else "a section with the keys"
-    return f"{what} {', '.join(model.model_fields)}"

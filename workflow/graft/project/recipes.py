@@ -14,8 +14,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from graft.common.errors import UserError, nearest, refuse
-from graft.project.parameters import PARAMETERS, check_parameters, flatten
+from graft.integrity.ground import flatten
+from graft.project.parameters import PARAMETERS
 from graft.project.pipeline import say_way_up
+from graft.project.schema import check_parameters
 from graft.project.yaml12 import read_yaml
 
 RECIPES = Path("workflow/recipes")

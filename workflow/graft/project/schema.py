@@ -6,14 +6,17 @@ names everything that the result depends on.
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from graft.common.classes import PARTS
+from graft.common.errors import UserError, nearest, refuse
 from graft.images.files import SOURCE
+from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
 from graft.network.catalogue import NAMES, OWN
+from graft.project.consistency import check_consistency
 
 
 def _one_of(*names: str) -> Any:
@@ -226,3 +229,82 @@ class Parameters(Section):
     finetune: Finetune
     augment: Augment
     report: Report
+
+
+def check_parameters(where: str, values: Any) -> dict[str, Any]:
+    """Validates parameters as a whole.
+
+    Args:
+        where: what holds them, for errors.
+        values: as they were read.
+
+    Returns:
+        The same values; nothing is converted.
+
+    Raises:
+        UserError: as `read_parameters`.
+    """
+    if not isinstance(values, dict):
+        raise refuse(where, _sections(Parameters), values)
+    try:
+        checked = Parameters.model_validate(values)
+    except ValidationError as error:
+        raise _explain(where, values, error) from None
+    check_consistency(where, flatten(checked.model_dump()))
+    return values
+
+
+def _explain(path: str, values: Any, error: ValidationError) -> UserError:
+    # An unknown key explains a missing one (a typing error makes both), so it comes first.
+    unknown = {"extra_forbidden", "invalid_key"}
+    first = min(error.errors(), key=lambda e: e["type"] not in unknown)
+    section: Any = Parameters
+    field, names = None, []
+    for name in map(str, first["loc"]):
+        names.append(name)
+        values = values.get(name)
+        field = section.model_fields.get(name)
+        if not _is_section(field):  # a value, whatever it holds, or an unknown key
+            break
+        section = field.annotation
+    where = f"{path}: {'.'.join(names)}"
+    if first["type"] in unknown:
+        allowed = list(section.model_fields)
+        one_of = f"one of {', '.join(allowed)}{_find_key(names[-1], section)}"
+        return refuse(f"{where} is unknown; it", one_of, names[-1])
+    if first["type"] == "missing":
+        return UserError(f"{where} must be given: {_allowed(field)}. Received: nothing")
+    hint = (
+        "" if _is_section(field) else nearest(values, filter(_is_text, get_args(field.annotation)))
+    )
+    return refuse(where, _allowed(field) + hint, values)
+
+
+def _find_key(name: str, section: Any) -> str:
+    """A hint for an unknown name: a near one beside it, or the sections that have such a key."""
+    if section is Parameters:
+        having = [
+            f"{known}.{name}"
+            for known, field in section.model_fields.items()
+            if name in field.annotation.model_fields
+        ]
+        if having:
+            return f" (did you mean {' or '.join(having)}?)"
+    return nearest(name, section.model_fields)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_section(field: Any) -> bool:
+    return hasattr(getattr(field, "annotation", None), "model_fields")
+
+
+def _allowed(field: Any) -> str:
+    return _sections(field.annotation) if _is_section(field) else field.description
+
+
+def _sections(model: Any) -> str:
+    what = "sections" if model is Parameters else "a section with the keys"
+    return f"{what} {', '.join(model.model_fields)}"

@@ -14,8 +14,8 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.integrity.damage import hash_file
-from graft.integrity.ground import digest, find_moved_value, read_record, sign
-from graft.project.parameters import flatten, select_parameters
+from graft.integrity.ground import digest, find_moved_value, flatten, read_record, sign
+from graft.project.parameters import select_parameters
 from graft.project.pipeline import Declaration
 from graft.project.yaml12 import NoYaml, read_yaml_file
 

@@ -12,9 +12,10 @@ from graft.common.tables import read_json
 from graft.exporting.contents import check_folder_of_export
 from graft.exporting.facts import UNKNOWN_LICENCE, Facts, say_bytes
 from graft.exporting.formats import FORMATS, QUANTIZED, check_format
+from graft.integrity.ground import flatten
 from graft.models.description import read_description
 from graft.project.launcher import make_stage
-from graft.project.parameters import flatten, read_parameters
+from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.upstream import check_upstream
 from graft.tools.options import CommandParser

@@ -13,8 +13,8 @@ import pandas as pd
 
 from graft.common.errors import UserError, refuse
 from graft.common.tables import read_table
+from graft.integrity.ground import flatten
 from graft.judging.losses import LEAST_PROBABILITY
-from graft.project.parameters import flatten
 from graft.project.yaml12 import read_yaml
 
 _PARAMETERS = "params.yaml"

@@ -7,8 +7,9 @@ from typing import Any
 
 from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
+from graft.integrity.ground import flatten
 from graft.project.choices import CHOICES, choose_network, place_images
-from graft.project.parameters import PARAMETERS, flatten, list_changes, show_value
+from graft.project.parameters import PARAMETERS, list_changes, show_value
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
 from graft.project.yaml12 import NoYaml, read_yaml
 from graft.tools.options import CommandParser
