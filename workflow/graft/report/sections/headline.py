@@ -1,0 +1,128 @@
+"""How good is it: the chosen model beside guessing and beside the head, and what that means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graft.common.cautions import Caution
+from graft.report.reading import ReportedModel, Tested
+from graft.report.wording import counted, in_words, number, percent
+
+SURE = 0.95  # a confidence of which people say that it is sure
+
+
+def summarise_headline(
+    tested: Tested,
+    learned: np.ndarray,
+    crossed: Mapping[str, Any],
+    cautions: Sequence[Caution],
+    leaks: bool,
+) -> dict[str, Any]:
+    """What the first section shows.
+
+    Args:
+        tested: the models on the test part.
+        learned: int (classes,), training images of each class.
+        crossed: from `summarise_doubts`.
+        cautions: the warnings of the run.
+        leaks: whether the parts share images.
+
+    Returns:
+        model: the chosen one; rows: from `compare_with_guessing`; largest: the class that has most
+        training images; meaning: sentences from `say_meaning` and `say_gain`; guessing: whether
+        the model may be no better than guessing; tests: the test part in words; and the warnings.
+    """
+    largest = int(learned.argmax())
+    guess = float((tested.labels == largest).mean())
+    chosen = tested.chosen
+    return {
+        "model": chosen,
+        "alone": len(tested.models) == 1,
+        "tests": _say_tests(chosen.metrics),
+        "rows": compare_with_guessing(tested, guess, crossed),
+        "largest": tested.classes[largest],
+        "guess": guess,
+        "guessing": chosen.metrics["accuracy_low"] <= guess,
+        "meaning": [*say_meaning(tested.labels, chosen), *say_gain(tested)],
+        "cautions": cautions,
+        "crossed": crossed,
+        "leaks": leaks,
+    }
+
+
+def compare_with_guessing(
+    tested: Tested, guess: float, crossed: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """A row for each way to answer, the chosen model first and guessing last.
+
+    Args:
+        tested: the models on the test part.
+        guess: the share of test images that always guessing the largest class gets right.
+        crossed: from `summarise_doubts`.
+
+    Returns:
+        Of each its key, `guess` and `crossed` among them, its name, its accuracy, and the ends of
+        its interval, None for guessing.
+    """
+    rows = [
+        {"key": m.key, "name": m.name, **_ends(m.metrics), "chosen": m is tested.chosen}
+        for m in tested.models
+    ]
+    if crossed["leads"]:
+        rows.append({"key": "crossed", "name": "Linear classifier, cross-validated"})
+        rows[-1] |= {**_ends(crossed), "chosen": False}
+    guessing = {"key": "guess", "name": "Always guessing", "accuracy": guess, "chosen": False}
+    return [*rows, guessing | {"accuracy_low": None, "accuracy_high": None}]
+
+
+def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
+    """What the accuracy means for new photos, in one or two sentences.
+
+    Args:
+        labels: int (n,), the true classes of the test images.
+        model: on the same images.
+    """
+    wrong = model.predicted != labels
+    worst, best = 1 - model.metrics["accuracy_low"], 1 - model.metrics["accuracy_high"]
+    if wrong.any():
+        ends = f"between {in_words(best)} and {in_words(worst)}, as far as the test photos can tell"
+        if best <= 0:
+            ends = f"at most {in_words(worst)}, as far as the test photos can tell"
+        first = f"About {in_words(wrong.mean())} new photos will be wrong ({ends})."
+    else:
+        first = f"No test photo is wrong; of new ones, up to {in_words(worst)} may be."
+    sure = model.confidence >= SURE
+    if not sure.any():
+        return [first, f"It is never sure: no photo has a confidence of {SURE} or more."]
+    missed = int(wrong[sure].sum())
+    kept = f"Of those it is sure of (a confidence of {SURE} or more), {in_words(sure.mean())}, "
+    if missed:
+        return [first, f"{kept}about {in_words(missed / sure.sum())} are wrong."]
+    return [first, f"{kept}none was wrong in the test."]
+
+
+def say_gain(tested: Tested) -> list[str]:
+    """How the chosen model differs from the other one, photo by photo; nothing if it is alone."""
+    if len(tested.models) == 1:
+        return ["Fine-tuning did not do clearly better than the head, so the head was kept."]
+    chosen, other = tested.models
+    now, before = (model.predicted == tested.labels for model in (chosen, other))
+    won, lost = int((now & ~before).sum()), int((before & ~now).sum())
+    if not won and not lost:
+        return ["On every test photo the head is right where the fine-tuned model is."]
+    return [
+        f"Fine-tuning put {counted(won, 'test photo')} right that the head has wrong, and"
+        f" {number(lost)} the other way round."
+    ]
+
+
+def _ends(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high")}
+
+
+def _say_tests(metrics: Mapping[str, Any]) -> str:
+    units = metrics["units"] != metrics["n"]
+    together = f" in {counted(metrics['units'], 'unit')}" if units else ""
+    interval = f"{percent(metrics['accuracy_low'])} to {percent(metrics['accuracy_high'])}"
+    return f"of {counted(metrics['n'], 'test photo')}{together}; 95 % interval {interval}"
