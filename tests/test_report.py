@@ -23,6 +23,7 @@ from PIL import Image
 from graft.common.classes import in_order
 from graft.report.confusion import count_confusion, most_confused
 from graft.report.lettering import drawable_labels, shorten, text_columns
+from graft.report.page import short
 from graft.report.pictures import draw_confusion, draw_curves, smooth
 from images import change, run, workspace
 from pages import CROSSED, METRICS, Page
@@ -248,7 +249,8 @@ def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
     assert not page.handlers
     for name in HOSTILE:
         # In both matrices, twice each, in the tables of classes, as a pair, as a photo.
-        assert page.texts.count(name) >= 12, name
+        # Beside photos a very long name is shortened.
+        assert page.texts.count(name) + page.texts.count(short(name)) >= 12, name
         assert f"{name}/first" in page.texts
 
 

@@ -64,6 +64,10 @@ class TestHeadline:
         first, second = say_meaning(np.array(labels), model)
         assert first.startswith("About 25 in 100 new photos will be wrong (between 2 in 1,000 and")
         assert second.endswith("or more), 75 in 100, about 33 in 100 are wrong.")
+        allwrong = model._replace(predicted=1 - np.array(labels))
+        first, second = say_meaning(np.array(labels), allwrong)
+        assert first == "Every test photo is wrong; of new ones, 2 in 1,000 or more will be."
+        assert second.endswith("75 in 100, all are wrong.")
         unsure = model._replace(confidence=np.full(4, 0.5))
         assert "It is never sure" in say_meaning(np.array(labels), unsure)[1]
 

@@ -11,8 +11,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from graft.common.classes import PARTS
+from graft.report.lettering import shorten
 from graft.report.reading import Tested
-from graft.report.wording import NO_BREAK, counted, in_words, number, percent
+from graft.report.wording import NO_BREAK, counted, number, percent
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # The sections in the order of the questions: name of the template, short name, question.
@@ -27,6 +28,7 @@ SECTIONS = (
     ("images", "Images", "What was learned from?"),
     ("provenance", "Repeat", "How was it made?"),
 )
+_LONG = 64  # columns of a name beside a photo
 # The metrics that the templates name themselves; all others follow below them.
 _MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
 _SHOWN_METRICS = {
@@ -84,9 +86,14 @@ def make_environment(*folders: Path) -> Environment:
         "percent": percent,
         "number": number,
         "counted": counted,
-        "in_words": in_words,
+        "short": short,
     }
     return environment
+
+
+def short(name: str) -> str:
+    """The name of a class where there is little room: both its ends, if it is very long."""
+    return shorten(name, _LONG)
 
 
 @cache

@@ -85,11 +85,15 @@ def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
     """
     wrong = model.predicted != labels
     worst, best = 1 - model.metrics["accuracy_low"], 1 - model.metrics["accuracy_high"]
-    if wrong.any():
-        ends = f"between {in_words(best)} and {in_words(worst)}, as far as the test photos can tell"
-        if best <= 0:
-            ends = f"at most {in_words(worst)}, as far as the test photos can tell"
-        first = f"About {in_words(wrong.mean())} new photos will be wrong ({ends})."
+    if wrong.all():
+        first = f"Every test photo is wrong; of new ones, {in_words(best)} or more will be."
+    elif wrong.any():
+        ends = f"between {in_words(best)} and {in_words(worst)}" if best > 0 else ""
+        ends = ends or f"at most {in_words(worst)}"
+        first = (
+            f"About {in_words(wrong.mean())} new photos will be wrong ({ends}, as far as the test"
+        )
+        first += " photos can tell)."
     else:
         first = f"No test photo is wrong; of new ones, up to {in_words(worst)} may be."
     sure = model.confidence >= SURE
@@ -98,7 +102,8 @@ def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
     missed = int(wrong[sure].sum())
     kept = f"Of those it is sure of (a confidence of {SURE} or more), {in_words(sure.mean())}, "
     if missed:
-        return [first, f"{kept}about {in_words(missed / sure.sum())} are wrong."]
+        about = "" if missed == sure.sum() else "about "
+        return [first, f"{kept}{about}{in_words(missed / sure.sum())} are wrong."]
     return [first, f"{kept}none was wrong in the test."]
 
 
@@ -110,7 +115,7 @@ def say_gain(tested: Tested) -> list[str]:
     now, before = (model.predicted == tested.labels for model in (chosen, other))
     won, lost = int((now & ~before).sum()), int((before & ~now).sum())
     if not won and not lost:
-        return ["On every test photo the head is right where the fine-tuned model is."]
+        return ["The head is right on the same test photos."]
     return [
         f"Fine-tuning put {counted(won, 'test photo')} right that the head has wrong, and"
         f" {number(lost)} the other way round."

@@ -158,6 +158,12 @@
     made.setAttribute("aria-label", `${count(number, "photo")} of ${data.classes[row]}, ${row === column ? "found as such" : `taken for ${data.classes[column]}`}`);
     return made;
   };
+  document.addEventListener("click", (event) => {
+    const at = event.target.closest("[data-cell]");
+    if (!at) return;
+    const [row, column] = at.dataset.cell.split(" ").map(Number);
+    showCell(row, column, countAt(model(), row, column));
+  });
   const start = { row: 0, column: 0 };
   const drawMatrix = () => {
     const key = model();
@@ -267,12 +273,6 @@
       start.row = Math.round((event.clientY - box.top) / box.height * n - half);
       start.column = Math.round((event.clientX - box.left) / box.width * n - half);
       drawMatrix();
-    });
-    find("confusion").addEventListener("click", (event) => {
-      const at = event.target.closest("[data-cell]");
-      if (!at) return;
-      const [row, column] = at.dataset.cell.split(" ").map(Number);
-      showCell(row, column, countAt(model(), row, column));
     });
     const scroll = document.querySelector(".matrix-scroll");
     for (const kind of ["pointerover", "focusin"]) scroll.addEventListener(kind, (event) => {
