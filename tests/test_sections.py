@@ -202,6 +202,7 @@ class TestMatrix:
         counts = np.eye(100, dtype=int)
         counts[90, 3] = counts[7, 90] = 5
         assert choose_part(counts, 60, 3) == [3, 7, 90]
+        assert choose_part(np.eye(100, dtype=int), 60, 3) == [0, 1, 2]
         assert choose_part(counts, 100) == list(range(100))
 
 

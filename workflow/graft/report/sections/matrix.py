@@ -63,13 +63,15 @@ def describe_pairs_of_classes(counts: np.ndarray) -> list[dict[str, Any]]:
 
 
 def choose_part(counts: np.ndarray, limit: int = WHOLE, part: int = _PART) -> list[int]:
-    """The classes that the plain table shows: all of few, of many those with the most mistakes."""
+    """The classes that the plain table shows: all of few, of many those most confused by twos."""
     n = len(counts)
     if n <= limit:
         return list(range(n))
-    beside = counts - np.diag(np.diag(counts))
-    mistakes = beside.sum(0) + beside.sum(1)
-    return sorted(np.argsort(-mistakes, kind="stable")[:part].tolist())
+    shown: set[int] = set()
+    for row, column, *_ in most_confused(counts):
+        if len(shown | {row, column}) <= part:
+            shown |= {row, column}
+    return sorted(shown) or list(range(part))
 
 
 def _summarise_model(model: ReportedModel) -> dict[str, Any]:
