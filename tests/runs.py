@@ -108,6 +108,8 @@ def _write_audit(folder: Path, images: pd.DataFrame, classes: Sequence[str]) -> 
     columns = ["kind", "first", "first_label", "second", "second_label", "difference"]
     write_table(folder / "data/duplicates/pairs.csv", pd.DataFrame(columns=columns))
     np.save(folder / "data/duplicates/pairs.npy", np.zeros((0, 2, 32, 32, 3), np.uint8))
+    table = pd.DataFrame(columns=["id", "cluster"])
+    write_table(folder / "data/duplicates/clusters.csv", table)
     columns = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
     write_table(folder / "data/duplicates/large.csv", pd.DataFrame(columns=columns))
     np.save(folder / "data/views/samples.npy", np.zeros((0, 1, 32, 32, 3), np.uint8))

@@ -7,7 +7,6 @@ from typing import Any
 
 from graft.common.errors import refuse
 from graft.project.parameters import list_changes, show_value
-from graft.tools.comparison import write_comparison
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.options import CommandParser
 from graft.tools.revisions import MODELS, ModelResults, Setting, check_repository, read_setting
@@ -61,6 +60,9 @@ def main(arguments: list[str]) -> None:
     check_repository()
     part = "test" if options.test else "validation"
     if options.html:
+        # What draws takes a second to import.
+        from graft.tools.showing.comparison import write_comparison
+
         names = [options.old, options.new, *options.more]
         first, *others = (read_setting(name, part) for name in names)
         pairs = [(other, compare_settings(first, other)) for other in others]
