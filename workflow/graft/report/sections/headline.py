@@ -7,7 +7,7 @@ import numpy as np
 
 from graft.common.cautions import Caution
 from graft.report.reading import ReportedModel, Tested
-from graft.report.wording import counted, in_words, number, percent
+from graft.report.wording import NO_BREAK, counted, in_words, number, percent
 
 SURE = 0.95  # a confidence of which people say that it is sure
 
@@ -29,17 +29,17 @@ def summarise_headline(
         leaks: whether the parts share images.
 
     Returns:
-        model: the chosen one; rows: from `compare_with_guessing`; largest: the class that has most
-        training images; meaning: sentences from `say_meaning` and `say_gain`; guessing: whether
-        the model may be no better than guessing; tests: the test part in words; and the warnings.
+        model: the chosen one; figure: the accuracy that leads, with two lines on it; rows: from
+        `compare_with_guessing`; largest: the class that has most training images, and guess: the
+        share of test images that always guessing it gets right; guessing: whether the model may be
+        no better than that; meaning: sentences from `say_meaning` and `say_gain`; and the warnings.
     """
     largest = int(learned.argmax())
     guess = float((tested.labels == largest).mean())
     chosen = tested.chosen
     return {
         "model": chosen,
-        "alone": len(tested.models) == 1,
-        "tests": _say_tests(chosen.metrics),
+        "figure": _choose_figure(chosen, crossed),
         "rows": compare_with_guessing(tested, guess, crossed),
         "largest": tested.classes[largest],
         "guess": guess,
@@ -54,7 +54,7 @@ def summarise_headline(
 def compare_with_guessing(
     tested: Tested, guess: float, crossed: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """A row for each way to answer, the chosen model first and guessing last.
+    """A row for each way to answer, what leads first and guessing last.
 
     Args:
         tested: the models on the test part.
@@ -70,8 +70,8 @@ def compare_with_guessing(
         for m in tested.models
     ]
     if crossed["leads"]:
-        rows.append({"key": "crossed", "name": "Linear classifier, cross-validated"})
-        rows[-1] |= {**_ends(crossed), "chosen": False}
+        row = {"key": "crossed", "name": "Linear classifier, cross-validated", "chosen": False}
+        rows.insert(0, row | _ends(crossed))
     guessing = {"key": "guess", "name": "Always guessing", "accuracy": guess, "chosen": False}
     return [*rows, guessing | {"accuracy_low": None, "accuracy_high": None}]
 
@@ -126,8 +126,15 @@ def _ends(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high")}
 
 
-def _say_tests(metrics: Mapping[str, Any]) -> str:
-    units = metrics["units"] != metrics["n"]
-    together = f" in {counted(metrics['units'], 'unit')}" if units else ""
-    interval = f"{percent(metrics['accuracy_low'])} to {percent(metrics['accuracy_high'])}"
-    return f"of {counted(metrics['n'], 'test photo')}{together}; 95 % interval {interval}"
+def _choose_figure(chosen: ReportedModel, crossed: Mapping[str, Any]) -> dict[str, Any]:
+    """The accuracy on the test part, or where that is small the one that rests on all images."""
+    if crossed["leads"]:
+        found, what = crossed, counted(crossed["n"], "photo")
+        note = "Cross-validated: a linear classifier, on photos that it has not learned from."
+    else:
+        found, what = chosen.metrics, counted(chosen.metrics["n"], "test photo")
+        note = f"{chosen.name}, chosen on the validation part."
+    together = f" in {counted(found['units'], 'unit')}" if found["units"] != found["n"] else ""
+    interval = f"{percent(found['accuracy_low'])} to {percent(found['accuracy_high'])}"
+    line = f"right, of {what}{together}; 95{NO_BREAK}% interval {interval}."
+    return {"accuracy": found["accuracy"], "line": line, "note": note}
