@@ -156,6 +156,10 @@ def _write_model(
     )
     write_table(folder / f"reports/{model}/predictions.csv", table)
     write_json(folder / f"reports/{model}/metrics.json", _measure(tested, test))
+    rows = np.flatnonzero(predicted != test)[: 1000 if model == "finetuned" else 0]
+    (folder / "data/looks").mkdir(exist_ok=True)
+    maps = generator.integers(0, 256, (len(rows), 5, 5), np.uint8)
+    np.savez(folder / f"data/looks/{model}.npz", rows=rows, maps=maps)
 
 
 def _answer(labels: np.ndarray, n: int, wrong: float, generator: np.random.Generator) -> np.ndarray:

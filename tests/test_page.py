@@ -156,6 +156,20 @@ def test_photos_are_sorted_and_filtered(watched: Watched) -> None:
     assert watched.texts("#photo-count") == [f"{len(shown())} photos"]
 
 
+def test_what_it_looked_at_is_shown_on_demand(watched: Watched) -> None:
+    page = watched.page
+    shades = page.locator("#photos .shade:visible")
+    assert shades.count() == 0
+    page.check(".look-switch:visible")
+    assert shades.count() == page.locator("#photos .photo:visible").count() == 48
+    first = page.locator("#photos .photo:not([hidden])").first
+    shade, photo = first.locator(".shade"), first.locator("img:not(.shade)")
+    assert shade.bounding_box() == photo.bounding_box()
+    page.focus("#model-finetuned")
+    page.keyboard.press("ArrowRight")
+    assert shades.count() == 0 and page.locator(".look-switch:visible").count() == 0
+
+
 def test_the_model_is_switched_everywhere(watched: Watched) -> None:
     page = watched.page
     tuned = watched.texts("#mistakes > .lead") + watched.texts("#matrix-finetuned td")

@@ -148,6 +148,9 @@ def make(
         reports, history = folder / "reports" / model, histories.get(model, HISTORY)
         # As many rows of the validation part come before those of the test part.
         np.save(folder / f"data/predictions/{model}.npy", np.concatenate([answered, answered]))
+        (folder / "data/looks").mkdir(exist_ok=True)
+        maps = np.zeros((0, 0, 0), np.uint8)
+        np.savez(folder / f"data/looks/{model}.npz", rows=np.zeros(0, int), maps=maps)
         (folder / f"data/models/{model}.keras").write_text(model, encoding="utf-8")
         write_table(reports / "history.csv", "epoch,loss,accuracy,val_loss,val_accuracy", history)
         columns = "path,label,predicted,confidence,truth,unit"

@@ -1,5 +1,6 @@
 """What the sections of the page are made of, from small values, without HTML."""
 
+import base64
 import csv
 import io
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from graft.judging.intervals import wilson_interval
 from graft.report.charts import Chart, padded_ends, thin, ticks
@@ -153,6 +155,19 @@ class TestMistakes:
         seconds = {photo["path"]: photo["answers"]["finetuned"]["second"] for photo in photos}
         assert seconds["photo 3"] == (0, 0.3)
         assert seconds["photo 1"] is None
+
+    def test_a_shade_is_dark_where_the_network_did_not_look(self) -> None:
+        said, labels = ONE_WRONG
+        model = reported("finetuned", said, labels)
+        pictures = np.zeros((4, 32, 32, 3), np.uint8)
+        album = Album(pictures, {f"photo {i}": i for i in range(4)}, 10**6)
+        looks = {"finetuned": {3: np.array([[0, 255]], np.uint8)}}
+        found = summarise_mistakes(outcome(model, labels=labels), album, looks)
+        assert found["shaded"] == {"finetuned": True}
+        shades = [photo["answers"]["finetuned"]["shade"] for photo in found["photos"]]
+        data = base64.b64decode(shades[0].partition("base64,")[2])
+        assert np.asarray(Image.open(io.BytesIO(data)))[..., 1].tolist() == [[204, 0]]
+        assert shades[1:] == [None] * 3
 
     def test_large_pictures_are_reduced_and_small_ones_exact(self) -> None:
         small, large = (np.zeros((side, side, 3), np.uint8) for side in (32, 224))

@@ -71,7 +71,7 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
             read_warnings(stage.input("reports/warnings.json")),
             bool(images["leaks"]),
         ),
-        "mistakes": summarise_mistakes(tested, album),
+        "mistakes": summarise_mistakes(tested, album, _read_looks(stage, tested)),
         "confusion": summarise_matrix(tested),
         "classes": summarise_classes(tested),
         "confidence": summarise_trust(tested),
@@ -85,6 +85,17 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
             [stage.input(path) for path in _HASHED],
         ),
     }
+
+
+def _read_looks(stage: Stage, tested: Tested) -> dict[str, dict[int, np.ndarray]]:
+    """Where the models looked: by model and row of the test part, uint8 (height, width)."""
+    found = {}
+    for model in tested.models:
+        # If the head is alone, the fine-tuned model is the head on its network.
+        key = "finetuned" if len(tested.models) == 1 else model.key
+        with np.load(stage.input(f"data/looks/{key}.npz")) as looks:
+            found[model.key] = dict(zip(looks["rows"].tolist(), looks["maps"], strict=True))
+    return found
 
 
 def _summarise_images(stage: Stage, split: pd.DataFrame, checked: pd.DataFrame) -> dict[str, Any]:

@@ -108,6 +108,19 @@ def make_thumbnail(picture: np.ndarray) -> Thumbnail:
     return Thumbnail(f"data:image/webp;base64,{text}", shown, False)
 
 
+def encode_shade(strengths: np.ndarray) -> str:
+    """A shade to lay over a picture, dark where a map is weak: a `data:` URL.
+
+    Args:
+        strengths: uint8 (height, width).
+    """
+    shade = np.zeros((*strengths.shape, 2), np.uint8)
+    shade[..., 1] = np.round(0.8 * (255.0 - strengths))
+    file = io.BytesIO()
+    Image.fromarray(shade, "LA").save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
 def shown_side(side: int) -> int:
     """How many pixels across a picture of `side` pixels is shown."""
     return min(side * max(1, round(_ENLARGED / side)), _WIDEST)

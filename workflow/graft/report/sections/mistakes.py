@@ -1,6 +1,6 @@
 """Where is it wrong: the photos, the surest mistakes first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from graft.common.arrays import RowSource
 from graft.report.reading import ReportedModel, Tested
-from graft.report.thumbnails import Album
+from graft.report.thumbnails import Album, encode_shade
 
 MOST_PHOTOS = 1500  # more would make the page slow, and nobody looks at them
 _SUREST = 400  # of each model's mistakes, before every confused pair has its photos
@@ -17,23 +17,30 @@ _RIGHT = 300  # photos that are right but doubtful
 _SECOND = 0.005  # a probability below which a second guess is not worth a word
 
 
-def summarise_mistakes(tested: Tested, album: Album) -> dict[str, Any]:
+def summarise_mistakes(
+    tested: Tested, album: Album, looks: Mapping[str, Mapping[int, np.ndarray]] | None = None
+) -> dict[str, Any]:
     """What the section shows.
 
     Args:
         tested: the models on the test part.
         album: the pictures of the test images.
+        looks: where a model looked: by its key and the row of an image, uint8 (height, width).
 
     Returns:
         wrong: how many test images each model gets wrong, by key; photos: those with a picture, in
         the order of `rank_photos`, each with its path, its picture, its true class and `answers`
         by model: the predicted class, its confidence, the class that comes second and its
-        probability, and whether it is wrong; mistaken says whether any answer is.
+        probability, whether it is wrong, and its shade; mistaken says whether any answer is.
     """
     order = [*islice(rank_photos(tested), MOST_PHOTOS)]
     pictures = album.keep((str(tested.paths[i]) for i in order), MOST_PHOTOS)
     rows = [i for i in order if tested.paths[i] in pictures]
     answers = {model.key: _read_answers(tested, model, rows) for model in tested.models}
+    for key, own in answers.items():
+        for i, answer in zip(rows, own, strict=True):
+            strengths = (looks or {}).get(key, {}).get(i) if answer["wrong"] else None
+            answer["shade"] = None if strengths is None else encode_shade(strengths)
     photos = [
         {
             "path": str(tested.paths[i]),
@@ -47,6 +54,7 @@ def summarise_mistakes(tested: Tested, album: Album) -> dict[str, Any]:
     return {
         "wrong": {m.key: int((m.predicted != tested.labels).sum()) for m in tested.models},
         "n": len(tested.labels),
+        "shaded": {key: any(answer["shade"] for answer in own) for key, own in answers.items()},
         "photos": photos,
         "shown": {
             m.key: sum(photo["answers"][m.key]["wrong"] for photo in photos) for m in tested.models
