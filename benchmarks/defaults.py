@@ -194,7 +194,7 @@ class Observed:
 
 def write_parameters(changes: Mapping[str, Any]) -> None:
     """Writes params.yaml here: the defaults with some changes, by dotted key."""
-    values = read_yaml((ROOT / "workflow/graft/project/defaults.yaml").read_bytes())
+    values = read_yaml((ROOT / "workflow/defaults.yaml").read_bytes())
     for key, value in changes.items():
         section, name = key.split(".")
         values[section][name] = value

@@ -52,5 +52,5 @@ def nothing_outside(here: Path) -> Iterator[None]:
     yield
     assert set(here.parent.iterdir()) == around
     assert (here / "secret.png").read_bytes() == secret
-    known = {".graft", "data", "params.yaml", "dvc.yaml", "secret.png"}
+    known = {".graft", "data", "workflow", "params.yaml", "dvc.yaml", "secret.png"}
     assert all(path.name in known or "photos" in path.name for path in here.iterdir())

@@ -73,13 +73,22 @@ def change(folder: Path, changes: Mapping[str, Any]) -> None:
 
 
 def workspace(folder: Path, changes: Mapping[str, Any] | None = None) -> None:
-    """Makes a folder one where stages run: the repository's dvc.yaml and params.yaml, changed.
+    """Makes a folder one where stages run: with the declaration, the recipes, and parameters.
 
     The data set is the folder `photos`, unless `changes` says otherwise.
     """
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, folder / name)
+    link_recipes(folder)
     change(folder, {"dataset.path": "photos", "image.side": SIDE, **(changes or {})})
+
+
+def link_recipes(folder: Path) -> None:
+    """Puts the defaults and the recipes, which the page shows, where a stage reads them."""
+    (folder / "workflow").mkdir(exist_ok=True)
+    for name in ("defaults.yaml", "recipes"):
+        if not (folder / "workflow" / name).exists():
+            (folder / "workflow" / name).symlink_to(ROOT / "workflow" / name)
 
 
 def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:

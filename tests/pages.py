@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS
-from graft.report.audit import LEAKS, summarise_images
+from graft.report.page import render_page
+from graft.report.reading import ReportedModel, Tested
+from graft.report.sections.audit import LEAKS, summarise_images
 
 METRICS = {
     "valid_accuracy": 0.9333,
@@ -58,6 +60,47 @@ _LARGE = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
 _PAIR = ["kind", "first", "first_label", "second", "second_label", "difference"]
 
 
+def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values: Any) -> Any:
+    """A model of as many classes as there are labels, with its answers; the rest is made up."""
+    n = max(*predicted, *labels) + 1
+    counts = np.zeros((n, n), int)
+    np.add.at(counts, (np.array(labels), np.array(predicted)), 1)
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    trained = {"epochs": 2, "best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.9}
+    known = {
+        "key": key,
+        "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key],
+        "metrics": METRICS,
+        "history": pd.DataFrame([(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=columns),
+        "training": trained,
+        "monitor": "val_loss",
+        "predicted": np.array(predicted),
+        "confidence": np.linspace(0.9, 0.5, len(labels)),
+        "counts": counts,
+    }
+    return ReportedModel(**known | values)
+
+
+def outcome(
+    *models: ReportedModel, labels: Sequence[int] = (0, 1), classes: Sequence[str] = "ab"
+) -> Tested:
+    """The test part with some models, the chosen one first; two that are right without any."""
+    own = models or (reported("finetuned", labels, labels), reported("head", labels, labels))
+    return Tested(
+        classes=tuple(classes),
+        paths=np.array([f"photo {i}" for i in range(len(labels))], object),
+        labels=np.array(labels),
+        units=np.arange(len(labels)),
+        models=own,
+        all_models=tuple(sorted(own, key=lambda model: model.key != "head")),
+    )
+
+
+def rendered(sections: dict[str, Any], found: Tested | None = None) -> Any:
+    """The page of some sections."""
+    return Page(render_page(found or outcome(), sections, "photos"))
+
+
 class Page(HTMLParser):
     """A page as a browser reads it.
 
@@ -66,7 +109,8 @@ class Page(HTMLParser):
         text: all of them in one line.
         tags: the names of the elements.
         handlers: attributes that would run a script.
-        addresses: of everything that the page shows or leads to.
+        addresses: of everything that the page shows or leads to; not those within the page.
+        scripts: the contents of the script elements: data, and the one that runs.
     """
 
     def __init__(self, html: str) -> None:
@@ -75,16 +119,26 @@ class Page(HTMLParser):
         self.tags: set[str] = set()
         self.handlers: list[str] = []
         self.addresses: list[str] = []
+        self.scripts: list[str] = []
+        self._inside = ""
         self.feed(html)
         self.text = " ".join(" ".join(self.texts).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self._inside = tag
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+        self.addresses = [address for address in self.addresses if address[:1] != "#"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
 
     def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif self._inside != "style":
+            self.texts.append(data)
 
 
 def doubts(*rows: Sequence[object]) -> pd.DataFrame:

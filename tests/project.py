@@ -35,7 +35,7 @@ SOURCES = (
     "environment.yml",
     "workflow",
 )
-DEFAULTS = "workflow/graft/project/defaults.yaml"
+DEFAULTS = "workflow/defaults.yaml"
 TINY = {
     "dataset.path": "data/raw/tiny",
     "image.side": 32,

@@ -16,6 +16,7 @@ from graft.tools.compare import main, verdict
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
 from images import graft
+from pages import Page
 
 MODELS = ("head", "finetuned")
 LABELS = [f"c{number % 10}" for number in range(300)]
@@ -344,7 +345,9 @@ def test_results_of_other_parameters_are_named(
 
 
 def test_an_unknown_revision_is_one_message(repository: Path) -> None:
-    message = "a revision must be a commit, branch or tag of this git repository. Received: "
+    message = (
+        "a revision must be a commit, branch, tag or experiment of this git repository. Received: "
+    )
     for name in ("", "HEAD^{tree}", "HEAD..HEAD", "HEAD~1", "-x"):
         with pytest.raises(UserError) as raised:
             main(["--", name])
@@ -438,3 +441,48 @@ def _results(right: Sequence[bool], seeds: Sequence[float], per_unit: int) -> Mo
     values = {"accuracy": tuple(seeds), "log_loss": tuple(1 - value for value in seeds)}
     accuracy, loss = images["right"].mean(), images["loss"].mean()
     return ModelResults(accuracy, loss, images, known, values, None)
+
+
+def test_a_page_holds_the_comparison_and_runs_nothing(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "<script>alert(1)</script>"
+    better = [value + 0.06 for value in FIVE]
+    write(repository, range(6), better, parameters={"batch": 32, "kind": hostile, "stack": []})
+    for model in MODELS:
+        rows = [f"{epoch},1,0.5,{1 / epoch},0.5" for epoch in (1, 2, 3)]
+        table = "\n".join(["epoch,loss,accuracy,val_loss,val_accuracy", *rows, ""])
+        (repository / f"reports/{model}/history.csv").write_text(table)
+    commit(repository, f"Second {hostile}")
+    git(repository, "update-ref", "refs/exps/ab/cdef/tall-idea", "HEAD")
+    write(repository, range(20, 60), parameters={"batch": 8, "stack": []})
+    main(["HEAD~1", "tall-idea", "HEAD", "--html", "comparison.html"])
+    assert capsys.readouterr().out == "The comparison is in comparison.html.\n"
+    html = (repository / "comparison.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert not page.scripts and not page.handlers
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert "Better" in page.texts and "+8.00 points" in page.text
+    assert "head.batch 64 32 32" in page.text
+    assert page.texts.count(hostile) == 2
+    assert "Head: right in tall-idea , wrong in HEAD~1" in page.text
+    assert "c6/6.png" not in page.texts and {"c6/", "6.png"} <= set(page.texts)
+    assert "Its results were made with other" not in page.text
+    assert html.count("<polyline") == 2 * 2 * 2  # two settings have curves
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["HEAD", "HEAD", "HEAD"], "two revisions, or more with --html"),
+        (["HEAD", "HEAD", "--html", "x.txt"], "a file .html in a folder that exists"),
+        (["HEAD", "HEAD", "--html", "no/x.html"], "a file .html in a folder that exists"),
+        (["HEAD"] * 7 + ["--html", "x.html"], "6 revisions at most"),
+    ],
+)
+def test_what_no_page_can_be_made_of_is_refused(
+    repository: Path, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        main(arguments)
+    assert not list(repository.rglob("*.html"))

@@ -47,6 +47,7 @@ def pins(requirements: list[str]) -> dict[str, str]:
 
 DEPENDENCIES = pins(PROJECT["project"]["dependencies"])
 DEV = pins(PROJECT["dependency-groups"]["dev"])
+BROWSER = pins(PROJECT["dependency-groups"]["browser"])
 EXTRAS = {
     extra: pins(names) for extra, names in PROJECT["project"]["optional-dependencies"].items()
 }
@@ -74,7 +75,7 @@ def test_the_lock_has_the_same_versions() -> None:
     locked: dict[str, set[str]] = {}
     for package in LOCK["package"]:
         locked.setdefault(package["name"], set()).add(package["version"])
-    pinned = DEPENDENCIES | DEV | OPTIONAL
+    pinned = DEPENDENCIES | DEV | BROWSER | OPTIONAL
     assert {name: locked[name] for name in pinned} == {n: {v} for n, v in pinned.items()}
 
 
@@ -130,7 +131,7 @@ def test_what_an_export_needs_is_in_its_extra() -> None:
 
 def test_what_tests_import_is_declared() -> None:
     imported = set().union(*map(third_party, (ROOT / "tests").rglob("*.py")))
-    assert imported <= set(DEPENDENCIES | DEV | OPTIONAL)
+    assert imported <= set(DEPENDENCIES | DEV | BROWSER | OPTIONAL)
 
 
 def test_dvc_keeps_to_itself_and_copies() -> None:

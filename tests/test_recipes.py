@@ -19,7 +19,7 @@ from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS, RECIPES, compose_parameters, list_recipes
 from graft.project.yaml12 import read_yaml, read_yaml_file
-from images import ROOT, change, encoded, write
+from images import ROOT, change, encoded, link_recipes, write
 
 NAMES = list(list_recipes())
 SHARED = ROOT.parent / "shared"
@@ -125,6 +125,7 @@ def run(name: str, changes: dict[str, Any]) -> None:
     """Runs every stage of a recipe here, on the folder `photos`, in this process."""
     Path("params.yaml").write_text(TEXTS[name], encoding="utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
+    link_recipes(Path())
     Path("data/pretrained").mkdir(parents=True, exist_ok=True)
     change(Path(), {"dataset.path": "photos", **changes})
     check_files(read_parameters())

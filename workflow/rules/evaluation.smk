@@ -37,8 +37,8 @@ use rule manifest as report with:
         *(
             report(
                 path,
-                caption="../report/picture.rst",
-                category="Pictures",
+                caption=f"../report/{Path(path).stem}.rst",
+                category="Page" if path.endswith(".html") else "Pictures",
                 labels={"file": path.partition("/")[2]},
             )
             for path in bridge.outputs("report")

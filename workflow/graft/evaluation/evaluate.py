@@ -9,6 +9,7 @@ import pandas as pd
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
+from graft.evaluation.looks import NO_LOOKS, find_looks
 from graft.evaluation.threshold import judge_two_classes
 from graft.judging.calibration import rescale
 from graft.judging.measures import accuracy_and_loss, calibration_error, measure
@@ -27,6 +28,9 @@ def main(stage: Stage) -> None:
     confidence (probability of the predicted class), truth (of the true one) and unit (equal for
     images that must stay together). `data/predictions` has all probabilities, float32
     (validation + test, classes), in the order of these tables, validation first.
+
+    `data/looks` has where the network looked in images that it gets wrong: `rows` and `maps`, as
+    `Looks` has them; none for the head.
 
     `metrics.json` is of the test part. It begins with the accuracy and log loss on validation:
     they are what settings are chosen by. In the end it has log loss and calibration error as they
@@ -53,6 +57,10 @@ def main(stage: Stage) -> None:
     error = calibration_error(plain.max(1), plain.argmax(1) == test.labels)
     metrics["uncalibrated_ece"] = round(error, 6)
     np.save(stage.output(f"data/predictions/{model}.npy"), probabilities)
+    # The graph of the head begins with features, which have no places.
+    graph = stage.input(f"data/models/{model}.xml")
+    looks = NO_LOOKS if model == "head" else find_looks(graph, test, after)
+    np.savez(stage.output(f"data/looks/{model}.npz"), **looks._asdict())
     write_json(stage.output(f"reports/{model}/metrics.json"), metrics)
     summary = {name: metrics[name] for name in _COMPARED}
     write_json(stage.output(f"reports/{model}/summary.json"), {model: summary})

@@ -1,7 +1,7 @@
 """Recipes: parameters that differ from the defaults, with the data, the command and the result.
 
 A recipe is YAML. Its first line, a comment, is its title; the other comments say what was
-published, where the data come from and what to expect. `defaults.yaml` beside this module is
+published, where the data come from and what to expect. `workflow/defaults.yaml` is
 complete, and its comments are those of every params.yaml.
 """
 
@@ -21,7 +21,7 @@ from graft.project.schema import check_parameters
 from graft.project.yaml12 import read_yaml
 
 RECIPES = Path("workflow/recipes")
-DEFAULTS = Path(__file__).with_name("defaults.yaml")
+DEFAULTS = Path(__file__).parents[2] / "defaults.yaml"
 
 
 def list_recipes() -> dict[str, str]:

@@ -1,9 +1,14 @@
-"""Which classes are taken for which."""
+"""Which classes are taken for which, and which are alike."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+
+from graft.common.arrays import RowSource, in_batches
+
+_BLOCK = 2**20  # probabilities in memory at a time
+_ORDERED = 300  # classes, up to which the order is made as smooth as it can be
 
 
 def count_confusion(labels: pd.Series, predicted: pd.Series, classes: Sequence[str]) -> np.ndarray:
@@ -38,3 +43,41 @@ def most_confused(counts: np.ndarray) -> list[tuple[int, int, int, float]]:
         if i != j
     ]
     return sorted(cells, key=lambda cell: (-cell[2], -cell[3], cell))
+
+
+def mean_probabilities(probabilities: RowSource, labels: np.ndarray, classes: int) -> np.ndarray:
+    """What a model says on average of the images of each class: float64 (classes, classes).
+
+    Args:
+        probabilities: rows (n, classes), read in blocks.
+        labels: int (n,), the true classes.
+        classes: how many there are. A class without images has zeros.
+    """
+    sums, start = np.zeros((classes, classes)), 0
+    for block in in_batches(probabilities, max(_BLOCK // classes, 1)):
+        own = labels[start : start + len(block)]
+        # One sum after the other, in the order of the rows.
+        np.add.at(sums, own, block.astype(np.float64))
+        start += len(block)
+    return sums / np.maximum(np.bincount(labels, minlength=classes), 1)[:, None]
+
+
+def order_alike(similarity: np.ndarray) -> list[int]:
+    """The classes in an order in which those that are alike stand together.
+
+    It is that of the leaves of a tree of clusters by average linkage; with few classes, neighbours
+    are as alike as the tree allows (Bar-Joseph et al. 2001).
+
+    Args:
+        similarity: float (n, n), 0–1: how far a class is taken for another one.
+    """
+    n = len(similarity)
+    if n < 3:
+        return list(range(n))
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    # Rounded, so that no last digit, which another processor may change, decides the order.
+    both = np.round(np.sqrt(np.maximum((similarity + similarity.T) / 2, 0)), 5)
+    distances = (1 - both)[np.triu_indices(n, 1)]
+    tree = linkage(distances, "average", optimal_ordering=n <= _ORDERED)
+    return leaves_list(tree).tolist()

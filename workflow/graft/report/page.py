@@ -1,23 +1,35 @@
-"""The page of the report: what its template shows, and the HTML itself."""
+"""The page of the report: one file of HTML, made from what the sections show."""
 
+import base64
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from graft.common.cautions import Caution
 from graft.common.classes import PARTS
-from graft.report.confusion import most_confused
-from graft.report.transfer import describe_training
+from graft.report.lettering import shorten
+from graft.report.reading import Tested
 from graft.report.wording import NO_BREAK, counted, number, percent
 
-PICTURES = ("curves", "curves_smoothed", "confusion")
 _TEMPLATES = Path(__file__).parent / "templates"
-# The metrics that the template names itself; all others follow below them.
+# The sections in the order of the questions: name of the template, short name, question.
+SECTIONS = (
+    ("headline", "Result", "How good is it?"),
+    ("mistakes", "Mistakes", "Where is it wrong?"),
+    ("confusion", "Confusion", "What does it confuse?"),
+    ("classes", "Classes", "Which classes?"),
+    ("confidence", "Confidence", "Can its confidence be believed?"),
+    ("labels", "Labels", "Are the labels right?"),
+    ("training", "Training", "How did training go?"),
+    ("images", "Images", "What was learned from?"),
+    ("provenance", "Repeat", "How was it made?"),
+)
+_LONG = 64  # columns of a name beside a photo
+# The metrics that the templates name themselves; all others follow below them.
 _MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
 _SHOWN_METRICS = {
     *(name + end for name in _MEASURED for end in ("", "_low", "_high")),
@@ -26,92 +38,84 @@ _SHOWN_METRICS = {
 }
 
 
-class ReportedModel(NamedTuple):
-    """What is known of one model.
-
-    Attributes:
-        key: as in the paths, such as `finetuned`.
-        name: in words.
-        metrics: numbers by name, on the test part.
-        history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch. The
-            fine-tuned model's begins with an epoch 0: the head on the network as it was.
-        training: as `training.json` has it.
-        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
-        counts: int64 (n, n), test images by true class (rows) and predicted class (columns).
-    """
-
-    key: str
-    name: str
-    metrics: Mapping[str, Any]
-    history: pd.DataFrame
-    training: Mapping[str, Any]
-    monitor: str
-    counts: np.ndarray
-
-
-def render_page(
-    models: Sequence[ReportedModel],
-    classes: Sequence[str],
-    images: Mapping[str, Any],
-    transfer: Mapping[str, Any],
-    crossed: Mapping[str, Any],
-    parameters: Mapping[str, Any],
-    drawn: Mapping[tuple[str, str], str],
-    cautions: Sequence[Caution] = (),
-) -> str:
+def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> str:
     """The page as HTML: one file that asks for no other.
 
     Args:
-        models: in the order of the columns; without any, the page has no section on training.
-        classes: names of all classes, in the order of the models' counts.
-        images: from `summarise_images`.
-        transfer: from `summarise_transfer`.
-        crossed: from `summarise_crossed`.
-        parameters: those of the build, by dotted key.
-        drawn: the .png in base64 by model and picture.
-        cautions: the warnings of the run.
+        tested: the models on the test part.
+        sections: what each section shows, by the name of its template; one that is missing is not
+            on the page.
+        dataset: the parameter `dataset.path`.
+    """
+    environment = make_environment()
+    script = read_asset("page.js")
+    return environment.get_template("page.html.j2").render(
+        dataset=dataset,
+        tested=tested,
+        classes=tested.classes,
+        models=tested.models,
+        all_models=tested.all_models,
+        sections=[
+            (*section, sections[section[0]]) for section in SECTIONS if section[0] in sections
+        ],
+        extra_metrics=sorted(
+            set().union(*(model.metrics for model in tested.all_models)) - _SHOWN_METRICS
+        ),
+        part_names=PARTS,
+        style=read_asset("page.css"),
+        script=script,
+        script_hash=hash_script(script),
+        data=write_data(_script_data(tested, sections)),
+    )
+
+
+def make_environment(*folders: Path) -> Environment:
+    """The templates, in which every text that is put in is escaped.
+
+    Args:
+        folders: where else there are some.
     """
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        loader=FileSystemLoader((*folders, _TEMPLATES), encoding="utf-8"),
         autoescape=True,  # names of classes and files may hold anything
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "counted": counted}
-    return environment.get_template("report.html.j2").render(
-        classes=classes,
-        models=models,
-        drawn=drawn,
-        measured={model.key: describe_accuracy(model.metrics) for model in models},
-        trained={model.key: describe_training(model.training, model.monitor) for model in models},
-        extra_metrics=sorted(set().union(*(model.metrics for model in models)) - _SHOWN_METRICS),
-        confused={model.key: most_confused(model.counts) for model in models},
-        images=images,
-        learnt=transfer,
-        crossed=crossed,
-        cautions=cautions,
-        chosen=next((m.training["chosen"] for m in models if "chosen" in m.training), None),
-        part_names=PARTS,
-        parameters={key: _write_value(parameters[key]) for key in sorted(parameters)},
-    )
+    environment.filters |= {
+        "percent": percent,
+        "number": number,
+        "counted": counted,
+        "short": short,
+    }
+    return environment
 
 
-def summarise_crossed(measured: Mapping[str, Any], errors: pd.DataFrame) -> dict[str, Any]:
-    """What the page says of the classifiers that judged every image, and of labels that look wrong.
+def short(name: str) -> str:
+    """The name of a class where there is little room: both its ends, if it is very long."""
+    return shorten(name, _LONG)
 
-    Args:
-        measured: as `cross_validation.json` has it.
-        errors: str columns path, part, label, looks_like, confidence, self_confidence and likely,
-            the most doubtful image first.
 
-    Returns:
-        The values of `measured`, and `errors`, the rows with numbers; `leads` says whether the
-        cross-validated accuracy is the headline, which needs an image that could be judged.
-    """
-    rows = errors.astype({"confidence": float, "self_confidence": float}).to_dict("records")
-    leads = measured["headline"] == "cross_validation" and measured["n"] > 0
-    return {**measured, "errors": rows, "leads": leads}
+@cache
+def read_asset(name: str) -> str:
+    """The style sheet or the script, as it stands in the page."""
+    text = (_TEMPLATES / name).read_text(encoding="utf-8").strip()
+    if "</" in text or "<!--" in text:
+        raise ValueError(f"{name} would end its own element")
+    return f"\n{text}\n"
+
+
+def hash_script(script: str) -> str:
+    """What the Content-Security-Policy says of a script that may run: no other does."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def write_data(values: Any) -> str:
+    """Values as JSON inside of a script element, whatever names they hold."""
+    text = json.dumps(values, ensure_ascii=True, separators=(",", ":"))
+    # No text can then begin or end an element.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def describe_accuracy(metrics: Mapping[str, Any]) -> str:
@@ -124,5 +128,13 @@ def describe_accuracy(metrics: Mapping[str, Any]) -> str:
     return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {n}"
 
 
-def _write_value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _script_data(tested: Tested, sections: Mapping[str, Any]) -> dict[str, Any]:
+    """What the script needs beside the page itself."""
+    matrix = sections.get("confusion", {})
+    return {
+        "classes": tested.classes,
+        "models": [model.key for model in tested.models],
+        "order": matrix.get("order", []),
+        "cells": {key: own["cells"] for key, own in matrix.get("models", {}).items()},
+        "csv": sections.get("labels", {}).get("csv", ""),
+    }

@@ -169,7 +169,8 @@ def draw_confusion(
     digits = len(str(counts.max(initial=0)))
     # In inches: half an inch a class up to ten, then less, but room for a count of 5.5 points.
     side = max(4, 0.5 * min(n, 10) + 0.12 * max(0, n - 10), n * (5.5 * 0.64 * digits / 0.9) / 72)
-    side = min(side, 30)
+    # Without counts, more pixels would show no more, and drawing them takes much memory.
+    side = side if side <= 30 else 16
     cell = side * 72 / n  # points
     labels = lettering.drawable_labels(classes, _LABEL_COLUMNS)
     with _style(labels):

@@ -1,8 +1,6 @@
-"""Draw curves and confusion matrices, and the page that shows them."""
+"""Draw curves and confusion matrices, and the page that shows what was measured."""
 
-import base64
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,78 +8,100 @@ import numpy as np
 import pandas as pd
 
 from graft.common.cautions import read_warnings
-from graft.common.classes import PARTS, in_order
 from graft.common.stage import Stage
-from graft.common.tables import read_json, read_table, read_tables
-from graft.report.audit import summarise_images
-from graft.report.confusion import count_confusion
-from graft.report.page import (
-    PICTURES,
-    ReportedModel,
-    describe_accuracy,
-    render_page,
-    summarise_crossed,
-)
+from graft.common.tables import read_json, read_table, read_tables, write_table
+from graft.report.page import describe_accuracy, render_page
 from graft.report.pictures import draw_confusion, draw_curves
-from graft.report.transfer import summarise_transfer
+from graft.report.reading import MODEL_NAMES, ReportedModel, Tested, read_tested
+from graft.report.sections.audit import summarise_images
+from graft.report.sections.class_table import summarise_classes
+from graft.report.sections.doubts import summarise_doubts
+from graft.report.sections.headline import summarise_headline
+from graft.report.sections.learning import summarise_learning
+from graft.report.sections.matrix import summarise_matrix
+from graft.report.sections.mistakes import summarise_mistakes
+from graft.report.sections.provenance import summarise_provenance
+from graft.report.sections.transfer import summarise_transfer
+from graft.report.sections.trust import bin_confidences, summarise_trust
+from graft.report.thumbnails import open_album
 
-_MODELS = {"head": "Head", "finetuned": "Fine-tuned model"}
-_MONITORS = {"head": "head.monitor", "finetuned": "finetune.monitor"}
+_PICTURES = ("curves", "curves_smoothed", "confusion")
+# Characters of the page that photos may take, in base64: of the test part, and of doubtful labels.
+_ROOM, _ROOM_FOR_DOUBTS = 4_500_000, 500_000
+_HASHED = ("data/split.csv", "data/models/head.keras", "data/models/finetuned.keras")
 
 
 def main(stage: Stage) -> None:
-    """Writes three pictures a model, and `index.html`."""
-    predictions = {
-        key: read_table(stage.input(f"reports/{key}/predictions.csv")) for key in _MODELS
-    }
+    """Writes three pictures and the table `reliability.csv` a model, and `index.html`.
+
+    The table has a row for each tenth of the confidence: from and to; n, images; confidence, the
+    mean; right, the share that is; low and high, the ends of the band of chance.
+    """
     split = read_table(stage.input("data/split.csv"))
-    used = split["label"][split["part"].isin(PARTS)]
-    predicted = (table[["label", "predicted"]].stack() for table in predictions.values())
-    classes = in_order(chain(used, *predicted), stage["dataset.classes"])
-    models = [_read_model(stage, key, predictions[key], classes) for key in _MODELS]
-    drawn = {
-        (model.key, picture): _draw(stage, model, picture, classes)
-        for model in models
-        for picture in PICTURES
-    }
-    images, transfer = _summarise_images(stage, split), _summarise_transfer(stage)
-    crossed = summarise_crossed(
-        read_json(stage.input("reports/cross_validation.json")),
-        read_table(stage.input("reports/label_errors.csv")),
-    )
-    cautions = read_warnings(stage.input("reports/warnings.json"))
-    text = render_page(models, classes, images, transfer, crossed, dict(stage), drawn, cautions)
+    tested = read_tested(stage, split)
+    for model in tested.all_models:
+        for picture in _PICTURES:
+            _draw(stage, model, picture, tested.classes)
+    sections = _summarise(stage, split, tested)
+    for model in tested.all_models:
+        bins = bin_confidences(model.confidence, model.predicted == tested.labels)
+        table = pd.DataFrame(bins).rename(columns={"said": "confidence", "true": "right"}).round(6)
+        write_table(stage.output(f"reports/{model.key}/reliability.csv"), table)
+    text = render_page(tested, sections, stage["dataset.path"])
     stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _read_model(
-    stage: Stage, key: str, predictions: pd.DataFrame, classes: Sequence[str]
-) -> ReportedModel:
-    training = read_json(stage.input(f"reports/{key}/training.json"))
-    return ReportedModel(
-        key=key,
-        name=_MODELS[key],
-        metrics=read_json(stage.input(f"reports/{key}/metrics.json")),
-        history=_read_history(stage.input(f"reports/{key}/history.csv"), training),
-        training=training,
-        monitor=stage[_MONITORS[key]],
-        counts=count_confusion(predictions["label"], predictions["predicted"], classes),
+def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, Any]:
+    """What each section shows, in the order of the page, by the name of its template."""
+    checked = read_tables(stage.inputs("data/checked"))
+    errors = read_table(stage.input("reports/label_errors.csv"))
+    measured = read_json(stage.input("reports/cross_validation.json"))
+    album, doubtful = (
+        open_album(split, checked, stage.inputs("data/tensors"), paths, room)
+        for paths, room in ((tested.paths, _ROOM), (errors["path"], _ROOM_FOR_DOUBTS))
     )
+    doubts = summarise_doubts(measured, errors, doubtful)
+    images = _summarise_images(stage, split, checked)
+    learned = split["label"][split["part"] == "train"].value_counts()
+    return {
+        "headline": summarise_headline(
+            tested,
+            learned.reindex(tested.classes, fill_value=0).to_numpy(),
+            doubts,
+            read_warnings(stage.input("reports/warnings.json")),
+            bool(images["leaks"]),
+        ),
+        "mistakes": summarise_mistakes(tested, album, _read_looks(stage, tested)),
+        "confusion": summarise_matrix(tested),
+        "classes": summarise_classes(tested),
+        "confidence": summarise_trust(tested),
+        "labels": doubts,
+        "training": summarise_learning(tested, stage) | {"transfer": _summarise_transfer(stage)},
+        "images": images | {"weights": _class_weights(stage)},
+        "provenance": summarise_provenance(
+            dict(stage),
+            stage.input("workflow/defaults.yaml"),
+            stage.input("workflow/recipes"),
+            [stage.input(path) for path in _HASHED],
+        ),
+    }
 
 
-def _read_history(path: Path, training: Mapping[str, Any]) -> pd.DataFrame:
-    # An empty cell is a loss that was not a number. A training that diverged has a report, too.
-    history = read_table(path).replace("", "nan").astype(np.float64)
-    if "start_val_loss" not in training:
-        return history
-    start = {name: training[f"start_{name}"] for name in ("val_loss", "val_accuracy")}
-    return pd.concat([pd.DataFrame([{"epoch": 0.0, **start}]), history])[history.columns]
+def _read_looks(stage: Stage, tested: Tested) -> dict[str, dict[int, np.ndarray]]:
+    """Where the models looked: by model and row of the test part, uint8 (height, width)."""
+    found = {}
+    for model in tested.models:
+        # If the head is alone, the fine-tuned model is the head on its network.
+        key = "finetuned" if len(tested.models) == 1 else model.key
+        with np.load(stage.input(f"data/looks/{key}.npz")) as looks:
+            found[model.key] = dict(zip(looks["rows"].tolist(), looks["maps"], strict=True))
+    return found
 
 
-def _summarise_images(stage: Stage, split: pd.DataFrame) -> dict[str, Any]:
+def _summarise_images(stage: Stage, split: pd.DataFrame, checked: pd.DataFrame) -> dict[str, Any]:
     return summarise_images(
         split=split,
-        checked=read_tables(stage.inputs("data/checked")),
+        checked=checked,
         parts=read_table(stage.input("data/parts.csv")),
         counts=read_json(stage.input("reports/split.json")),
         pairs=read_table(stage.input("data/duplicates/pairs.csv")),
@@ -100,19 +120,23 @@ def _summarise_transfer(stage: Stage) -> dict[str, Any]:
         steps=read_table(stage.input("reports/finetuned/steps.csv")),
         repeats={
             name: read_table(stage.input(f"reports/{key}/repeats.csv"))
-            for key, name in _MODELS.items()
+            for key, name in MODEL_NAMES.items()
         },
         parameters=stage,
     )
 
 
-def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[str]) -> str:
-    """Writes one picture of a model; returns it in base64."""
-    path = stage.output(f"reports/{model.key}/{picture}.png")
+def _class_weights(stage: Stage) -> bool:
+    """Whether rare classes weigh more in both trainings."""
+    return stage["head.class_weight"] == stage["finetune.class_weight"] == "balanced"
+
+
+def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[str]) -> None:
+    """Writes one picture of a model."""
+    path: Path = stage.output(f"reports/{model.key}/{picture}.png")
     if picture == "confusion":
         subtitle = describe_accuracy(model.metrics)
         draw_confusion(path, model.counts, classes, model.name, subtitle)
     else:
         weight = stage["report.smoothing"] if picture == "curves_smoothed" else None
         draw_curves(path, model.history, model.name, model.training["best_epoch"], weight)
-    return base64.b64encode(path.read_bytes()).decode("ascii")

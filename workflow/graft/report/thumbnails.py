@@ -1,13 +1,124 @@
-"""Pictures of a data set inside the page: of a size to compare, as .png in base64."""
+"""Pictures of a data set inside the page: of a size to compare, in base64."""
 
 import base64
 import io
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from PIL import Image
+
+from graft.common.arrays import Joined, RowSource, Stored
 
 _ENLARGED = 96  # about so many pixels wide is a small picture shown, each of its pixels a square
 _WIDEST = 128  # pixels; a larger picture is reduced, so that the page stays light
+_PLAIN = 40  # pixels; up to here a picture is kept as it is, since every pixel counts
+
+
+class Thumbnail(NamedTuple):
+    """A picture that the page holds.
+
+    Attributes:
+        address: a `data:` URL.
+        side: pixels across, as shown.
+        enlarged: whether each pixel is enlarged to several.
+    """
+
+    address: str
+    side: int
+    enlarged: bool
+
+
+class Album:
+    """The pictures of photos, each made when it is asked for, until there is no more room.
+
+    Args:
+        pictures: rows uint8 (side, side, 3), RGB.
+        places: the row of each photo by its path. A photo without one has no picture.
+        room: characters that all pictures may take together.
+    """
+
+    def __init__(self, pictures: RowSource, places: dict[str, int], room: int) -> None:
+        self._pictures, self._places, self._room = pictures, places, room
+
+    def __getitem__(self, path: str) -> Thumbnail | None:
+        """The picture of a photo; None where there is none, or no room for it."""
+        place = self._places.get(path)
+        if place is None:
+            return None
+        thumbnail = make_thumbnail(self._pictures[np.array([place])][0])
+        if len(thumbnail.address) > self._room:
+            self._room = 0  # a smaller one further down would be no better choice
+            return None
+        self._room -= len(thumbnail.address)
+        return thumbnail
+
+    def keep(self, paths: Iterable[str], most: int) -> dict[str, Thumbnail]:
+        """The pictures of the first photos for which there is room, `most` at most, by path."""
+        found: dict[str, Thumbnail] = {}
+        for path in paths:
+            if len(found) == most:
+                break
+            thumbnail = self[path]
+            if thumbnail is not None:
+                found[path] = thumbnail
+        return found
+
+
+def open_album(
+    split: pd.DataFrame,
+    checked: pd.DataFrame,
+    tensors: Sequence[Path],
+    paths: Collection[str],
+    room: int,
+) -> Album:
+    """The pictures of some photos of a data set.
+
+    Args:
+        split: str columns id and path; a row a file.
+        checked: str columns id and status, in the order of the shards.
+        tensors: the arrays of the shards, of the good files in the order of `checked`.
+        paths: of the photos.
+        room: characters that all pictures may take together.
+    """
+    good = checked["id"][checked["status"] == "ok"]
+    rows = pd.Series(np.arange(len(good)), good)
+    own = split[split["path"].isin(paths)].drop_duplicates("path")
+    places = rows.reindex(own["id"])
+    known = places.notna().to_numpy()
+    found = zip(own["path"][known], places[known].astype(int), strict=True)
+    return Album(Joined([Stored(path) for path in tensors]), dict(found), room)
+
+
+def make_thumbnail(picture: np.ndarray) -> Thumbnail:
+    """A picture for the page: small ones pixel by pixel, larger ones reduced and compressed.
+
+    Args:
+        picture: uint8 (side, side, 3), RGB.
+    """
+    side = len(picture)
+    shown = shown_side(side)
+    if side <= _PLAIN:
+        return Thumbnail(f"data:image/png;base64,{encode_png(picture)}", shown, shown > side)
+    file = io.BytesIO()
+    Image.fromarray(resize_picture(picture, min(side, shown))).save(file, "WEBP", quality=75)
+    text = base64.b64encode(file.getvalue()).decode("ascii")
+    return Thumbnail(f"data:image/webp;base64,{text}", shown, False)
+
+
+def encode_shade(strengths: np.ndarray) -> str:
+    """A shade to lay over a picture, dark where a map is weak: a `data:` URL.
+
+    Args:
+        strengths: uint8 (height, width).
+    """
+    shade = np.zeros((*strengths.shape, 2), np.uint8)
+    shade[..., 1] = np.round(0.8 * (255.0 - strengths))
+    file = io.BytesIO()
+    Image.fromarray(shade, "LA").save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def shown_side(side: int) -> int:

@@ -23,5 +23,20 @@ def counted(n: int, one: str, many: str = "") -> str:
     return f"{n:,}{NO_BREAK}{one if n == 1 else many or one + 's'}"
 
 
+def in_words(share: float) -> str:
+    """A share as people say it, such as `2 in 100`, `4 in 1,000`, `all` or `none`.
+
+    Args:
+        share: 0–1.
+    """
+    if share in (0, 1):
+        return "all" if share else "none"
+    for of in (100, 1000, 10_000):
+        n = round(share * of)
+        if 0 < n < of:
+            return f"{n:,} in {of:,}"
+    return "fewer than 1 in 10,000" if share < 0.5 else "more than 9,999 in 10,000"
+
+
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)

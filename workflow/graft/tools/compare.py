@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from graft.common.errors import refuse
 from graft.project.parameters import list_changes, show_value
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.options import CommandParser
@@ -39,7 +41,7 @@ _SECTIONS = {"head": "head", "finetuned": "finetune"}
 
 
 def main(arguments: list[str]) -> None:
-    """`graft compare [OLD [NEW]]`: prints what differs between two settings and their results.
+    """`graft compare [OLD [NEW …]]`: prints what differs between settings and their results.
 
     Raises:
         UserError: the folder is in no git repository, a revision is unknown, or results are
@@ -48,13 +50,27 @@ def main(arguments: list[str]) -> None:
     parser = CommandParser("compare", str(__doc__), "graft compare HEAD~1")
     parser.add_argument("old", nargs="?", default="HEAD", help="a git revision; HEAD without it")
     parser.add_argument("new", nargs="?", help="a git revision; the work tree without it")
+    parser.add_argument("more", nargs="*", help="further ones, each compared with OLD; with --html")
     parser.add_argument(
         "--test", action="store_true", help="by the test part; validation without it"
     )
     parser.add_argument("--json", action="store_true", help="for programs: fractions, not points")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="a page to write, with photos")
     options = parser.parse_args(arguments)
     check_repository()
     part = "test" if options.test else "validation"
+    if options.html:
+        # What draws takes a second to import.
+        from graft.tools.showing.comparison import write_comparison
+
+        names = [options.old, options.new, *options.more]
+        first, *others = (read_setting(name, part) for name in names)
+        pairs = [(other, compare_settings(first, other)) for other in others]
+        write_comparison(options.html, first, pairs)
+        print(f"The comparison is in {options.html}.")
+        return
+    if options.more:
+        raise refuse("graft compare", "two revisions, or more with --html", options.more[0])
     found = compare_settings(read_setting(options.old, part), read_setting(options.new, part))
     text = "\n".join(describe_comparison(found))
     print(json.dumps(found, indent=1, default=str) if options.json else text)

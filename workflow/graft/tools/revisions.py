@@ -40,8 +40,8 @@ class ModelResults(NamedTuple):
         accuracy: fraction, 0–1.
         log_loss: nats; None where it is not known of each image.
         images: by path and label, of each image whether it was classified right (bool), its loss
-            (nats; NaN where `log_loss` is None), and its unit (int64, equal for images that must
-            stay together; each its own where it is not known).
+            (nats; NaN where `log_loss` is None), its unit (int64, equal for images that must stay
+            together; each its own where it is not known), and the class predicted (str).
         units_known: whether the units are.
         seeds: by measure, `accuracy` and `log_loss`, the results of each seed that it was trained
             with, the first of them those of the model. On validation they are what training itself
@@ -67,6 +67,8 @@ class Setting(NamedTuple):
         outdated: the parameters that have another value now than when the results were made.
         part: `validation` or `test`, of which the results are.
         models: the results by model, `head` and `finetuned`.
+        histories: by model, float columns epoch, loss, accuracy, val_loss and val_accuracy, a row
+            an epoch; no rows where a revision has no history.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Setting(NamedTuple):
     outdated: list[str]
     part: str
     models: dict[str, ModelResults]
+    histories: dict[str, pd.DataFrame]
 
 
 class _Files(NamedTuple):
@@ -148,7 +151,8 @@ def read_setting(revision: str | None, part: str) -> Setting:
         missing=([], {}),
     )
     models = {model: _results(files, model, part, splits.get(model)) for model in MODELS}
-    return Setting(files.name, title, parameters, outdated, part, models)
+    histories = {model: _read_history(files, model) for model in MODELS}
+    return Setting(files.name, title, parameters, outdated, part, models, histories)
 
 
 def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
@@ -198,10 +202,17 @@ def _resolve(revision: str) -> tuple[str, str]:
     """The full and the readable name of a commit."""
     # Git would take a name that begins with a dash for an option.
     found = "" if revision.startswith("-") else _line("rev-parse", "--verify", "-q", revision)
+    # An experiment of DVC is known to git by a longer name.
+    refs = _line("for-each-ref", "--format=%(refname)", "refs/exps") if not found else ""
+    names = [ref for ref in refs.splitlines() if ref.endswith(f"/{revision}")]
+    if revision and len(names) == 1:
+        found = _line("rev-parse", "--verify", "-q", names[0])
     # A tag has a name of its own.
     commit = found and _line("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
     if not commit:
-        raise refuse("a revision", "a commit, branch or tag of this git repository", revision)
+        raise refuse(
+            "a revision", "a commit, branch, tag or experiment of this git repository", revision
+        )
     title = _line("-c", "log.showSignature=false", "log", "-1", "--format=%h %s", commit)
     return commit, "".join(c if c.isprintable() else " " for c in title)
 
@@ -251,6 +262,18 @@ def _results(files: _Files, model: str, part: str, split: str | None) -> ModelRe
     return ModelResults(accuracy, loss, images, known, seeds, split)
 
 
+def _read_history(files: _Files, model: str) -> pd.DataFrame:
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+
+    def parse(data: bytes) -> pd.DataFrame:
+        # An empty cell is a loss that was not a number.
+        return read_table(io.BytesIO(data))[columns].replace("", "nan").astype(float)
+
+    allowed = f"a CSV with numbers in the columns {', '.join(columns)}"
+    nothing = pd.DataFrame(columns=columns, dtype=float)
+    return files.parse(f"reports/{model}/history.csv", allowed, parse, missing=nothing)
+
+
 def _yaml(data: bytes) -> dict[str, Any]:
     values = read_yaml(data)
     if not isinstance(values, dict):
@@ -284,6 +307,7 @@ def _images(data: bytes) -> tuple[pd.DataFrame, bool]:
     found["loss"] = -np.log(np.clip(truth, math.exp(-MOST_LOSS), 1.0))
     known = "unit" in table
     found["unit"] = table["unit"].astype(np.int64) if known else np.arange(len(table))
+    found["predicted"] = table["predicted"]
     return found.set_index(pd.MultiIndex.from_frame(table[["path", "label"]])), known
 
 

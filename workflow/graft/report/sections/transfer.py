@@ -1,6 +1,6 @@
 """What the page says of the transfer: changed images, the depth, what was trained, other seeds.
 
-Every function goes from what the stages wrote to what `templates/transfer.html.j2` shows.
+Every function goes from what the stages wrote to what `templates/training.html.j2` shows.
 """
 
 from collections.abc import Mapping

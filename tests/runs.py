@@ -1,0 +1,263 @@
+"""Made-up results of a run, of any number of classes and images: all that the page is made from."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+
+from graft.common.tables import write_json, write_table
+from graft.judging.measures import measure
+from images import SHARDS
+
+MODELS = ("head", "finetuned")
+_BLOCK = 2000  # images at once
+
+
+def make_run(
+    folder: Path,
+    classes: Sequence[str],
+    tests: int,
+    side: int = 32,
+    wrong: float = 0.1,
+    photos: Sequence[np.ndarray] = (),
+    seed: int = 1,
+    paths: Sequence[str] = (),
+) -> None:
+    """Writes what the stage `report` reads, as a run would have left it.
+
+    Classes are alike in fours, and are mistaken for each other most within these.
+
+    Args:
+        folder: a workspace.
+        classes: their names, in natural order.
+        tests: images of the test part; each class has one or more where there are enough.
+        side: of the images in pixels.
+        wrong: share of the test images that the fine-tuned model gets wrong; the head has more.
+        photos: uint8 (height, width, 3), from which images are cut; noise without them.
+        seed: of everything that is drawn.
+        paths: of the first test images.
+    """
+    generator = np.random.default_rng(seed)
+    n, labels = len(classes), np.arange(tests) % len(classes)
+    valid = max(tests // 4, n)
+    parts = {"train": np.arange(2 * n) % n, "valid": np.arange(valid) % n, "test": labels}
+    images = pd.DataFrame(
+        [
+            (f"{part}{i:06}", f"photos/{part}/{i:06}.jpg", classes[label], part)
+            for part, own in parts.items()
+            for i, label in enumerate(own)
+        ],
+        columns=["id", "path", "label", "part"],
+    )
+    first = images.index[images["part"] == "test"][: len(paths)]
+    images.loc[first, "path"] = list(paths)
+    _write_data(folder, images, side, photos, generator)
+    _write_audit(folder, images, classes)
+    for model, share in zip(MODELS, (1.6 * wrong, wrong), strict=True):
+        _write_model(folder, model, images, parts, classes, share, generator)
+    _write_training(folder)
+    _write_doubts(folder, images, classes, generator)
+
+
+def _write_data(
+    folder: Path,
+    images: pd.DataFrame,
+    side: int,
+    photos: Sequence[np.ndarray],
+    generator: np.random.Generator,
+) -> None:
+    for name in ("data/tensors", "data/checked", "data/duplicates", "data/models", "data/views"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    write_table(folder / "data/split.csv", images)
+    for model in MODELS:
+        (folder / f"data/models/{model}.keras").write_text(model, encoding="utf-8")
+    for shard in range(SHARDS):
+        own = images.iloc[shard::SHARDS]
+        checked = own[["id"]].assign(status="ok", reason="", width=640, height=427, phash="")
+        write_table(folder / f"data/checked/{shard}.csv", checked)
+        shape = (len(own), side, side, 3)
+        pixels = open_memmap(folder / f"data/tensors/{shard}.npy", "w+", np.uint8, shape)
+        for i in range(len(own)):
+            pixels[i] = _cut(photos, side, generator)
+        pixels.flush()
+        del pixels
+
+
+def _cut(photos: Sequence[np.ndarray], side: int, generator: np.random.Generator) -> np.ndarray:
+    if not len(photos):
+        return generator.integers(0, 256, (side, side, 3), np.uint8)
+    photo = photos[generator.integers(len(photos))]
+    top, left = (int(generator.integers(0, length - side + 1)) for length in photo.shape[:2])
+    return photo[top : top + side, left : left + side]
+
+
+def _write_audit(folder: Path, images: pd.DataFrame, classes: Sequence[str]) -> None:
+    counts = pd.crosstab(images["label"], images["part"]).reindex(classes)
+    shares = counts.div(counts.sum(axis=1), axis=0)
+    rows = [
+        (name, part, counts.at[name, part], f"{shares.at[name, part]:.6f}", counts.at[name, part])
+        for name in classes
+        for part in ("train", "valid", "test")
+    ]
+    columns = ["label", "part", "images", "share", "groups"]
+    write_table(folder / "data/parts.csv", pd.DataFrame(rows, columns=columns))
+    columns = ["kind", "first", "first_label", "second", "second_label", "difference"]
+    write_table(folder / "data/duplicates/pairs.csv", pd.DataFrame(columns=columns))
+    np.save(folder / "data/duplicates/pairs.npy", np.zeros((0, 2, 32, 32, 3), np.uint8))
+    table = pd.DataFrame(columns=["id", "cluster"])
+    write_table(folder / "data/duplicates/clusters.csv", table)
+    columns = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
+    write_table(folder / "data/duplicates/large.csv", pd.DataFrame(columns=columns))
+    np.save(folder / "data/views/samples.npy", np.zeros((0, 1, 32, 32, 3), np.uint8))
+    n = len(images)
+    leaks = dict.fromkeys((f"{what}_in_two_parts" for what in ("ids", "clusters", "groups")), 0)
+    (folder / "reports").mkdir(exist_ok=True)
+    found = {"images": n, "groups": n, "clusters": 0, "duplicates": 0}
+    write_json(folder / "reports/split.json", found | leaks)
+    caution = {"text": "Most photos are larger than the network sees", "command": "graft use x"}
+    write_json(folder / "reports/warnings.json", [caution])
+
+
+def _write_model(
+    folder: Path,
+    model: str,
+    images: pd.DataFrame,
+    parts: dict[str, np.ndarray],
+    classes: Sequence[str],
+    wrong: float,
+    generator: np.random.Generator,
+) -> None:
+    n, valid, test = len(classes), parts["valid"], parts["test"]
+    (folder / "data/predictions").mkdir(exist_ok=True)
+    (folder / f"reports/{model}").mkdir(exist_ok=True)
+    path = folder / f"data/predictions/{model}.npy"
+    labels = np.concatenate([valid, test])
+    stored = open_memmap(path, "w+", np.float32, (len(labels), n))
+    for start in range(0, len(labels), _BLOCK):
+        own = labels[start : start + _BLOCK]
+        stored[start : start + _BLOCK] = _answer(own, n, wrong, generator)
+    stored.flush()
+    tested = stored[len(valid) :]
+    predicted, confidence = tested.argmax(1), tested.max(1)
+    mine = images[images["part"] == "test"]
+    table = pd.DataFrame(
+        {
+            "path": mine["path"].to_numpy(),
+            "label": [classes[i] for i in test],
+            "predicted": [classes[i] for i in predicted],
+            "confidence": confidence.astype(float).round(6),
+            "truth": tested[np.arange(len(test)), test].astype(float).round(6),
+            "unit": np.arange(len(test)),
+        }
+    )
+    write_table(folder / f"reports/{model}/predictions.csv", table)
+    write_json(folder / f"reports/{model}/metrics.json", _measure(tested, test))
+    rows = np.flatnonzero(predicted != test)[: 1000 if model == "finetuned" else 0]
+    (folder / "data/looks").mkdir(exist_ok=True)
+    maps = generator.integers(0, 256, (len(rows), 5, 5), np.uint8)
+    np.savez(folder / f"data/looks/{model}.npz", rows=rows, maps=maps)
+
+
+def _answer(labels: np.ndarray, n: int, wrong: float, generator: np.random.Generator) -> np.ndarray:
+    """Probabilities, float32 (len(labels), n), of which about the share `wrong` is mistaken."""
+    rows = np.arange(len(labels))
+    logits = generator.normal(0, 1, (len(labels), n)).astype(np.float32)
+    # Its neighbour in a group of four, or any other class.
+    near = np.minimum(labels // 4 * 4 + generator.integers(0, 4, len(labels)), n - 1)
+    other = np.where(
+        generator.random(len(labels)) < 0.8, near, generator.integers(0, n, len(labels))
+    )
+    other = np.where(other == labels, (labels + 1) % n, other)
+    missed = generator.random(len(labels)) < wrong
+    base = np.log(n) + 2
+    logits[rows, other] += base + generator.normal(0, 1, len(labels)) - 1
+    logits[rows, labels] += base + 4 * generator.random(len(labels))
+    answers = np.where(missed, other, labels)
+    logits[rows, answers] = logits.max(1) + 3 * generator.random(len(labels)).astype(np.float32)
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    return shares / shares.sum(1, keepdims=True)
+
+
+def _measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    few = slice(None) if len(labels) * probabilities.shape[1] < 2_000_000 else slice(2000)
+    metrics = measure(np.asarray(probabilities[few]), labels[few], np.arange(len(labels[few])))
+    right = float((probabilities.argmax(1) == labels).mean())
+    metrics |= {"accuracy": right, "n": len(labels), "units": len(labels)}
+    metrics |= {"accuracy_low": max(right - 0.02, 0), "accuracy_high": min(right + 0.01, 1)}
+    metrics |= {"n_effective": float(len(labels)), "valid_accuracy": right, "valid_log_loss": 0.3}
+    if probabilities.shape[1] == 2:
+        metrics |= {
+            "auc": 0.97,
+            "average_precision": 0.96,
+            "threshold": 0.4,
+            "threshold_accuracy": right,
+        }
+    return metrics | {"uncalibrated_log_loss": 0.4, "uncalibrated_ece": 0.05}
+
+
+def _write_training(folder: Path) -> None:
+    for model in MODELS:
+        epochs = np.arange(1, 21)
+        noise = np.random.default_rng(3).normal(0, 0.02, (4, 20))
+        history = pd.DataFrame(
+            {
+                "epoch": epochs,
+                "loss": 1.2 * np.exp(-epochs / 6) + 0.1 + noise[0],
+                "accuracy": 0.95 - 0.4 * np.exp(-epochs / 5) + noise[1] / 2,
+                "val_loss": 1.1 * np.exp(-epochs / 5) + 0.25 + noise[2],
+                "val_accuracy": 0.92 - 0.35 * np.exp(-epochs / 4) + noise[3] / 2,
+            }
+        ).round(6)
+        write_table(folder / f"reports/{model}/history.csv", history)
+        seeds = pd.DataFrame({"seed": [1, 2, 3], "accuracy": [0.9, 0.91, 0.905]})
+        write_table(folder / f"reports/{model}/repeats.csv", seeds)
+        training = {"parameters": 2_260_546, "trained": 2562, "epochs": 20, "best_epoch": 17}
+        training |= {"val_loss": 0.3, "val_accuracy": 0.9, "temperature": 1.4}
+        if model == "finetuned":
+            training |= {"unfrozen": 99, "cut": "none", "chosen": "finetuned", "step": 1.0}
+            training |= {"start_val_loss": 1.0, "start_val_accuracy": 0.6}
+        write_json(folder / f"reports/{model}/training.json", training)
+    steps = pd.DataFrame(
+        [(0, 1.0, 0.6, 0, 0, ""), (1, 0.3, 0.9, 0.7, 0.01, "taken")],
+        columns=["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"],
+    )
+    write_table(folder / "reports/finetuned/steps.csv", steps)
+    (folder / "data/depth").mkdir(exist_ok=True)
+    columns = [
+        "layer",
+        "layers",
+        "width",
+        "log_loss",
+        "behind",
+        "standard_error",
+        "accuracy",
+        "role",
+    ]
+    scores = [
+        ("block_6_expand_relu", 54, 192, 0.3471, 0.2018, 0.0212, 0.8712, ""),
+        ("block_13_expand_relu", 119, 576, 0.1453, 0.0, 0.0, 0.9612, "feature"),
+    ]
+    write_table(folder / "data/depth/scores.csv", pd.DataFrame(scores, columns=columns))
+    layer = {"layer": "block_13_expand_relu", "pooling": "avg", "width": 576, "start": 0}
+    (folder / "data/depth/layer.json").write_text(json.dumps(layer | {"layers": 119}))
+    unfreeze = {"unfreeze": 3, "reason": "block_13_expand_relu is the best."}
+    (folder / "data/depth/unfreeze.json").write_text(json.dumps(unfreeze))
+
+
+def _write_doubts(
+    folder: Path, images: pd.DataFrame, classes: Sequence[str], generator: np.random.Generator
+) -> None:
+    doubtful = images.iloc[generator.permutation(len(images))[:200]]
+    looks = [classes[i] for i in generator.integers(0, len(classes), len(doubtful))]
+    table = doubtful[["path", "part", "label"]].assign(looks_like=looks)
+    table = table[table["label"] != table["looks_like"]]
+    table = table.assign(confidence=0.9, self_confidence=0.01, likely="yes")
+    write_table(folder / "reports/label_errors.csv", table)
+    n = len(images)
+    found = {"accuracy": 0.9, "accuracy_low": 0.88, "accuracy_high": 0.92, "log_loss": 0.3, "n": n}
+    found |= {"units": n, "label_errors": len(table), "test_units": n, "test_bound": 0.99}
+    write_json(folder / "reports/cross_validation.json", found | {"headline": "test"})

@@ -1,0 +1,139 @@
+"""Charts of lines and points for the page: places in a box, which a template draws as SVG."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+WIDTH, HEIGHT = 340, 230  # of the box that holds the lines, in units of the drawing
+_MOST_POINTS = 250  # of a line
+
+
+class Drawn(NamedTuple):
+    """A mark of a chart.
+
+    Attributes:
+        style: the class by which the style sheet draws it.
+        points: its places, as SVG has them: `x,y x,y …`; of a dot `x` and `y`.
+    """
+
+    style: str
+    points: str
+
+
+class Chart:
+    """A chart with two axes.
+
+    Args:
+        x_title, y_title: what the axes are.
+        x_ends, y_ends: their ends.
+        as_percent: which axes are shares, `x`, `y` or both.
+    """
+
+    def __init__(
+        self,
+        x_title: str,
+        y_title: str,
+        x_ends: tuple[float, float] = (0.0, 1.0),
+        y_ends: tuple[float, float] = (0.0, 1.0),
+        as_percent: str = "xy",
+        whole: bool = False,
+    ) -> None:
+        self.x_title, self.y_title = x_title, y_title
+        self._x_ends, self._y_ends = x_ends, y_ends
+        self.width, self.height = WIDTH, HEIGHT
+        self.lines: list[Drawn] = []
+        self.areas: list[Drawn] = []
+        self.bars: list[tuple[str, str, str, str]] = []
+        self.dots: list[tuple[str, str, str]] = []
+        self.x_ticks = [
+            (self._x(v), _write(v, "x" in as_percent, x_ends)) for v in ticks(x_ends, whole)
+        ]
+        self.y_ticks = [(self._y(v), _write(v, "y" in as_percent, y_ends)) for v in ticks(y_ends)]
+
+    def line(self, x: Sequence[float], y: Sequence[float], style: str) -> None:
+        """Adds a line; places that are not finite leave a gap."""
+        for run in _finite_runs(np.asarray(x, float), np.asarray(y, float)):
+            self.lines.append(Drawn(style, self._points(*run)))
+
+    def area(
+        self, x: Sequence[float], low: Sequence[float], high: Sequence[float], style: str
+    ) -> None:
+        """Adds the area between two lines."""
+        around = [*zip(x, low, strict=True), *reversed([*zip(x, high, strict=True)])]
+        self.areas.append(Drawn(style, self._points(*np.transpose(around))))
+
+    def bar(self, x: float, low: float, high: float, style: str) -> None:
+        """Adds a bar upright at `x`, from `low` to `high`."""
+        self.bars.append((style, self._x(x), self._y(high), self._y(low)))
+
+    def dot(self, x: float, y: float, style: str) -> None:
+        """Adds a dot."""
+        self.dots.append((style, self._x(x), self._y(y)))
+
+    def _points(self, x: np.ndarray, y: np.ndarray) -> str:
+        return " ".join(f"{self._x(a)},{self._y(b)}" for a, b in zip(x, y, strict=True))
+
+    def _x(self, value: float) -> str:
+        return _decimal(WIDTH * _place(value, self._x_ends))
+
+    def _y(self, value: float) -> str:
+        return _decimal(HEIGHT * (1 - _place(value, self._y_ends)))
+
+
+def thin(x: Sequence[float], y: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """A line with no more points than a picture can show, its first and last among them."""
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).round().astype(int))
+    return np.asarray(x, float)[keep], np.asarray(y, float)[keep]
+
+
+def ticks(ends: tuple[float, float], whole: bool = False) -> list[float]:
+    """About five round numbers from the first to the last end."""
+    low, high = ends
+    span = high - low
+    if not span > 0:
+        return [low]
+    raw = span / 4.5
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    if whole:
+        step = max(1, round(step))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(k * step, 10) for k in range(first, last + 1)]
+
+
+def padded_ends(
+    values: Sequence[float], least: float = -math.inf, most: float = math.inf
+) -> tuple[float, float]:
+    """The ends of an axis for values: theirs and a little more, within bounds."""
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    room = max(0.06 * (high - low), 0.02 * abs(high)) or 0.5
+    return max(least, low - room), max(min(most, high + room), high)
+
+
+def _finite_runs(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    good = np.isfinite(x) & np.isfinite(y)
+    edges = np.flatnonzero(np.diff(good.astype(int), prepend=0, append=0))
+    return [(x[a:b], y[a:b]) for a, b in edges.reshape(-1, 2)]
+
+
+def _place(value: float, ends: tuple[float, float]) -> float:
+    low, high = ends
+    return (value - low) / (high - low) if high > low else 0.5
+
+
+def _write(value: float, as_percent: bool, ends: tuple[float, float]) -> str:
+    scale = 100 if as_percent else 1
+    digits = max(0, 1 - math.floor(math.log10(max((ends[1] - ends[0]) * scale, 1e-9))))
+    text = f"{value * scale:,.{min(digits, 6)}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text + ("\N{NO-BREAK SPACE}%" if as_percent else "")
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.1f}".rstrip("0").rstrip(".")

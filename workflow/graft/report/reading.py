@@ -1,0 +1,158 @@
+"""What the stages wrote about the test part, read once for all sections of the page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from graft.common.arrays import RowSource, Stored, in_batches
+from graft.common.classes import PARTS, in_order
+from graft.common.stage import Stage
+from graft.common.tables import read_json, read_table
+from graft.report.confusion import count_confusion
+
+MODEL_NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
+_MONITORS = {"head": "head.monitor", "finetuned": "finetune.monitor"}
+_BLOCK = 2**20  # probabilities in memory at a time
+
+
+class ReportedModel(NamedTuple):
+    """What is known of one model.
+
+    Attributes:
+        key: as in the paths, such as `finetuned`.
+        name: in words.
+        metrics: numbers by name, on the test part.
+        history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch. The
+            fine-tuned model's begins with an epoch 0: the head on the network as it was.
+        training: as `training.json` has it.
+        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
+        predicted: int64 (n,), the predicted class of each test image.
+        confidence: float64 (n,), its probability.
+        counts: int64 (classes, classes), test images by true class (rows) and predicted class.
+        probabilities: rows (n, classes) of all classes, read when asked for; None where unknown.
+    """
+
+    key: str
+    name: str
+    metrics: Mapping[str, Any]
+    history: pd.DataFrame
+    training: Mapping[str, Any]
+    monitor: str
+    predicted: np.ndarray
+    confidence: np.ndarray
+    counts: np.ndarray
+    probabilities: RowSource | None = None
+
+
+class Tested(NamedTuple):
+    """The test part, and both models on it.
+
+    Attributes:
+        classes: names, in the order of the models' outputs.
+        paths: str (n,), of the test images.
+        labels: int64 (n,), their true classes.
+        units: int64 (n,), equal for images that belong together.
+        models: the chosen one first. Where the fine-tuned model is the head itself, only the head.
+        all_models: head, then fine-tuned model.
+    """
+
+    classes: tuple[str, ...]
+    paths: np.ndarray
+    labels: np.ndarray
+    units: np.ndarray
+    models: tuple[ReportedModel, ...]
+    all_models: tuple[ReportedModel, ...]
+
+    @property
+    def chosen(self) -> ReportedModel:
+        """The model that the validation part chose."""
+        return self.models[0]
+
+
+class _TestRows:
+    """The rows of the test part in an array of validation and test."""
+
+    def __init__(self, path: Path, n: int) -> None:
+        self._stored, self._n = Stored(path), n
+        self._start = len(self._stored) - n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        return self._stored[np.arange(self._start, self._start + self._n)[which]]
+
+
+def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
+    """Reads what the stage `evaluate` wrote, and how the models were trained.
+
+    Args:
+        stage: must declare the files.
+        split: str columns label and part; a row a file.
+
+    Raises:
+        ValueError: the models were not measured on the same images in the same order.
+    """
+    tables = {key: read_table(stage.input(f"reports/{key}/predictions.csv")) for key in MODEL_NAMES}
+    used = split["label"][split["part"].isin(PARTS)]
+    predicted = (table[["label", "predicted"]].stack() for table in tables.values())
+    classes = in_order(chain(used, *predicted), stage["dataset.classes"])
+    models = [_read_model(stage, key, tables[key], classes) for key in MODEL_NAMES]
+    head, finetuned = tables.values()
+    if not head[["path", "label"]].equals(finetuned[["path", "label"]]):
+        raise ValueError("the models were measured on other images")
+    return Tested(
+        classes=classes,
+        paths=head["path"].to_numpy(),
+        labels=_numbers(head["label"], classes),
+        units=head["unit"].astype(np.int64).to_numpy(),
+        models=_lead(models),
+        all_models=tuple(models),
+    )
+
+
+def in_blocks(rows: RowSource, classes: int) -> Iterator[np.ndarray]:
+    """Probabilities in blocks of rows, in memory that does not grow with their number."""
+    return in_batches(rows, max(_BLOCK // classes, 1))
+
+
+def _lead(models: Sequence[ReportedModel]) -> tuple[ReportedModel, ...]:
+    """The chosen model, then the other one if it is another."""
+    head, finetuned = models
+    return (head,) if finetuned.training.get("chosen") == "head" else (finetuned, head)
+
+
+def _read_model(
+    stage: Stage, key: str, table: pd.DataFrame, classes: Sequence[str]
+) -> ReportedModel:
+    training = read_json(stage.input(f"reports/{key}/training.json"))
+    return ReportedModel(
+        key=key,
+        name=MODEL_NAMES[key],
+        metrics=read_json(stage.input(f"reports/{key}/metrics.json")),
+        history=_read_history(stage.input(f"reports/{key}/history.csv"), training),
+        training=training,
+        monitor=stage[_MONITORS[key]],
+        predicted=_numbers(table["predicted"], classes),
+        confidence=table["confidence"].astype(float).to_numpy(),
+        counts=count_confusion(table["label"], table["predicted"], classes),
+        probabilities=_TestRows(stage.input(f"data/predictions/{key}.npy"), len(table)),
+    )
+
+
+def _read_history(path: Path, training: Mapping[str, Any]) -> pd.DataFrame:
+    # An empty cell is a loss that was not a number. A training that diverged has a report, too.
+    history = read_table(path).replace("", "nan").astype(np.float64)
+    if "start_val_loss" not in training:
+        return history
+    start = {name: training[f"start_{name}"] for name in ("val_loss", "val_accuracy")}
+    return pd.concat([pd.DataFrame([{"epoch": 0.0, **start}]), history])[history.columns]
+
+
+def _numbers(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    places = {name: number for number, name in enumerate(classes)}
+    return names.map(places).to_numpy(np.int64)

@@ -1,0 +1,131 @@
+"""Which classes: how good the models are on each, with intervals, and curves for two classes."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graft.judging.intervals import accuracy_interval
+from graft.report.charts import Chart, thin
+from graft.report.reading import ReportedModel, Tested
+
+
+def summarise_classes(tested: Tested) -> dict[str, Any]:
+    """What the section shows, by model: tables, `judge_classes` worst first, and `rank_curves`."""
+    return {
+        "tables": {model.key: worst_first(judge_classes(tested, model)) for model in tested.models},
+        "curves": {model.key: rank_curves(tested, model) for model in tested.models},
+    }
+
+
+def judge_classes(tested: Tested, model: ReportedModel) -> list[dict[str, Any]]:
+    """A row a class, in the order of the classes.
+
+    Args:
+        tested: the test part.
+        model: on it.
+
+    Returns:
+        Of each its number; images, how many test images it has; precision, recall and f1, each a
+        value with the ends of its interval, None where it is of no image; and with, the class that
+        its images are taken for most, and how many of them, None where all are right.
+
+        The intervals are of 95 % and by unit. That of F1 is Wilson's of the images that are of the
+        class or predicted as it, of which a share F* is both: F1 is 2 F* / (1 + F*) (Hand,
+        Christen and Kirielle 2021, arXiv:2008.00103).
+    """
+    n = len(tested.classes)
+    # The images of every class, and those predicted as it, without a look at all of them each time.
+    own, said = _members(tested.labels, n), _members(model.predicted, n)
+    right = model.predicted == tested.labels
+    beside = model.counts - np.diag(np.diag(model.counts))
+    rows = []
+    for i in range(n):
+        both = np.union1d(own[i], said[i])
+        most = int(beside[i].argmax())
+        rows.append(
+            {
+                "class": i,
+                "images": len(own[i]),
+                "precision": _share(right, tested.units, said[i]),
+                "recall": _share(right, tested.units, own[i]),
+                "f1": _as_f1(_share(right, tested.units, both)),
+                "with": (most, int(beside[i, most])) if beside[i, most] else None,
+            }
+        )
+    return rows
+
+
+def worst_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of `judge_classes` by F1; classes without an image come last."""
+    return sorted(rows, key=lambda row: row["f1"][0] if row["f1"] else math.inf)
+
+
+def rank_curves(tested: Tested, model: ReportedModel) -> dict[str, Any] | None:
+    """For two classes the ROC curve and precision by recall, of the second class.
+
+    Args:
+        tested: the test part.
+        model: on it.
+
+    Returns:
+        roc and precision, two charts, each with the point of the chosen threshold where the
+        metrics have one; threshold, auc and average_precision, None where they are missing. None
+        for other numbers of classes, or where the test part has one class only.
+    """
+    metrics = model.metrics
+    if len(tested.classes) != 2 or model.probabilities is None or "auc" not in metrics:
+        return None
+    second = np.round(np.asarray(model.probabilities[:])[:, 1].astype(float), 6)
+    positive = tested.labels == 1
+    # At each different probability, what is predicted from it upwards.
+    order = np.argsort(-second, kind="stable")
+    ends = np.flatnonzero(np.diff(second[order], append=-1.0))
+    hits, alarms = np.cumsum(positive[order])[ends], np.cumsum(~positive[order])[ends]
+    recall = hits / max(positive.sum(), 1)
+    fall_out = alarms / max((~positive).sum(), 1)
+    precision = hits / (hits + alarms)
+    roc = Chart("false alarms: share of the first class", "found: share of the second class")
+    roc.line([0, 1], [0, 1], "guide")
+    roc.line(*thin([0, *fall_out], [0, *recall]), "main")
+    ranked = Chart("found: share of the second class", "precision")
+    ranked.line(*thin([0, *recall], [precision[0], *precision]), "main")
+    threshold = metrics.get("threshold")
+    for chart, above_only, points in (
+        (roc, False, (fall_out, recall)),
+        (ranked, True, (recall, precision)),
+    ):
+        places = [] if threshold is None else np.flatnonzero(second[order][ends] > threshold)
+        if len(places):
+            chart.dot(points[0][places[-1]], points[1][places[-1]], "chosen")
+        elif threshold is not None and not above_only:
+            chart.dot(0, 0, "chosen")
+    return {
+        "roc": roc,
+        "precision": ranked,
+        "threshold": threshold,
+        "auc": metrics.get("auc"),
+        "average_precision": metrics.get("average_precision"),
+        "accuracy": metrics.get("threshold_accuracy"),
+    }
+
+
+def _members(labels: np.ndarray, n: int) -> list[np.ndarray]:
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.searchsorted(labels[order], np.arange(1, n)))
+
+
+def _share(
+    right: np.ndarray, units: np.ndarray, images: np.ndarray
+) -> tuple[float, float, float] | None:
+    if not len(images):
+        return None
+    interval = accuracy_interval(right[images], units[images])
+    return float(right[images].mean()), float(interval.low), float(interval.high)
+
+
+def _as_f1(shares: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    if shares is None or any(math.isnan(share) for share in shares):
+        return None
+    low, value, high = (2 * share / (1 + share) for share in (shares[1], shares[0], shares[2]))
+    return value, low, high

@@ -1,0 +1,142 @@
+"""How was it made: parameters, changed ones first, versions, hashes, and the commands to repeat."""
+
+import hashlib
+import json
+import platform
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+# The packages that results depend on, as they are called.
+_PACKAGES = (
+    *("graft", "keras", "tensorflow", "openvino", "scikit-learn", "numpy", "pillow"),
+    *("dvc", "snakemake"),
+)
+_CHUNK = 2**20  # bytes
+
+
+def summarise_provenance(
+    parameters: Mapping[str, Any], defaults: Path, recipes: Path, files: Sequence[Path]
+) -> dict[str, Any]:
+    """What the section shows.
+
+    Args:
+        parameters: those of the build, by dotted key.
+        defaults: the YAML with all of their usual values.
+        recipes: the folder of recipes, each a YAML with what differs from the defaults.
+        files: data and models, whose hashes are shown.
+
+    Returns:
+        recipe: the name of the nearest one, by `find_recipe`; changed: the parameters that differ
+        from it, or from the defaults, each a row with key, value, recipe and default as text; same:
+        the other ones with their values; versions and hashes by name; and commands.
+    """
+    usual = read_flat(defaults)
+    known = {path.stem: usual | own for path, own in _read_recipes(recipes)}
+    recipe = find_recipe(parameters, known)
+    base = known.get(recipe, usual)
+    rows = [
+        {
+            "key": key,
+            "value": write_value(value),
+            "recipe": write_value(base.get(key)),
+            "default": write_value(usual.get(key)),
+            "own": not _equal(value, base.get(key)),
+            "changed": not (_equal(value, base.get(key)) and _equal(value, usual.get(key))),
+        }
+        for key, value in sorted(parameters.items())
+    ]
+    return {
+        "recipe": recipe,
+        "changed": sorted((row for row in rows if row["changed"]), key=lambda row: not row["own"]),
+        "own": sum(row["own"] for row in rows),
+        "same": [row for row in rows if not row["changed"]],
+        "versions": list_versions(),
+        "hashes": {str(path): find_md5(path) for path in files},
+        "commands": write_commands(recipe, [row for row in rows if row["own"]]),
+    }
+
+
+def find_recipe(parameters: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str:
+    """The recipe from which the fewest parameters differ; of equals the first; empty without any.
+
+    Args:
+        parameters: by dotted key.
+        known: the complete parameters of each recipe.
+    """
+
+    def distance(name: str) -> int:
+        return sum(not _equal(value, known[name].get(key)) for key, value in parameters.items())
+
+    return min(sorted(known), key=distance, default="")
+
+
+def write_commands(recipe: str, changed: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The commands that make the same again, in the project's folder.
+
+    Args:
+        recipe: the nearest one; without it the commands begin with the params.yaml that is there.
+        changed: rows with key and value, of the parameters that differ from it.
+    """
+    commands = []
+    if recipe:
+        settings = [shlex.quote(f"{row['key']}={row['value']}") for row in changed]
+        parts = ["uv run graft use", recipe, *(f"--set {setting}" for setting in settings)]
+        commands.append(" ".join(parts))
+    return [*commands, "uv run snakemake --cores all", "uv run graft verify"]
+
+
+def list_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on, by name."""
+    found = {"Python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def find_md5(path: Path) -> str:
+    """The MD5 of a file, as `dvc.lock` has it."""
+    with path.open("rb") as file:
+        digest = hashlib.md5(usedforsecurity=False)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_flat(path: Path) -> dict[str, Any]:
+    """The values of a YAML file by dotted key."""
+    values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
+    return {
+        f"{section}.{key}": value
+        for section, own in values.items()
+        for key, value in (own.items() if isinstance(own, dict) else ())
+    }
+
+
+def write_value(value: Any) -> str:
+    """A parameter as text, as YAML reads it again."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _read_recipes(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    found = []
+    for path in sorted(folder.glob("*.yaml")):
+        # A recipe that cannot be read explains nothing, and is no reason to have no page.
+        try:
+            found.append((path, read_flat(path)))
+        except (YAMLError, ValueError, AttributeError):
+            continue
+    return found
+
+
+def _equal(one: Any, other: Any) -> bool:
+    # In YAML, 0 and 0.0 are the same share, but `true` is no number.
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -1,0 +1,180 @@
+"""The page of `graft compare --html`: verdicts, curves, and the photos that tell settings apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.common import atomic
+from graft.common.errors import refuse
+from graft.common.tables import read_table, read_tables
+from graft.project.parameters import show_value
+from graft.report.charts import Chart, padded_ends
+from graft.report.page import make_environment, read_asset
+from graft.report.thumbnails import Album, open_album
+from graft.tools.revisions import MODELS, Setting
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
+_MEASURES = {"accuracy": "Accuracy", "log_loss": "Log loss"}
+_PHOTOS = 24  # of each kind
+_ROOM = 3_000_000  # characters of all pictures, in base64
+_SIDES = 6  # settings whose curves can be told apart
+
+
+def write_comparison(
+    path: Path, first: Setting, others: Sequence[tuple[Setting, Mapping[str, Any]]]
+) -> None:
+    """Writes the page: one file that asks for no other, and holds no script.
+
+    Args:
+        path: where to write it; `.html`.
+        first: the setting that all others are compared with.
+        others: each with what `compare_settings` says of it.
+
+    Raises:
+        UserError: the path is no `.html`, its folder is missing, or there are too many settings.
+    """
+    if path.suffix != ".html" or not path.parent.is_dir():
+        raise refuse("--html", "a file .html in a folder that exists", str(path))
+    if len(others) + 1 > _SIDES:
+        raise refuse("graft compare", f"{_SIDES} revisions at most", f"{len(others) + 1}")
+    settings = [first, *(setting for setting, _ in others)]
+    moved = [find_moved_images(first, setting) for setting, _ in others]
+    wanted = {
+        row["path"] for own in moved for kinds in own.values() for rows in kinds for row in rows
+    }
+    album = _open_album_here(wanted)
+    for own in moved:
+        for kinds in own.values():
+            for rows in kinds:
+                for row in rows:
+                    row["picture"] = album[row["path"]] if album else None
+    environment = make_environment(_TEMPLATES)
+    environment.filters |= {"points": write_points, "value": show_value}
+    text = environment.get_template("comparison.html.j2").render(
+        style=read_asset("page.css"),
+        settings=settings,
+        names=_NAMES,
+        measures=_MEASURES,
+        parameters=tabulate_parameters(settings),
+        comparisons=[
+            {"setting": setting, "found": found, "moved": own, "strips": _strips(found)}
+            for (setting, found), own in zip(others, moved, strict=True)
+        ],
+        curves={model: draw_histories(settings, model) for model in MODELS},
+        pictured=album is not None,
+    )
+    atomic.write_text(path, text)
+
+
+def find_moved_images(old: Setting, new: Setting) -> dict[str, tuple[list, list]]:
+    """By model, the images that only the new setting has right, and those that only the old has.
+
+    Of images that both have, with the same label; at most 24 of each, those first whose
+    probability of the true class changed most.
+
+    Returns:
+        Rows with path, label, and what the `old` and the `new` setting said.
+    """
+    found = {}
+    for model in MODELS:
+        both = old.models[model].images.join(
+            new.models[model].images, how="inner", suffixes=("_old", "_new")
+        )
+        change = (both["loss_old"] - both["loss_new"]).abs().fillna(0)
+        both = both.assign(change=change.to_numpy()).sort_index()
+        both = both.sort_values("change", ascending=False, kind="stable")
+        kinds = (
+            both[both["right_new"] & ~both["right_old"]],
+            both[both["right_old"] & ~both["right_new"]],
+        )
+        found[model] = tuple(_list_images(table.head(_PHOTOS)) for table in kinds)
+    return found
+
+
+def tabulate_parameters(settings: Sequence[Setting]) -> list[tuple[str, list[str]]]:
+    """The parameters that differ, each with its value in every setting; – where there is none."""
+    keys = sorted(set().union(*(setting.parameters for setting in settings)))
+    rows = []
+    for key in keys:
+        values = [setting.parameters.get(key, "–") for setting in settings]
+        if any(value != values[0] for value in values[1:]):
+            rows.append((key, [show_value(value) for value in values]))
+    return rows
+
+
+def draw_histories(settings: Sequence[Setting], model: str) -> list[Chart]:
+    """Accuracy and loss on validation by epoch, a line a setting; none where there are no epochs.
+
+    Args:
+        settings: in the order of their colours.
+        model: `head` or `finetuned`.
+    """
+    tables = [setting.histories[model] for setting in settings]
+    longest = max(map(len, tables))
+    if longest < 2:
+        return []
+    charts = []
+    for column, title, shares in (("val_accuracy", "accuracy", "y"), ("val_loss", "loss", "")):
+        values = np.concatenate([table[column] for table in tables])
+        ends = padded_ends(values, 0, 1 if shares else np.inf)
+        chart = Chart("epoch", f"{title} on validation", (1, longest), ends, shares, whole=True)
+        for number, table in enumerate(tables):
+            chart.line(table["epoch"], table[column], f"side{number}")
+        charts.append(chart)
+    return charts
+
+
+def write_points(value: float, measure: str) -> str:
+    """A difference with its sign: in percentage points, or in nats for a log loss."""
+    text = f"{100 * value:+.2f}" if measure == "accuracy" else f"{value:+.3f}"
+    text = text[1:] if float(text) == 0 else text.replace("-", "−")
+    return f"{text} points" if measure == "accuracy" else text
+
+
+def _strips(found: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Where the interval of each difference is on an axis with 0 in the middle, %."""
+    strips: dict[str, dict[str, dict[str, float]]] = {}
+    for measure in _MEASURES:
+        known = {
+            model: own[measure]["images"]
+            for model, own in found["models"].items()
+            if own[measure] is not None
+        }
+        ends = [abs(images[end]) for images in known.values() for end in ("low", "high")]
+        most = max(ends, default=0) or 1.0
+        strips[measure] = {
+            model: {
+                "start": 50 + 50 * images["low"] / most,
+                "length": 50 * (images["high"] - images["low"]) / most,
+                "place": 50 + 50 * images["difference"] / most,
+            }
+            for model, images in known.items()
+        }
+    return strips
+
+
+def _list_images(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {"path": path, "label": label, "old": old, "new": new}
+        for (path, label), old, new in zip(
+            table.index, table["predicted_old"], table["predicted_new"], strict=True
+        )
+    ]
+
+
+def _open_album_here(paths: set[str]) -> Album | None:
+    """The pictures of photos that this folder has; None where it has been built by halves."""
+    tensors = sorted(Path("data/tensors").glob("*.npy"), key=lambda path: path.name)
+    tables = [Path("data/checked") / f"{path.stem}.csv" for path in tensors]
+    split = Path("data/split.csv")
+    if not tensors or not split.is_file() or not all(table.is_file() for table in tables):
+        return None
+    try:
+        checked = read_tables(tables, ["id", "status"])
+        return open_album(read_table(split, ["id", "path"]), checked, tensors, paths, _ROOM)
+    except (OSError, ValueError, LookupError):
+        return None
