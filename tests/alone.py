@@ -39,9 +39,9 @@ def place(source: Path, target: Path) -> None:
 
 
 def files(folder: Path) -> set[Path]:
-    """All files below a folder but compiled ones and the launcher's own."""
+    """All files below a folder but compiled ones, logs and the launcher's own."""
     found = {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"}
-    return {path for path in found if path.parts[0] != ".graft"}
+    return {path for path in found if path.parts[0] not in {".graft", "logs"}}
 
 
 def main(arguments: list[str]) -> None:

@@ -192,6 +192,29 @@ def test_balanced_training_finds_the_rare_class() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(*weights[1:], strict=True))
 
 
+def test_a_training_can_be_followed_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
+    model = new_head(train)
+    compile_model(model, keras.optimizers.Adam(0.02))
+    seen = []
+
+    class Follower(Batches):
+        """Looks at the file at the end of each epoch, when batches are shuffled anew."""
+
+        def on_epoch_end(self) -> None:
+            super().on_epoch_end()
+            if Path("logs/test.csv").exists():
+                seen.append(len(pd.read_csv("logs/test.csv")))
+
+    batches = Follower(train, 96, 1), Batches(valid, 30)
+    history = fit("test", SETTINGS, model, *batches, scratch=tmp_path / "scratch")
+    pd.testing.assert_frame_equal(pd.read_csv("logs/test.csv"), history, atol=1e-5)
+    assert seen == sorted(set(seen)) and set(seen) <= set(range(1, 13)) and len(seen) > 5
+
+
 def test_good_epochs_excuse_no_bad_one() -> None:
     """The third epoch spoils the weights after its own loss was taken."""
     train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)

@@ -2,20 +2,23 @@
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from graft.common.atomic import whole
 from graft.common.errors import UserError
 from graft.common.progress import Progress
+from graft.common.tables import write_table
 from graft.judging.losses import weigh_images
 from graft.models.framework import keras
 from graft.training.resuming import Resuming
 from graft.training.rows import LabelledRows
 
+_LOGS = Path("logs")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 _HISTORY = HISTORY_COLUMNS[1:]
 _PLAIN = "plain"  # the metric that stands in for the loss where that is smoothed
@@ -187,6 +190,7 @@ def fit(
         epochs = done
     elif done:
         print(f"{section}: goes on after epoch {done}, where it was interrupted")
+    follow = [] if scratch is None else [_follow(section, resuming.rows)]
     with Progress(section, epochs * len(train), "steps", done * len(train)) as progress:
         model.fit(
             train,
@@ -194,9 +198,23 @@ def fit(
             initial_epoch=done,
             epochs=epochs,
             verbose=0,
-            callbacks=[_Watch(section, rates, progress, done + 1), best, resuming],
+            callbacks=[_Watch(section, rates, progress, done + 1), best, resuming, *follow],
         )
-    table = pd.DataFrame(resuming.rows, columns=_HISTORY)
+    return _tabulate(resuming.rows)
+
+
+def _follow(section: str, rows: Sequence[Mapping[str, float]]) -> keras.callbacks.Callback:
+    """Lets others follow a training: its epochs so far are in `logs/SECTION.csv`."""
+
+    def write(epoch: int, logs: Mapping[str, float]) -> None:
+        with whole(_LOGS / f"{section}.csv") as (part,):
+            write_table(part, _tabulate(rows))
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=write)
+
+
+def _tabulate(rows: Sequence[Mapping[str, float]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=_HISTORY)
     table.insert(0, "epoch", range(1, len(table) + 1))
     return table
 
