@@ -28,6 +28,7 @@ BIN = Path(sys.executable).parent
 SOURCES = (
     ".dvc/.gitignore",
     ".dvc/config",
+    ".dvc/plots",
     ".dvcignore",
     ".gitignore",
     "Snakefile",
