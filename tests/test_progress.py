@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,17 @@ def test_a_log_gets_plain_lines_with_a_rate() -> None:
     ]
     assert lines[-1].startswith("head: 4/4 steps, ") and lines[-1].endswith("steps/s, loss 3")
     assert "\r" not in ended.stderr
+
+
+def test_the_estimate_leaves_out_what_comes_before_the_first_unit() -> None:
+    """The first step of a training waits for a minute, and the others take milliseconds."""
+    code = CODE.replace("shown:\n", "shown:\n        import time; time.sleep(1)\n", 1)
+    code = code.replace("4, ", "400, ").replace("range(4)", "range(5)")
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    first, *others = ended.stderr.splitlines()
+    assert "left" not in first
+    assert all(float(re.search(r"([\d.]+) s left", line)[1]) < 50 for line in others)
 
 
 def test_a_terminal_gets_a_bar() -> None:

@@ -26,6 +26,8 @@ class Progress(AbstractContextManager["Progress"]):
         self._before = self._done = before
         self._note = ""
         self._start = self._said = time.monotonic()
+        # When the first units were done, and how many: before that, much else is made ready.
+        self._warm: tuple[float, int] | None = None
         # Where no terminal is, `disable=None` makes a bar that shows nothing.
         self._bar = tqdm(
             total=total,
@@ -49,6 +51,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._bar.set_postfix_str(self._note, refresh=False)
         self._bar.update(count)
         now = time.monotonic()
+        self._warm = self._warm or (now, self._done)
         if self._bar.disable and now - self._said >= max(_INTERVAL, _PART * (now - self._start)):
             self._say()
 
@@ -58,16 +61,21 @@ class Progress(AbstractContextManager["Progress"]):
         rate = (self._done - self._before) / seconds
         said = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
         note = f", {self._note}" if self._note else ""
-        done, left = str(self._done), ""
-        if self._total is not None:
-            done = f"{self._done}/{self._total}"
-            if rate and self._done < self._total:
-                left = f", {say_duration((self._total - self._done) / rate)} left"
+        done = str(self._done) if self._total is None else f"{self._done}/{self._total}"
+        seconds = self._estimate()
+        left = "" if seconds is None else f", {say_duration(seconds)} left"
         print(
             f"{self._title}: {done} {self._unit}, {said} {self._unit}/s{left}{note}",
             file=sys.stderr,
             flush=True,
         )
+
+    def _estimate(self) -> float | None:
+        """The seconds that are left, by the pace since the first units; None if it is not known."""
+        begun, first = self._warm or (self._said, self._done)
+        if self._total is None or self._done >= self._total or self._done == first:
+            return None
+        return (self._total - self._done) * (self._said - begun) / (self._done - first)
 
 
 def say_duration(seconds: float) -> str:
