@@ -172,7 +172,11 @@ MISTAKES = [
     # the other commands
     Mistake("small letters", "classify pets --backbone vgg16", r"did you mean VGG16\?"),
     Mistake("no such file", "classify pets --weights no.h5", r"--weights must be .*no such file"),
-    Mistake("no such commit", "compare HEAD~9", r"a commit, branch or tag of this git repository"),
+    Mistake(
+        "no such commit",
+        "compare HEAD~9",
+        r"a commit, branch, tag or experiment of this",
+    ),
     Mistake(
         "another word", "verify --fix", r"it takes no --fix\. Right is `graft verify --repair`"
     ),

@@ -51,6 +51,9 @@ class Knowledge:
         for path in sorted(outside - {Path(name) for name in made}):
             if (folder / path).is_dir():
                 self._learn_folder(_read_folder(folder / path))
+            elif (folder / path).is_file():
+                content = (folder / path).read_bytes()
+                self.files[md5(content)] = content
         for content in made.values():
             self.files[md5(content)] = content
         for parent in sorted({Path(name).parent for name in made}):
