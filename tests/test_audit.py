@@ -20,7 +20,7 @@ OTHER = LEFT_OUT + "equal files have two labels"
 
 
 def page(found: dict[str, Any], weights: bool = False) -> Page:
-    """The page with nothing but the images."""
+    """The page with the section on images alone."""
     return rendered({"images": found | {"weights": weights}})
 
 

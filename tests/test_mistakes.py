@@ -32,7 +32,7 @@ class Mistake(NamedTuple):
 
     Attributes:
         what: in words.
-        command: after `graft`; it is split at spaces, and `_` stands for one within a word.
+        command: what follows `graft`. Spaces divide its words; write `_` for a space in a word.
         said: a pattern of the message.
         changes: of params.yaml by hand, before the command.
     """

@@ -1,10 +1,10 @@
 """Progress is a bar with a rate on a terminal and plain lines elsewhere."""
 
-import os
-import pty
 import re
 import subprocess
 import sys
+
+from terminal import show_on_terminal
 
 CODE = """if True:
     from graft.common import progress
@@ -39,18 +39,5 @@ def test_the_estimate_leaves_out_what_comes_before_the_first_unit() -> None:
 
 
 def test_a_terminal_gets_a_bar() -> None:
-    ours, theirs = pty.openpty()
-    subprocess.run([sys.executable, "-c", CODE], stderr=theirs, check=True)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 1 << 16)
-        except OSError:  # the other end is closed, and all has been read
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(ours)
-    text = shown.decode()
+    text = show_on_terminal([sys.executable, "-c", CODE])
     assert "\r" in text and "head:" in text and "steps/s" in text and "head: 4/4 steps, " in text

@@ -1,16 +1,14 @@
-"""What stands on the screen while stages run: a line for each, a bar, and why one failed."""
+"""What the screen shows while stages run: a line for each, a bar, and why one failed."""
 
-import os
-import pty
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from graft.common.progress import say_duration
 from graft.scheduling.logs import explains_itself, find_reason, find_remarks, find_summary
+from terminal import show_on_terminal
 
 DONE = """Running stage 'tensors@0':
 > graft tensors 0
@@ -122,22 +120,7 @@ CODE = """if True:
 
 
 def test_a_terminal_gets_lines_and_a_bar_and_last_the_reason(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (40, 100))
-    command = [sys.executable, "-c", CODE, str(tmp_path / "x.log")]
-    subprocess.run(command, stderr=theirs, check=True)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 1 << 16)
-        except OSError:  # the other end is closed, and all has been read
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(ours)
-    text = shown.decode()
+    text = show_on_terminal([sys.executable, "-c", CODE, str(tmp_path / "x.log")])
     assert "1/2 finetune: 3/6 steps, 12 steps/s, 3 s left" in text
     assert text.splitlines()[-1] == "graft head: error: not so. Received: 1"
 

@@ -62,8 +62,8 @@ class Progress(AbstractContextManager["Progress"]):
         said = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
         note = f", {self._note}" if self._note else ""
         done = str(self._done) if self._total is None else f"{self._done}/{self._total}"
-        seconds = self._estimate()
-        left = "" if seconds is None else f", {say_duration(seconds)} left"
+        estimate = self._estimate()
+        left = "" if estimate is None else f", {say_duration(estimate)} left"
         print(
             f"{self._title}: {done} {self._unit}, {said} {self._unit}/s{left}{note}",
             file=sys.stderr,

@@ -50,8 +50,8 @@ def find_looks(graph: Path, test: Rows, probabilities: np.ndarray) -> Looks:
     wrong = np.flatnonzero(predicted != test.labels)
     surest = np.argsort(-probabilities[wrong].max(1), kind="stable")[:_MOST]
     rows = np.sort(wrong[surest])
-    weights = read_weights(graph)
-    if weights is None or not len(rows):
+    weights = read_weights(graph) if len(rows) else None
+    if weights is None:
         return NO_LOOKS
     towards = (weights[:, predicted[rows]] - weights[:, test.labels[rows]]).T
     found = []

@@ -82,7 +82,7 @@ def stage_keys(stage: str) -> tuple[str, ...]:
 def describe_stage(stage: str) -> str:
     """The help of a stage: what it does, reads and writes, with the files of its first key.
 
-    It needs no valid parameters: `dataset.path` stands for its value.
+    It needs no valid parameters: it shows the key `dataset.path` and not its value.
     """
     body, keys = _body(stage), stage_keys(stage) or ("",)
     scopes = [{"dataset": {"path": "dataset.path"}, **_scope(stage, key, {})} for key in keys]

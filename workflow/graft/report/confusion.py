@@ -1,6 +1,6 @@
 """Which classes are taken for which, and which are alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,11 @@ def most_confused(counts: np.ndarray) -> list[tuple[int, int, int, float]]:
     return sorted(cells, key=lambda cell: (-cell[2], -cell[3], cell))
 
 
+def in_blocks(probabilities: RowSource, classes: int) -> Iterator[np.ndarray]:
+    """Probabilities, (n, classes), in blocks of rows: memory does not grow with their number."""
+    return in_batches(probabilities, max(_BLOCK // classes, 1))
+
+
 def mean_probabilities(probabilities: RowSource, labels: np.ndarray, classes: int) -> np.ndarray:
     """What a model says on average of the images of each class: float64 (classes, classes).
 
@@ -54,7 +59,7 @@ def mean_probabilities(probabilities: RowSource, labels: np.ndarray, classes: in
         classes: how many there are. A class without images has zeros.
     """
     sums, start = np.zeros((classes, classes)), 0
-    for block in in_batches(probabilities, max(_BLOCK // classes, 1)):
+    for block in in_blocks(probabilities, classes):
         own = labels[start : start + len(block)]
         # One sum after the other, in the order of the rows.
         np.add.at(sums, own, block.astype(np.float64))
@@ -63,7 +68,7 @@ def mean_probabilities(probabilities: RowSource, labels: np.ndarray, classes: in
 
 
 def order_alike(similarity: np.ndarray) -> list[int]:
-    """The classes in an order in which those that are alike stand together.
+    """The classes in an order that puts alike ones side by side.
 
     It is that of the leaves of a tree of clusters by average linkage; with few classes, neighbours
     are as alike as the tree allows (Bar-Joseph et al. 2001).

@@ -98,7 +98,7 @@ def short(name: str) -> str:
 
 @cache
 def read_asset(name: str) -> str:
-    """The style sheet or the script, as it stands in the page."""
+    """The style sheet or the script, as the page has it."""
     text = (_TEMPLATES / name).read_text(encoding="utf-8").strip()
     if "</" in text or "<!--" in text:
         raise ValueError(f"{name} would end its own element")

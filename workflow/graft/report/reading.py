@@ -1,6 +1,6 @@
 """What the stages wrote about the test part, read once for all sections of the page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import RowSource, Stored, in_batches
+from graft.common.arrays import RowSource, Stored
 from graft.common.classes import PARTS, in_order
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table
@@ -16,7 +16,6 @@ from graft.report.confusion import count_confusion
 
 MODEL_NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 _MONITORS = {"head": "head.monitor", "finetuned": "finetune.monitor"}
-_BLOCK = 2**20  # probabilities in memory at a time
 
 
 class ReportedModel(NamedTuple):
@@ -113,11 +112,6 @@ def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
         models=_lead(models),
         all_models=tuple(models),
     )
-
-
-def in_blocks(rows: RowSource, classes: int) -> Iterator[np.ndarray]:
-    """Probabilities in blocks of rows, in memory that does not grow with their number."""
-    return in_batches(rows, max(_BLOCK // classes, 1))
 
 
 def _lead(models: Sequence[ReportedModel]) -> tuple[ReportedModel, ...]:

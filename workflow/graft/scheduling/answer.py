@@ -6,6 +6,7 @@ from typing import Any
 
 from graft.common.cautions import read_warnings
 from graft.common.tables import read_json
+from graft.report.wording import number
 
 _REPORTS = Path("reports")
 _TITLES = {"head": "head", "finetuned": "fine-tuned"}
@@ -35,7 +36,7 @@ def _say_models(measured: Mapping[str, Mapping[str, Any]], chosen: str) -> Itera
         mark = "   chosen" if model == chosen else ""
         yield (
             f"{_TITLES[model]:<12} {_percent(metrics['accuracy']):>6} %  {interval:>13}"
-            f"  {_number(metrics['log_loss']):>8}{mark}"
+            f"  {number(metrics['log_loss']):>8}{mark}"
         )
 
 
@@ -50,9 +51,9 @@ def _say_crossed() -> Iterator[str]:
 
 
 def _say_choice(measured: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any]) -> str:
-    head = _number(measured["head"]["valid_log_loss"])
+    head = number(measured["head"]["valid_log_loss"])
     if training["chosen"] == "finetuned":
-        tuned = _number(measured["finetuned"]["valid_log_loss"])
+        tuned = number(measured["finetuned"]["valid_log_loss"])
         return f"Chosen on validation: log loss {tuned} against {head} of the head"
     if not training["trained"]:
         return f"Nothing was fine-tuned; log loss of the head on validation {head}"
@@ -68,7 +69,3 @@ def _say_warnings() -> Iterator[str]:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

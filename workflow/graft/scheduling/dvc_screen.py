@@ -17,7 +17,7 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.scheduling.logs import explains_itself, read_log
-from graft.scheduling.screen import LAST_STAGE, Screen
+from graft.scheduling.screen import Screen
 from graft.scheduling.times import LOGS
 
 _ROUTINE = ("dvc.stage", "dvc.repo.reproduce", "dvc.dvcfile", "dvc.repo.scm_context")
@@ -66,10 +66,8 @@ def _show(owner: Any, run: Callable[[Any], int]) -> None:
         finally:
             screen.close()
         # An experiment in a folder of its own leaves the results here as they were.
-        if LAST_STAGE in screen.ended and not getattr(command.args, "tmp_dir", False):
-            from graft.scheduling.answer import say_answer
-
-            print(say_answer())
+        if not getattr(command.args, "tmp_dir", False):
+            screen.answer()
         return status
 
     owner.run = shown

@@ -23,7 +23,7 @@ from graft.scheduling.endings import (
     is_build,
 )
 from graft.scheduling.locks import join_the_running
-from graft.scheduling.screen import LAST_STAGE, Screen
+from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
 from graft.scheduling.times import BUSY, FLAGS, settle
 
@@ -123,11 +123,8 @@ class Bridge:
         if self._screen is None:
             return
         self._screen.close()
-        made = any(job.rule.name == LAST_STAGE for job in self._workflow.dag.finished_jobs)
-        if made and not self._workflow.output_settings.quiet:
-            from graft.scheduling.answer import say_answer  # it imports pandas
-
-            print(say_answer())
+        if not self._workflow.output_settings.quiet:
+            self._screen.answer()
 
     def _is_forced(self, stage: str, address: str) -> bool:
         # A job in a process of its own, as on a cluster, is always forced by Snakemake, so it asks

@@ -22,7 +22,7 @@ from graft.scheduling.logs import (
     read_progress,
 )
 
-LAST_STAGE = "report"  # after it, there is an answer
+_LAST_STAGE = "report"  # after it, there is an answer
 _WIDTH = 18  # of the names of stages
 _REFRESH = 0.5  # seconds
 _PATIENCE = 60.0  # seconds between the lines on how far a stage is, where there is no terminal
@@ -120,6 +120,13 @@ class Screen:
         reasons = [find_reason(read_log(log), log) for log in reversed(self._failed.values())]
         for reason in dict.fromkeys(reasons):
             print(reason, file=sys.stderr, flush=True)
+
+    def answer(self) -> None:
+        """Says on standard output what came out, if the report was made."""
+        if _LAST_STAGE in self.ended:
+            from graft.scheduling.answer import say_answer  # it imports pandas
+
+            print(say_answer())
 
     @contextmanager
     def paused(self) -> Iterator[None]:

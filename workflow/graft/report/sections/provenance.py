@@ -17,7 +17,6 @@ _PACKAGES = (
     *("graft", "keras", "tensorflow", "openvino", "scikit-learn", "numpy", "pillow"),
     *("dvc", "snakemake"),
 )
-_CHUNK = 2**20  # bytes
 
 
 def summarise_provenance(
@@ -105,10 +104,7 @@ def list_versions() -> dict[str, str]:
 def find_md5(path: Path) -> str:
     """The MD5 of a file, as `dvc.lock` has it."""
     with path.open("rb") as file:
-        digest = hashlib.md5(usedforsecurity=False)
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def read_flat(path: Path) -> dict[str, Any]:

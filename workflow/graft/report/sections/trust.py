@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from graft.common.arrays import in_batches
 from graft.judging.calibration import rescale
 from graft.report.charts import Chart, padded_ends, thin
+from graft.report.confusion import in_blocks
 from graft.report.reading import ReportedModel, Tested
 from graft.report.wording import counted
 
 _BINS = 10  # equal ones of the confidence
-_BLOCK = 2**20  # probabilities in memory at a time
 _SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the images, in the table
 
 
@@ -54,8 +53,8 @@ def plain_confidences(model: ReportedModel) -> np.ndarray | None:
     if model.probabilities is None or "temperature" not in model.training:
         return None
     scale = model.training["temperature"]
-    rows = max(_BLOCK // model.counts.shape[0], 1)
-    blocks = [rescale(block, scale).max(1) for block in in_batches(model.probabilities, rows)]
+    blocks = in_blocks(model.probabilities, len(model.counts))
+    blocks = [rescale(block, scale).max(1) for block in blocks]
     return np.concatenate([*blocks, np.zeros(0)])
 
 

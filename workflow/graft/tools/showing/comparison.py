@@ -13,11 +13,11 @@ from graft.common.tables import read_table, read_tables
 from graft.project.parameters import show_value
 from graft.report.charts import Chart, padded_ends
 from graft.report.page import make_environment, read_asset
+from graft.report.reading import MODEL_NAMES
 from graft.report.thumbnails import Album, open_album
 from graft.tools.revisions import MODELS, Setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 _MEASURES = {"accuracy": "Accuracy", "log_loss": "Log loss"}
 _PHOTOS = 24  # of each kind
 _ROOM = 3_000_000  # characters of all pictures, in base64
@@ -57,7 +57,7 @@ def write_comparison(
     text = environment.get_template("comparison.html.j2").render(
         style=read_asset("page.css"),
         settings=settings,
-        names=_NAMES,
+        names=MODEL_NAMES,
         measures=_MEASURES,
         parameters=tabulate_parameters(settings),
         comparisons=[
