@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from graft.models.framework import keras
 
@@ -66,13 +67,25 @@ def calm() -> Iterator[None]:
 def save_graph(model: keras.Model, path: Path) -> None:
     """Saves a model as an OpenVINO graph in float32: `.xml`, with its weights beside it.
 
+    The bytes are those of `model.export(…, format="openvino")`, in a seventh of the time for
+    MobileNetV2: Keras traces a model twice, and OpenVINO looks through all variables for each.
+
     Args:
         model: of one input and one output.
         path: the `.xml` file.
     """
     import openvino
+    import tensorflow as tf
 
-    model.export(str(path), format="openvino", verbose=False)
+    inputs = model.inputs[0]
+    spec = tf.TensorSpec(inputs.shape, inputs.dtype, inputs.name)
+    traced = tf.function(model.__call__, input_signature=[spec]).get_concrete_function()
+    with _known_variables():
+        graph = openvino.convert_model(traced)
+    node = graph.inputs[0].get_node()
+    node.set_friendly_name(inputs.name)
+    graph.inputs[0].tensor.set_names({inputs.name})
+    openvino.serialize(graph, path)
     graph = openvino.Core().read_model(path)
     if len(graph.outputs) > 1:
         # TensorFlow's own swish has outputs for its gradient, which end up as outputs of the graph.
@@ -82,3 +95,31 @@ def save_graph(model: keras.Model, path: Path) -> None:
         openvino.serialize(first, raw)
         for suffix in (".xml", ".bin"):
             raw.with_suffix(suffix).replace(path.with_suffix(suffix))
+
+
+@contextmanager
+def _known_variables() -> Iterator[None]:
+    """Lets OpenVINO find the variable of a tensor by its name, and not by search."""
+    from openvino.frontend.tensorflow.node_decoder import TFGraphNodeDecoder
+
+    known: dict[str, object] = {}
+
+    def get_variable(operation: Any) -> Any:
+        graph = operation.graph
+        if not hasattr(graph, "captures"):
+            return search(operation)
+        if not known:
+            variables = {id(variable.handle): variable for variable in graph.variables}
+            for outer, inner in graph.captures:
+                if outer.dtype.name != "resource":
+                    known[inner.name] = outer
+                elif id(outer) in variables:
+                    known[inner.name] = variables[id(outer)].read_value_no_copy()
+        return known.get(operation.outputs[0].name)
+
+    search = TFGraphNodeDecoder.get_variable
+    TFGraphNodeDecoder.get_variable = staticmethod(get_variable)
+    try:
+        yield
+    finally:
+        TFGraphNodeDecoder.get_variable = staticmethod(search)
