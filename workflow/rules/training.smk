@@ -9,8 +9,6 @@ use rule manifest as views with:
         *bridge.outputs("views"),
     log:
         "logs/views.log",
-    benchmark:
-        "logs/views.tsv"
     threads: 2
     resources:
         mem_mb=2000,
@@ -25,8 +23,6 @@ use rule manifest as depth with:
         *bridge.outputs("depth"),
     log:
         "logs/depth.log",
-    benchmark:
-        "logs/depth.tsv"
     resources:
         mem_mb=1000,
     params:
@@ -40,8 +36,6 @@ use rule manifest as cross_validation with:
         *bridge.outputs("cross_validation"),
     log:
         "logs/cross_validation.log",
-    benchmark:
-        "logs/cross_validation.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -55,8 +49,6 @@ use rule manifest as head with:
         *bridge.outputs("head"),
     log:
         "logs/head.log",
-    benchmark:
-        "logs/head.tsv"
     threads: 4
     resources:
         mem_mb=2000,
@@ -71,8 +63,6 @@ use rule manifest as finetune with:
         *bridge.outputs("finetune"),
     log:
         "logs/finetune.log",
-    benchmark:
-        "logs/finetune.tsv"
     threads: 4
     resources:
         mem_mb=4000,

@@ -22,6 +22,7 @@ from graft.scheduling.endings import (
     hand_on_signal,
     is_build,
 )
+from graft.scheduling.fork_client import start_server
 from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
@@ -117,6 +118,13 @@ class Bridge:
         stages = self._stages.values()
         read = {path for stage in stages for path in stage.inputs}
         return [str(path) for stage in stages for path in stage.outputs if path not in read]
+
+    def start(self) -> None:
+        """Prepares for the jobs of this run, if they run on this machine and in this Python."""
+        workflow = self._workflow
+        elsewhere = workflow.non_local_exec or workflow.deployment_settings.deployment_method
+        if workflow.is_main_process and not elsewhere:
+            start_server()
 
     def answer(self) -> None:
         """Says what came out, if this run has made the report."""
