@@ -37,11 +37,25 @@ Run = Callable[[list[str]], None]
 # A test compares these with what the stages import.
 TENSORFLOW_STAGES = frozenset({"backbone", "views", "head", "finetune"})
 _TENSORFLOW = ("tensorflow", "keras")
-_DVC = ("dvc.cli.parser", "dvc.repo", "dvc.commands.repro", "dvc.stage.cache", "psutil")
+_DVC = (
+    *("dvc.cli.parser", "dvc.repo", "dvc.commands.repro", "dvc.stage.cache", "dvc.repo.stage"),
+    *("dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.plots", "psutil"),
+    *("dvc.data_cloud", "dvc_data.hashfile.db.local", "dvc.utils.strictyaml", "ruamel.yaml"),
+    *("scmrepo.git", "graphlib"),
+)
 # Imported ahead one by one, in the order in which stages need them.
 IMPORTED_AHEAD = (
-    *("numpy", "yaml", "pandas", "PIL.Image", "tqdm", "openvino", "threadpoolctl"),
-    *("scipy.sparse", "scipy.optimize", "sklearn.utils", "sklearn.linear_model"),
+    *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
+    *(
+        "imagehash",
+        "tqdm",
+        "openvino",
+        "threadpoolctl",
+        "scipy.sparse",
+        "scipy.optimize",
+        "sklearn.utils",
+        "sklearn.linear_model",
+    ),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "jinja2"),
 )
 _SIZE = 2**18  # bytes of a message at most
