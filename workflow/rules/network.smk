@@ -9,7 +9,6 @@ use rule manifest as backbone with:
         *bridge.outputs("backbone"),
     log:
         "logs/backbone.log",
-    threads: 2
     resources:
         mem_mb=2000,
     params:

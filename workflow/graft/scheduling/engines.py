@@ -96,6 +96,10 @@ class Bridge:
         """
         return max(1, (self._workflow.resource_settings.cores or 1) // share)
 
+    def parameter(self, section: str, name: str) -> Any:
+        """The value of a parameter, by which a rule says what it needs."""
+        return self._values[section][name]
+
     def outputs(self, stage: str, wildcard: str = "") -> list[Any]:
         """The files that the stage writes; with `{wildcard}` for the key of a `foreach` stage."""
         from snakemake.ioflags import update
