@@ -1,8 +1,8 @@
 """A real Slurm of several small nodes on this machine, for tests: started, stopped, faulted.
 
-Debian's packages `slurm-wlm` and `munge` are needed, and the rights of root. Each node is a `slurmd`
-with a port of its own. There is no accounting and no confinement by cgroups, so Slurm counts
-memory but does not limit it.
+Debian's packages `slurm-wlm` and `munge` are needed, and the rights of root. Each node is a
+`slurmd` with a port of its own. There is no accounting and no confinement by cgroups, so Slurm
+counts memory but does not limit it.
 """
 
 import os
@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,10 @@ def find_missing() -> str | None:
     if missing:
         return f"{', '.join(missing)} not installed (Debian: slurm-wlm munge)"
     return None if os.geteuid() == 0 else "starting Slurm needs the rights of root"
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 @contextmanager
@@ -69,10 +73,10 @@ class Slurm:
         munge = Path("/run/munge")
         munge.mkdir(exist_ok=True)
         shutil.chown(munge, "munge", "munge")
-        if subprocess.run(["munge", "-n"], capture_output=True).returncode:
+        if not _succeeds("munge", "-n"):
             command = ["runuser", "-u", "munge", "--", "munged", "-F"]
             self._key = subprocess.Popen(command)
-            self._await(lambda: not subprocess.run(["munge", "-n"], capture_output=True).returncode)
+            self._await(lambda: _succeeds("munge", "-n"))
         self.start_controller()
         for number in range(1, NODES + 1):
             self.start_node(number)
@@ -94,7 +98,7 @@ class Slurm:
         """Starts the controller, with the jobs that it knows."""
         log = (self._folder / "controller.log").open("ab")
         self._controller = subprocess.Popen(["slurmctld", "-D"], stdout=log, stderr=log)
-        self._await(lambda: not subprocess.run(["scontrol", "ping"], capture_output=True).returncode)
+        self._await(lambda: _succeeds("scontrol", "ping"))
 
     def kill_controller(self) -> None:
         """Ends the controller as a crash does."""
@@ -168,7 +172,7 @@ class Slurm:
         (self._folder / "state").mkdir(exist_ok=True)
         return "\n".join(lines) + "\n"
 
-    def _await(self, condition) -> None:
+    def _await(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + _PATIENCE
         while not condition():
             if time.monotonic() > end:
