@@ -55,6 +55,24 @@ class Joined:
         return found
 
 
+class Chosen:
+    """Some rows of another array, by indices of their own.
+
+    Args:
+        source: the array.
+        rows: int (k,), indices into it.
+    """
+
+    def __init__(self, source: RowSource, rows: np.ndarray) -> None:
+        self._source, self._rows = source, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        return self._source[self._rows[which]]
+
+
 class Growing(AbstractContextManager["Growing"]):
     """A new .npy file to which rows are added; none of them stays in memory.
 

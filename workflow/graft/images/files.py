@@ -15,6 +15,8 @@ SOURCE = (
 LARGEST_FILE = 256 * 2**20
 # Characters of the longest path, as Linux has it.
 LONGEST_PATH = 4095
+# Files for which a shard is made. With 160 pixels a side, its tensors are 400 MB.
+SHARD_FILES = 5000
 # How the names of images end. Only messages go by them: what is an image, its bytes say.
 IMAGE_ENDS = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
