@@ -68,7 +68,8 @@ class _Listed(NamedTuple):
 
 def _unread(path: str, problem: str, number: int = 0) -> _Listed:
     """A file whose bytes cannot be had; the number tells apart those that share a path."""
-    return _Listed(path, files.identity(f"{problem}\0{path}\0{number}".encode()), problem)
+    name = f"{problem}\0{path}\0{number}".encode()
+    return _Listed(path, files.identity(name, unread=True), problem)
 
 
 def _by_csv(source: Source, name: str, where: str, base: str = "") -> dict[str, Label]:

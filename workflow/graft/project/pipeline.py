@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError, refuse
+from graft.integrity.earlier import BY_ROW
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 FILE = Path("dvc.yaml")
@@ -38,6 +39,8 @@ class Declaration:
         inputs: the files that it reads. Instead of a folder that other stages write into, the
             files that they declare in it: other files there are of an earlier build.
         outputs: the files that it writes.
+        dependencies: rooms and inputs as `dvc.yaml` lists them, folders as such.
+        by_row: those whose content the stage knows row by row.
     """
 
     address: str
@@ -46,6 +49,8 @@ class Declaration:
     rooms: tuple[Path, ...]
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    dependencies: tuple[Path, ...] = ()
+    by_row: tuple[Path, ...] = ()
 
 
 @cache
@@ -168,6 +173,8 @@ def _declare(
         rooms=rooms,
         inputs=tuple(inputs),
         outputs=outputs,
+        dependencies=tuple(deps),
+        by_row=tuple(Path(_fill(path, scope)) for path in body.get("meta", {}).get(BY_ROW, ())),
     )
 
 
