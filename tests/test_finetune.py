@@ -23,7 +23,8 @@ from graft.models.framework import keras
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_model
 from graft.project.schema import OPTIMIZERS
-from graft.training.loop import Batches, compile_model, fit
+from graft.training.batches import Batches
+from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.rows import read_parts
 from images import SIDE, change, run

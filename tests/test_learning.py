@@ -21,7 +21,8 @@ from graft.models.inference import run_graph
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_graph, save_model
 from graft.network.scaling import probe_scaling
-from graft.training.loop import Batches, compile_model, fit
+from graft.training.batches import Batches
+from graft.training.loop import compile_model, fit
 from graft.training.rows import Rows, read_features, read_parts
 from images import SIDE, run, workspace
 from trainings import backbone

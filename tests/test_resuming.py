@@ -22,7 +22,8 @@ from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.scratch import SCRATCH, clear_scratch, find_scratch
 from graft.training import resuming
-from graft.training.loop import Batches, compile_model, fit
+from graft.training.batches import Batches
+from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.rows import Rows
 from graft.training.states import read_state, write_state

@@ -19,7 +19,8 @@ from graft.judging.stored_units import read_units
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
-from graft.training.loop import Batches, best_epoch, compile_model, fit
+from graft.training.batches import Batches
+from graft.training.loop import best_epoch, compile_model, fit
 from graft.training.results import (
     Result,
     describe_model,
