@@ -26,12 +26,12 @@ class Steps:
 
     def train(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes a step: the loss and metrics since the last reset."""
-        if not self._built:
-            self._build(batch)
+        self._build(batch)
         return self._train(batch)
 
     def test(self, batches: Batches) -> dict[str, float]:
         """The loss and metrics of a part, in its order."""
+        self._build(batches[0])
         self._model.reset_metrics()
         for number in range(len(batches)):
             self._test(batches[number])
@@ -42,8 +42,10 @@ class Steps:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
     def _build(self, batch: Batch) -> None:
-        """Makes all variables, which a function that was traced with them could not."""
-        model = self._model
+        """Makes all variables that the model lacks: a function is traced twice if it makes some."""
+        if self._built:
+            return
+        model, self._built = self._model, True
         model.optimizer.build(model.trainable_variables)
         rows, labels, *weights = (array[:1] for array in batch)
         classes = model.output_shape[1]
@@ -51,7 +53,6 @@ class Steps:
         model.compute_loss(rows, labels, outputs, *weights)
         model.compute_metrics(rows, labels, outputs, *weights)
         model.reset_metrics()
-        self._built = True
 
 
 def predict_rows(model: keras.Model, batches: Batches) -> Callable[[], np.ndarray]:
