@@ -31,5 +31,9 @@ rule all:
         bridge.results(),
 
 
+onstart:
+    bridge.start()
+
+
 onsuccess:
     bridge.answer()

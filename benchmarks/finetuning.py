@@ -1,6 +1,6 @@
 """How long fine-tuning takes: graft beside `fit` of Keras on the whole model.
 
-    uv run python benchmarks/finetuning.py [IMAGES] [EPOCHS] [ROUNDS]
+    uv run python -m benchmarks.finetuning [IMAGES] [EPOCHS] [ROUNDS]
 
 Both train the last layers of a network with random weights on the same random pixels, with images
 that stay the same or change in every epoch. Each side runs in a process of its own, in turns, and
@@ -17,16 +17,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.measuring import Row, show_times
+from benchmarks.projects import ROOT, Bench
+
 CASES = {"MobileNetV2": (160, 30), "InceptionV3": (150, 31)}  # side, layers that are trained
 CLASSES, BATCH, RATE = 5, 32, 1e-4
 CHANGES = {"flip": "horizontal", "rotation": 10, "shift": 0.1, "zoom": 0.1}
 NONE = {"flip": "none", "rotation": 0, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0}
+
+
+def compare(bench: Bench, network: str, wanted: tuple[float, float]) -> Iterator[Row]:
+    """The rows of the table: 10 epochs of 2,000 images.
+
+    Args:
+        bench: says how many rounds.
+        network: one of CASES.
+        wanted: the ratios for fixed views, and for new ones in each epoch.
+    """
+    side, layers = CASES[network]
+    for anew, least in zip((False, True), wanted, strict=True):
+        found = measure(network, anew, 2000, 10, bench.rounds)
+        views = "new views in each epoch" if anew else "fixed views"
+        yield Row(
+            f"last {layers} layers of {network} at {side}, 10 epochs, 2,000 images, {views}",
+            "the whole model in `fit`",
+            found["ratio"],
+            least,
+            f"{show_times(found['graft_all'])}, {show_times(found['keras_all'])}",
+        )
 
 
 def measure(network: str, anew: bool, images: int, epochs: int, rounds: int = 3) -> dict[str, Any]:
@@ -47,8 +71,8 @@ def measure(network: str, anew: bool, images: int, epochs: int, rounds: int = 3)
     for _ in range(rounds):
         for side, times in found.items():
             case = json.dumps([network, anew, images, epochs])
-            command = [sys.executable, __file__, side, case]
-            shown = subprocess.run(command, capture_output=True, encoding="utf-8")
+            command = [sys.executable, "-m", "benchmarks.finetuning", side, case]
+            shown = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
             if shown.returncode:
                 raise RuntimeError(shown.stderr)
             times.append(float(shown.stdout.split()[-1]))

@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 import images
 import project
+
+# As graft itself does: without what Python keeps of compiled modules, tests take twice as long.
+sys.dont_write_bytecode = False
 
 # The longest files come first, so that the workers end at about the same time.
 LONG = (

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
@@ -258,6 +259,31 @@ def test_equal_models_are_equal_files(tmp_path: Path) -> None:
         "model.keras",
         "model.xml",
     ]
+
+
+def test_features_in_bfloat16_are_near_those_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight bits of a number are left; where the processor has no bfloat16, it says so."""
+    (tmp_path / "data/tensors").mkdir(parents=True)
+    (tmp_path / "data/pretrained").mkdir()
+    np.save(tmp_path / "data/tensors/0.npy", pictures(40)[0])
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        workspace(tmp_path, {"features.precision": precision, "backbone.weights": "none"})
+        run("backbone")
+        capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bfloat16" and "BF16" not in capabilities:
+            with pytest.raises(UserError, match=r"features\.precision must be float32 on this"):
+                run("features", "0")
+            return
+        run("features", "0")
+        found[precision] = np.load("data/features/0.npy")
+    full, rounded = found.values()
+    assert rounded.dtype == np.float32
+    assert not np.array_equal(full, rounded)
+    assert np.abs(full - rounded).max() <= 2**-5 * np.abs(full).max()
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])

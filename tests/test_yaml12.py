@@ -4,11 +4,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from dvc.utils.serialize import dumps_yaml
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from graft.integrity.yaml_of_dvc import dump_lock
 from graft.project.yaml12 import NoYaml, read_yaml
 from images import ROOT
 
@@ -66,3 +68,21 @@ def test_what_ruamel_writes_is_read(value: Any) -> None:
 @pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: {b: 1, b: 2}\n", "1: 1\n1: 2\n"])
 def test_a_key_occurs_once(text: str) -> None:
     assert as_graft(text) is as_dvc(text) is NoYaml
+
+
+PLAIN = st.from_regex(r"[A-Za-z0-9_ ./@:+*,-]{0,60}", fullmatch=True)
+LEAVES = st.booleans() | st.integers() | st.floats() | PLAIN
+TREES = st.dictionaries(
+    PLAIN,
+    st.recursive(
+        LEAVES | st.none() | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PLAIN, inner, max_size=4),
+        max_leaves=12,
+    ),
+)
+
+
+@settings(deadline=None)
+@given(TREES | st.dictionaries(PLAIN, st.lists(LEAVES | st.dictionaries(PLAIN, LEAVES))))
+def test_dvc_lock_is_written_as_dvc_writes_it(data: dict[str, Any]) -> None:
+    assert dump_lock(data) == dumps_yaml(data)

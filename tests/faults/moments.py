@@ -41,10 +41,9 @@ def gap(trial: Trial, run: Run, address: str) -> Iterator[int]:
         The id of the process that stands still.
     """
     mark = trial.hold(address, "after")
-    stage = psutil.Process(trial.arrive(run, mark))
-    engine = run.engine(stage.pid)
-    parents = stage.parents()
-    below = [stage, *parents[: parents.index(engine)]]
+    stage, engine = map(psutil.Process, trial.arrive(run, mark))
+    # Its other child is the fork server, which lasts as long as the run.
+    below = [stage, *(c for c in engine.children() if "serve" not in c.cmdline()[-1])]
     engine.suspend()
     try:
         mark.unlink()

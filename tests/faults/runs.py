@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 
 MARK = "GRAFT_TEST_TRIAL"  # every process of a trial has it in its environment
-SHELLS = {"sh", "bash", "dash"}
 
 
 class Run:
@@ -63,20 +62,6 @@ class Run:
         """Sends a signal, to its whole group as Ctrl-C does or to the first process only."""
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             (os.killpg if group else os.kill)(self.pid, number)
-
-    def engine(self, pid: int) -> psutil.Process:
-        """The process that waits for a stage and records it: DVC, however it was started.
-
-        Args:
-            pid: of the stage.
-        """
-        for parent in psutil.Process(pid).parents():
-            command = parent.cmdline()
-            shell = Path(command[0]).name in SHELLS if command else True
-            # `graft STAGE` may itself start the process in which the stage runs.
-            if not shell and any(word in {"repro", "build", "exp"} for word in command):
-                return parent
-        raise LookupError("no DVC waits for the stage")
 
 
 def await_true(condition: Callable[[], object], seconds: float, pause: float = 0.005) -> bool:

@@ -221,15 +221,20 @@ class Trial:
         mark.touch()
         return mark
 
-    def arrive(self, run: Run, mark: Path) -> int:
-        """Waits until a stage waits at a point, and returns the id of its process."""
+    def arrive(self, run: Run, mark: Path) -> tuple[int, int]:
+        """Waits until a stage waits at a point.
+
+        Returns:
+            the id of its process, and of the DVC that waits for it.
+        """
         reached = mark.with_name(f"{mark.name}.reached")
         if not await_true(lambda: reached.exists() or run.status is not None, LONGEST):
             raise Missed(f"nothing came to {mark.name}")
         if not reached.exists():
             self._note(run)
             raise Missed(f"the run ended before {mark.name}")
-        return int(reached.read_text())
+        process, engine = map(int, reached.read_text().split())
+        return process, engine
 
     def settle(self) -> None:
         """Lets everything that still runs go on, and waits until nothing of it is left."""

@@ -4,17 +4,18 @@ Only the module that runs is imported: importing TensorFlow alone takes five sec
 signed before any of it is imported, hence the imports inside of functions.
 """
 
-import ast
-import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from graft.integrity.ground import digest
+from graft.scheduling.fork_client import VARIABLE, describe_python, run_in_server
 
 _PACKAGE = Path("workflow/graft")
+_LOGS = Path("logs")
 
 
 def find_tools(name: str = "[a-z]*") -> dict[str, str]:
@@ -23,6 +24,8 @@ def find_tools(name: str = "[a-z]*") -> dict[str, str]:
     Args:
         name: which of them, as a pattern of file names.
     """
+    import ast
+
     found = {}
     for path in sorted((Path(__file__).parent / "tools").glob(f"{name}.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -33,11 +36,43 @@ def find_tools(name: str = "[a-z]*") -> dict[str, str]:
 
 def main() -> None:
     """Runs the command in the command line; exit status 2 for an error that a user can mend."""
+    # Without what Python keeps of modules that it has compiled, starts take three times as long.
+    sys.dont_write_bytecode = False
     # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = sys.argv[1:] or ["--help"]
-    code = _sign_code(arguments)
+    run_in_server(arguments)
+    _run_signed(arguments, _sign_code(arguments))
+
+
+def serve(descriptor: int, path: str | None) -> None:
+    """Runs the commands of a run in forks of this process (`scheduling/fork_server.py`).
+
+    Args:
+        descriptor: of the socket that requests come from.
+        path: the value of PYTHONPATH for all commands.
+    """
+    import socket
+
+    code = _sign_code([])
+    from graft.scheduling.fork_server import ForkServer
+
+    def run(arguments: list[str]) -> None:
+        if hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        now = _sign_code(arguments)
+        if now != code:  # some of it is older here, and already imported
+            _start_anew(arguments)
+        _run_signed(arguments, now)
+
+    server = ForkServer(run, describe_python(path))
+    server.add_listener(socket.socket(fileno=descriptor))
+    server.serve()
+    os._exit(0)
+
+
+def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     from graft.common.errors import UserError
     from graft.scheduling.endings import (
         end_quietly_on_signals,
@@ -73,14 +108,42 @@ def _sign_code(arguments: list[str]) -> Mapping[Path, str] | None:
     if not own.is_file():
         return None
     if not own.samefile(__file__):
-        above = os.environ.get("PYTHONPATH")
-        path = os.pathsep.join([str(_PACKAGE.parent.absolute()), *([above] if above else [])])
-        command = [sys.executable, "-m", "graft", *arguments]
-        os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})
+        _start_anew(arguments)
+    from graft.integrity.ground import digest
+
     return {room: digest(room) for room in _PACKAGE.iterdir() if room.is_dir()}
 
 
+def _start_anew(arguments: list[str]) -> NoReturn:
+    """Goes on in a Python that has imported nothing, with the package of the project here."""
+    above = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([str(_PACKAGE.parent.absolute()), *([above] if above else [])])
+    environment = os.environ | {"PYTHONPATH": path}
+    environment.pop(VARIABLE, None)
+    os.execve(sys.executable, [sys.executable, "-m", "graft", *arguments], environment)
+
+
+def _note_use(address: str, began: float) -> None:
+    """Writes what a stage took to `logs/STAGE.tsv`, in the units of Snakemake's benchmarks.
+
+    Seconds; the largest memory of one process in MB, shared pages included; seconds of processors.
+    """
+    import resource
+
+    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    kilobytes = max(use.ru_maxrss for use in uses) / (1024 if sys.platform == "darwin" else 1)
+    cpu = sum(use.ru_utime + use.ru_stime for use in uses)
+    _LOGS.mkdir(exist_ok=True)
+    (_LOGS / f"{address}.tsv").write_text(
+        "s\tmax_rss\tcpu_time\n"
+        f"{time.monotonic() - began:.2f}\t{kilobytes / 1024:.1f}\t{cpu:.2f}\n",
+        encoding="utf-8",
+    )
+
+
 def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
+    import importlib
+
     from graft.common.errors import UserError
     from graft.project import pipeline
 
@@ -97,7 +160,8 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     elif name in stages:
         from graft.project import launcher  # a tenth of a second, which `build` need not wait for
 
-        launcher.run_stage(arguments, code)
+        began = time.monotonic()
+        _note_use(launcher.run_stage(arguments, code), began)
     elif name.isidentifier() and find_tools(name):
         importlib.import_module(f"graft.tools.{name}").main(more)
     else:

@@ -19,6 +19,7 @@ class _Finder:
             return None
         import importlib.util
 
+        keep_bytecode()
         spec = importlib.util.find_spec(name)
         if spec is not None:
             spec.loader = _Loading(spec.loader, more)
@@ -38,6 +39,15 @@ class _Loading:
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
         self._more()
+
+
+def keep_bytecode() -> None:
+    """Lets Python keep what it has compiled, whatever PYTHONDONTWRITEBYTECODE says.
+
+    uv installs without bytecode. Where Python may not keep it, every start compiles thousands of
+    modules again, and takes three times as long.
+    """
+    sys.dont_write_bytecode = False
 
 
 def _after_dvc() -> None:
@@ -74,11 +84,14 @@ def _after_snakemake() -> None:
 
 
 def _say_where_to_go(program: str, needed: str) -> None:
-    from pathlib import Path
+    import os
 
+    if os.path.exists(needed):  # noqa: PTH110
+        return
+    # What is imported here may be another copy of graft than the one of the folder.
     from graft.project.pipeline import say_way_up
 
-    if (way := say_way_up()) and not Path(needed).exists():
+    if way := say_way_up():
         print(f"{program}: error: run it in the project's folder{way}", file=sys.stderr)
         sys.exit(2)
 
@@ -90,6 +103,9 @@ _AFTER = {
     "snakemake.cli": _after_snakemake,
 }
 _ELSEWHERE = {"-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version"}
+
+# At each import, OpenVINO would start a process that tells its maker of it. It does without.
+sys.modules.setdefault("openvino_telemetry", None)
 
 # A folder that Python finds by two names has its files read twice.
 if not any(getattr(finder, "__module__", "") == __name__ for finder in sys.meta_path):

@@ -10,8 +10,6 @@ rule manifest:
         *bridge.outputs("manifest"),
     log:
         "logs/manifest.log",
-    benchmark:
-        "logs/manifest.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -30,8 +28,6 @@ use rule manifest as tensors with:
         *bridge.outputs("tensors", "shard"),
     log:
         "logs/tensors@{shard}.log",
-    benchmark:
-        "logs/tensors@{shard}.tsv"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: bridge.cores(share=4)
     resources:
@@ -47,8 +43,6 @@ use rule manifest as duplicates with:
         *bridge.outputs("duplicates"),
     log:
         "logs/duplicates.log",
-    benchmark:
-        "logs/duplicates.tsv"
     params:
         arguments=bridge.arguments("duplicates"),
 
@@ -60,8 +54,6 @@ use rule manifest as split with:
         *bridge.outputs("split"),
     log:
         "logs/split.log",
-    benchmark:
-        "logs/split.tsv"
     params:
         arguments=bridge.arguments("split"),
 
@@ -73,7 +65,5 @@ use rule manifest as warnings with:
         *bridge.outputs("warnings"),
     log:
         "logs/warnings.log",
-    benchmark:
-        "logs/warnings.tsv"
     params:
         arguments=bridge.arguments("warnings"),

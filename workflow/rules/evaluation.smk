@@ -22,8 +22,6 @@ use rule manifest as evaluate with:
         ),
     log:
         "logs/evaluate@{model}.log",
-    benchmark:
-        "logs/evaluate@{model}.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -45,8 +43,6 @@ use rule manifest as report with:
         ),
     log:
         "logs/report.log",
-    benchmark:
-        "logs/report.tsv"
     resources:
         mem_mb=1000,
     params:

@@ -9,9 +9,6 @@ use rule manifest as backbone with:
         *bridge.outputs("backbone"),
     log:
         "logs/backbone.log",
-    benchmark:
-        "logs/backbone.tsv"
-    threads: 2
     resources:
         mem_mb=2000,
     params:
@@ -25,8 +22,6 @@ use rule manifest as features with:
         *bridge.outputs("features", "shard"),
     log:
         "logs/features@{shard}.log",
-    benchmark:
-        "logs/features@{shard}.tsv"
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: bridge.cores(share=4)
     resources:

@@ -1,5 +1,6 @@
-# What learns, and what it needs besides features. `head` and `finetune` always run four threads, so
-# that their results do not depend on the machine; with fewer cores the four share them.
+# What learns, and what it needs besides features. Keras always trains with four threads, so that
+# the results do not depend on the machine; with fewer cores the four share them. What trains
+# nothing, or a linear head, has use for one.
 
 
 use rule manifest as views with:
@@ -9,9 +10,7 @@ use rule manifest as views with:
         *bridge.outputs("views"),
     log:
         "logs/views.log",
-    benchmark:
-        "logs/views.tsv"
-    threads: 2
+    threads: 2 if bridge.parameter("augment", "copies") else 1
     resources:
         mem_mb=2000,
     params:
@@ -25,8 +24,6 @@ use rule manifest as depth with:
         *bridge.outputs("depth"),
     log:
         "logs/depth.log",
-    benchmark:
-        "logs/depth.tsv"
     resources:
         mem_mb=1000,
     params:
@@ -40,8 +37,6 @@ use rule manifest as cross_validation with:
         *bridge.outputs("cross_validation"),
     log:
         "logs/cross_validation.log",
-    benchmark:
-        "logs/cross_validation.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -55,9 +50,7 @@ use rule manifest as head with:
         *bridge.outputs("head"),
     log:
         "logs/head.log",
-    benchmark:
-        "logs/head.tsv"
-    threads: 4
+    threads: 4 if bridge.parameter("head", "kind") == "dense" else 1
     resources:
         mem_mb=2000,
     params:
@@ -71,9 +64,7 @@ use rule manifest as finetune with:
         *bridge.outputs("finetune"),
     log:
         "logs/finetune.log",
-    benchmark:
-        "logs/finetune.tsv"
-    threads: 4
+    threads: 1 if bridge.parameter("finetune", "unfreeze") == "none" else 4
     resources:
         mem_mb=4000,
     params:

@@ -17,7 +17,8 @@ def main(stage: Stage) -> None:
     Its columns are the features of several depths side by side, as `depths.json` lists them.
 
     Raises:
-        UserError: a feature is not finite: the weights do not fit the network.
+        UserError: a feature is not finite: the weights do not fit the network; the processor does
+            not compute in `features.precision`.
     """
     pixels = Stored(stage.input(f"data/tensors/{stage.key}.npy"))
     with (
@@ -37,7 +38,8 @@ def _outputs(stage: Stage, pixels: RowSource) -> Iterator[np.ndarray]:
     if stage["features.runtime"] == "openvino":
         from graft.models.inference import run_graph
 
-        yield from run_graph(stage.input("data/backbone/graph.xml"), pixels)
+        graph = stage.input("data/backbone/graph.xml")
+        yield from run_graph(graph, pixels, stage["features.precision"])
         return
     from graft.models.pooling import Depth, together
     from graft.models.saving import load_model

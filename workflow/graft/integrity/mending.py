@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from graft.integrity.yaml_of_dvc import modify_lock
+
 _CONFLICT = "<<<<<<< "
 # The names that git would give to the last two versions of dvc.lock that DVC has written here.
 _WRITTEN = ".graft/lock"
@@ -61,9 +63,10 @@ def _modify_whole(original: Callable[..., Any], path: str, fs: Any = None) -> It
     try:
         if whole.exists():
             shutil.copy(whole, part)
-        with original(str(part), fs=fs) as data:
+        is_lock = whole.name == "dvc.lock"
+        with modify_lock(part) if is_lock else original(str(part), fs=fs) as data:
             yield data
-        if whole.name == "dvc.lock":
+        if is_lock:
             _note(part, whole)
         part.replace(whole)
     finally:

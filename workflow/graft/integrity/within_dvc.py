@@ -40,6 +40,7 @@ from graft.integrity.ground import (
     store_record,
 )
 from graft.integrity.lifetime import DVC_PROCESS
+from graft.integrity.yaml_of_dvc import read_once
 
 _MOVED = "nothing was kept; run it again"
 _ONE_COMMAND = re.compile(r"graft [\w@ .-]+")
@@ -67,6 +68,7 @@ def install_checks() -> None:
     _wrap(running, "_make_cmd", _make_command)
     _wrap(Stage, "reproduce", _reproduce)
     mending.mend_dvc()
+    read_once()
 
 
 def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:

@@ -40,13 +40,16 @@ ROOMS = Path(__file__).parent.parent
 PRETRAINED = Path("data/pretrained")
 
 
-def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> None:
+def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> str:
     """Runs a stage by the arguments of its command in `dvc.yaml`.
 
     Args:
         arguments: such as `tensors 0` or `manifest --shards 4`.
         code: the signature of each room before any of its code was imported;
             None where the package is not a part of the project.
+
+    Returns:
+        the address of the stage.
 
     Raises:
         UserError: params.yaml is not valid, `dvc.yaml` has no stage with this command, the inputs
@@ -87,6 +90,7 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
             raise
     clear_scratch(stage.address)
     write_record(declaration.address, ground, declaration.outputs)
+    return declaration.address
 
 
 def _check_folders(outputs: Sequence[Path]) -> None:

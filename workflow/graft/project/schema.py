@@ -150,6 +150,7 @@ class Features(Section):
     """How the features are computed."""
 
     runtime: _one_of("openvino", "tensorflow")
+    precision: _one_of("float32", "bfloat16")
 
 
 class Head(Section):

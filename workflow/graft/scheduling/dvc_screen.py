@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
+from graft.scheduling.fork_client import start_server
 from graft.scheduling.logs import explains_itself, read_log
 from graft.scheduling.screen import Screen
 from graft.scheduling.times import LOGS
@@ -137,6 +138,7 @@ def _stages_on(screen: Screen, told: _Told) -> Iterator[None]:
         screen.end(address, "from DVC's cache" if told.restored else "")
 
     def run_command(executable: str | None, words: str, **options: Any) -> None:
+        start_server()
         with log.open("wb") as file:
             command(executable, words, stdout=file, stderr=subprocess.STDOUT, **options)
 

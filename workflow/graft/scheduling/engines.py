@@ -22,6 +22,7 @@ from graft.scheduling.endings import (
     hand_on_signal,
     is_build,
 )
+from graft.scheduling.fork_client import start_server
 from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
@@ -95,6 +96,10 @@ class Bridge:
         """
         return max(1, (self._workflow.resource_settings.cores or 1) // share)
 
+    def parameter(self, section: str, name: str) -> Any:
+        """The value of a parameter, by which a rule says what it needs."""
+        return self._values[section][name]
+
     def outputs(self, stage: str, wildcard: str = "") -> list[Any]:
         """The files that the stage writes; with `{wildcard}` for the key of a `foreach` stage."""
         from snakemake.ioflags import update
@@ -117,6 +122,13 @@ class Bridge:
         stages = self._stages.values()
         read = {path for stage in stages for path in stage.inputs}
         return [str(path) for stage in stages for path in stage.outputs if path not in read]
+
+    def start(self) -> None:
+        """Prepares for the jobs of this run, if they run on this machine and in this Python."""
+        workflow = self._workflow
+        elsewhere = workflow.non_local_exec or workflow.deployment_settings.deployment_method
+        if workflow.is_main_process and not elsewhere:
+            start_server()
 
     def answer(self) -> None:
         """Says what came out, if this run has made the report."""

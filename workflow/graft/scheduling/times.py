@@ -42,28 +42,18 @@ def settle(
     now = FLAGS.stat().st_mtime_ns  # by the clock of the file system, which may be another machine
     stages = list(stages)
     # First of all: a time that is set below is newer than `now`.
-    _leave_the_future(
-        {path for s in stages for path in (*s.inputs, *s.outputs, _benchmark(s))}, now
-    )
+    _leave_the_future({path for s in stages for path in (*s.inputs, *s.outputs)}, now)
     for stage in stages:
-        flag, benchmark = FLAGS / stage.address, _benchmark(stage)
-        written = [*stage.outputs, benchmark]
+        flag = FLAGS / stage.address
         changes = verdict.get(stage.address)
         if changes == [BUSY] and not alone:
             continue
         if changes is not None:
-            _raise_flag(flag, changes, written)
+            _raise_flag(flag, changes, stage.outputs)
         else:
-            # Asked for a rule by name, Snakemake runs it where its benchmark is missing.
-            for path in (benchmark, flag):
-                if not path.exists():
-                    path.touch()
+            flag.touch()
             os.utime(flag, (0, 0))
-            _renew(written, [*stage.inputs, flag])
-
-
-def _benchmark(stage: Declaration) -> Path:
-    return LOGS / f"{stage.address}.tsv"
+            _renew(stage.outputs, [*stage.inputs, flag])
 
 
 def _leave_the_future(paths: Iterable[Path], now: int) -> None:
