@@ -267,7 +267,8 @@ def test_a_head_that_is_killed_again_and_again(
 ) -> None:
     """With two seeds, and first with another rate, whose state is not used."""
     features, labels = digits(600)
-    own = {"stack": ["dense 32", "norm", "dropout 0.3"], "epochs": 4, "batch": 4, "repeats": 2}
+    own = {"stack": ["dense 32", "norm", "dropout 0.3"], "epochs": 12, "batch": 2, "repeats": 2}
+    own["patience"] = 12
     changes = {f"head.{name}": value for name, value in own.items()}
     store(tmp_path, {"top": features}, labels, changes)
     monkeypatch.chdir(tmp_path)
@@ -297,7 +298,8 @@ def test_a_fine_tuning_that_is_killed_again_and_again(
     """
     stack = ["conv 8", "pool", "conv 8", "norm", "dropout 0.3", "conv 8"]
     own = {"backbone.name": "stack", "backbone.stack": stack, "backbone.weights": "none"}
-    own |= {"finetune.epochs": 5, "finetune.batch": 1, "finetune.warmup": 1}
+    own |= {"finetune.epochs": 12, "finetune.batch": 1, "finetune.warmup": 1}
+    own["finetune.patience"] = 12
     if not stored:
         own |= {"augment.rotation": 10, "augment.flip": "horizontal", "augment.contrast": 0.2}
     place(tmp_path, own)
