@@ -19,7 +19,10 @@ STARTER = (
     "params.yaml",
     *(f"{PACKAGE}/{name}.py" for name in ("__init__", "__main__", "cli")),
     *(f"{PACKAGE}/{room}" for room in ("integrity", "project")),
-    *(f"{PACKAGE}/scheduling/{name}.py" for name in ("__init__", "endings", "fork_client")),
+    *(
+        f"{PACKAGE}/scheduling/{name}.py"
+        for name in ("__init__", "endings", "forking/__init__", "forking/client")
+    ),
     *(f"{PACKAGE}/{name}.py" for name in ("images/__init__", "images/files", "images/suggestions")),
     *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
     *(f"{PACKAGE}/network/{name}.py" for name in ("__init__", "catalogue", "pretrained")),

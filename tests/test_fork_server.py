@@ -13,8 +13,8 @@ import pytest
 
 from graft.project.launcher import find_module
 from graft.project.pipeline import PACKAGE, stage_names
-from graft.scheduling.fork_client import VARIABLE
-from graft.scheduling.fork_server import TENSORFLOW_STAGES
+from graft.scheduling.forking.client import VARIABLE
+from graft.scheduling.forking.server import TENSORFLOW_STAGES
 from project import Project
 from test_rooms import SOURCES, closure
 
@@ -22,7 +22,7 @@ from test_rooms import SOURCES, closure
 ENGINE = """
 import subprocess, sys
 sys.path.insert(0, "workflow")
-from graft.scheduling.fork_client import start_server
+from graft.scheduling.forking.client import start_server
 start_server()
 sys.exit(subprocess.run(sys.argv[1:]).returncode % 256)
 """

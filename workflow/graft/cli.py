@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from graft.scheduling.fork_client import VARIABLE, describe_python, run_in_server
+from graft.scheduling.forking.client import VARIABLE, describe_python, run_in_server
 
 _PACKAGE = Path("workflow/graft")
 _LOGS = Path("logs")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def serve(descriptor: int, path: str | None) -> None:
-    """Runs the commands of a run in forks of this process (`scheduling/fork_server.py`).
+    """Runs the commands of a run in forks of this process (`scheduling/forking/server.py`).
 
     Args:
         descriptor: of the socket that requests come from.
@@ -56,7 +56,7 @@ def serve(descriptor: int, path: str | None) -> None:
     import socket
 
     code = _sign_code([])
-    from graft.scheduling.fork_server import ForkServer
+    from graft.scheduling.forking.server import ForkServer
 
     def run(arguments: list[str]) -> None:
         if hasattr(signal, "SIGPIPE"):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
-from graft.scheduling.fork_client import start_server
+from graft.scheduling.forking.client import start_server
 from graft.scheduling.logs import explains_itself, read_log
 from graft.scheduling.screen import Screen
 from graft.scheduling.times import LOGS

@@ -22,7 +22,7 @@ from graft.scheduling.endings import (
     hand_on_signal,
     is_build,
 )
-from graft.scheduling.fork_client import start_server
+from graft.scheduling.forking.client import start_server
 from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address

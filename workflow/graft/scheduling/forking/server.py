@@ -6,7 +6,7 @@ command is a fork of it: the same program with the same arguments, folder, envir
 as if it had been started by itself. Stages that need TensorFlow are forks of a second process,
 which is made when the first of them comes.
 
-`fork_client` is the other side: the process that the engine has started asks, hands on signals, and
+`client` is the other side: the process that the engine has started asks, hands on signals, and
 ends as its command has ended. If it is killed, so is the command; if the server is, so are all. The
 server ends with the process that has started it, once no command is left.
 
@@ -30,7 +30,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from graft.integrity.lifetime import end_with
-from graft.scheduling.fork_client import ENDINGS, find_user
+from graft.scheduling.forking.client import ENDINGS, find_user
 
 Run = Callable[[list[str]], None]
 

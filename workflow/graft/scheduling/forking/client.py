@@ -32,7 +32,7 @@ def start_server() -> None:
     if sys.platform != "linux" or _running:
         return
     name = f"graft-{secrets.token_hex(16)}"
-    package = str(Path(__file__).parents[2])
+    package = str(Path(__file__).parents[3])
     above = os.environ.get("PYTHONPATH")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(f"\0{name}")

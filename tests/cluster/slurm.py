@@ -1,0 +1,180 @@
+"""A real Slurm of several small nodes on this machine, for tests: started, stopped, faulted.
+
+Debian's packages `slurm-wlm` and `munge` are needed, and the rights of root. Each node is a
+`slurmd` with a port of its own. There is no accounting and no confinement by cgroups, so Slurm
+counts memory but does not limit it.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
+NODES = 3
+CORES = 2  # that each node says it has
+MEMORY = 4000  # MB of each
+_FIRST_PORT = 17000
+_PATIENCE = 60.0  # seconds
+
+
+def find_missing() -> str | None:
+    """Why there can be no Slurm here, or None."""
+    programs = ("munged", "slurmctld", "slurmd", "sbatch")
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed (Debian: slurm-wlm munge)"
+    return None if os.geteuid() == 0 else "starting Slurm needs the rights of root"
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+@contextmanager
+def run_slurm(folder: Path) -> Iterator["Slurm"]:
+    """A Slurm for the time of the block.
+
+    Args:
+        folder: for its state, logs and spools.
+    """
+    slurm = Slurm(folder)
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        slurm.stop()
+
+
+class Slurm:
+    """A controller and its nodes.
+
+    Args:
+        folder: for their state, logs and spools.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._controller: subprocess.Popen[bytes] | None = None
+        self._nodes: dict[int, subprocess.Popen[bytes]] = {}
+        self._key: subprocess.Popen[bytes] | None = None
+        self._saved = CONFIGURATION.read_bytes() if CONFIGURATION.exists() else None
+
+    def start(self) -> None:
+        """Starts all, and waits until the nodes are there."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        CONFIGURATION.parent.mkdir(exist_ok=True)
+        CONFIGURATION.write_text(self._configure(), encoding="utf-8")
+        munge = Path("/run/munge")
+        munge.mkdir(exist_ok=True)
+        shutil.chown(munge, "munge", "munge")
+        if not _succeeds("munge", "-n"):
+            command = ["runuser", "-u", "munge", "--", "munged", "-F"]
+            self._key = subprocess.Popen(command)
+            self._await(lambda: _succeeds("munge", "-n"))
+        self.start_controller()
+        for number in range(1, NODES + 1):
+            self.start_node(number)
+        self._await(lambda: self.states() == ["idle"] * NODES)
+
+    def stop(self) -> None:
+        """Ends all that was started."""
+        subprocess.run(["scancel", "--user", "root"], capture_output=True)
+        for process in (*self._nodes.values(), self._controller, self._key):
+            if process is not None:
+                process.terminate()
+                process.wait()
+        if self._saved is None:
+            CONFIGURATION.unlink(missing_ok=True)
+        else:
+            CONFIGURATION.write_bytes(self._saved)
+
+    def start_controller(self) -> None:
+        """Starts the controller, with the jobs that it knows."""
+        log = (self._folder / "controller.log").open("ab")
+        self._controller = subprocess.Popen(["slurmctld", "-D"], stdout=log, stderr=log)
+        self._await(lambda: _succeeds("scontrol", "ping"))
+
+    def kill_controller(self) -> None:
+        """Ends the controller as a crash does."""
+        self._controller.send_signal(signal.SIGKILL)
+        self._controller.wait()
+
+    def start_node(self, number: int) -> None:
+        """Starts a node.
+
+        Args:
+            number: from 1.
+        """
+        log = (self._folder / f"n{number}.log").open("ab")
+        command = ["slurmd", "-D", "-N", f"n{number}"]
+        self._nodes[number] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill_node(self, number: int) -> None:
+        """Ends a node as a loss of power does, with all that runs on it.
+
+        Args:
+            number: from 1.
+        """
+        self._nodes.pop(number).kill()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                mine = f"SLURMD_NODENAME=n{number}".encode() in path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if mine:
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+    def states(self) -> list[str]:
+        """What the controller says of each node, such as `idle` or `down`."""
+        command = ["sinfo", "--noheader", "--Node", "--format", "%T"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.split()
+
+    def jobs(self) -> list[tuple[str, str]]:
+        """The jobs in the queue: the number of each, and where it runs."""
+        command = ["squeue", "--noheader", "--format", "%i %N"]
+        lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
+
+    def _configure(self) -> str:
+        host = socket.gethostname().partition(".")[0]
+        lines = [
+            "ClusterName=graft",
+            f"SlurmctldHost={host}(127.0.0.1)",
+            "SlurmUser=root",
+            "AuthType=auth/munge",
+            "ProctrackType=proctrack/linuxproc",
+            "TaskPlugin=task/none",
+            "SelectType=select/cons_tres",
+            "SelectTypeParameters=CR_Core_Memory",
+            "MpiDefault=none",
+            "ReturnToService=2",
+            "SlurmdTimeout=10",
+            "InactiveLimit=0",
+            "MinJobAge=300",
+            "SchedulerParameters=sched_interval=1,bf_interval=1,defer",
+            f"StateSaveLocation={self._folder}/state",
+            f"SlurmdSpoolDir={self._folder}/spool-%n",
+            f"SlurmctldPidFile={self._folder}/controller.pid",
+            f"SlurmdPidFile={self._folder}/%n.pid",
+        ]
+        for number in range(1, NODES + 1):
+            lines.append(
+                f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={CORES}"
+                f" Port={_FIRST_PORT + number} RealMemory={MEMORY} State=UNKNOWN"
+            )
+        lines.append(f"PartitionName=all Nodes=n[1-{NODES}] Default=YES MaxTime=60 State=UP")
+        (self._folder / "state").mkdir(exist_ok=True)
+        return "\n".join(lines) + "\n"
+
+    def _await(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"Slurm does not come up: nodes {self.states()}")
+            time.sleep(0.2)
