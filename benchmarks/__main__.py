@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, networks
+from benchmarks import engines, finetuning, networks
 from benchmarks.measuring import Row
 from benchmarks.projects import ROOT, Bench
 
@@ -28,6 +28,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "large-head": partial(engines.compare_head, count=4000, most=1.0),
     "mobilenetv2": partial(networks.compare, name="MobileNetV2", side=160, wanted=(1.9, 3.2)),
     "inceptionv3": partial(networks.compare, name="InceptionV3", side=150, wanted=(1.2, 2.0)),
+    "layers": partial(finetuning.compare, network="InceptionV3", wanted=(3.0, 1.6)),
     "change": engines.compare_change,
     "nothing": engines.compare_nothing,
     "default": engines.time_default,
