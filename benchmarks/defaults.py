@@ -35,7 +35,7 @@ from graft.project.launcher import run_stage
 from graft.project.pipeline import stage_keys
 from graft.project.yaml12 import read_yaml
 from graft.tools.significance import paired_interval
-from graft.training.loop import Batches
+from graft.training.batches import Batches
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = "mobilenet_v2_imagenet_notop.weights.h5"

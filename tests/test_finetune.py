@@ -17,13 +17,14 @@ from graft.common.tables import read_json, write_table
 from graft.finetune import stored
 from graft.finetune.cut import Frozen, cut_model
 from graft.finetune.freeze import count_sizes, freeze_layers
-from graft.finetune.stored import open_training_data, store_outputs
+from graft.finetune.stored import frozen_outputs, open_training_data, store_outputs
 from graft.models.description import read_description
 from graft.models.framework import keras
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_model
 from graft.project.schema import OPTIMIZERS
-from graft.training.loop import Batches, compile_model, fit
+from graft.training.batches import Batches
+from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.rows import read_parts
 from images import SIDE, change, run
@@ -93,14 +94,14 @@ def rates(name: str, peak: float, head: float, epochs: int, warmup: int = 0) -> 
     return {f"finetune.{key}": value for key, value in settings.items()}
 
 
-def losses(model, head, data) -> np.ndarray:
+def losses(model, head, data, prepare=None) -> np.ndarray:
     """Two epochs from the weights that the model has: training and validation loss, (4,)."""
     before = model.get_weights()
     keras.utils.set_random_seed(1)
     optimizer = two_rates(rates("Adam", 1e-4, 1e-3, epochs=10), head.trainable_variables, 1)
     compile_model(model, optimizer)
     batches = Batches(data["train"], 8, 1), Batches(data["valid"], 8)
-    history = fit("test", SETTINGS, model, *batches)
+    history = fit("test", SETTINGS, model, *batches, prepare=prepare)
     model.set_weights(before)
     return history[["loss", "val_loss"]].to_numpy().ravel()
 
@@ -131,6 +132,10 @@ def test_the_tail_on_stored_outputs_learns_like_the_whole_model(
     for dtype, tolerance in dtypes.items():
         data = store_outputs(parts.frozen, pixels, tmp_path, dtype)
         assert losses(parts.tail, head, data) == pytest.approx(expected, rel=tolerance)
+    # In every epoch, but by OpenVINO, ahead of the steps.
+    graph, data = tmp_path / "frozen.xml", {**data, "train": pixels["train"]}
+    found = losses(parts.tail, head, data, lambda batches, _: frozen_outputs(graph, batches))
+    assert found == pytest.approx(expected, rel=5e-4)
     after = [norm.get_weights() for norm in norms]
     assert len(norms) >= 9
     for one, other in zip(before, after, strict=True):
@@ -275,6 +280,24 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
     assert Path(FILES[-1]).read_bytes() == second
 
 
+def test_changes_and_frozen_layers_ahead_of_the_steps(project: Path) -> None:
+    """Images that change in each epoch: as with frozen layers within the steps, by TensorFlow."""
+    changing = {"augment.copies": 0, "augment.zoom": 0.2, "augment.brightness": 0.1}
+    change(project, changing | {"finetune.repeats": 2, "head.repeats": 2})
+    run("views")
+    start()
+    found = {}
+    for cut in ("never", "auto"):
+        change(project, {"finetune.cut": cut})
+        run("finetune")
+        tables = [pd.read_csv(f"reports/finetuned/{name}.csv") for name in ("history", "repeats")]
+        found[cut] = [table.drop(columns="accuracy").to_numpy() for table in tables]
+        summary = read_json(Path("reports/finetuned/training.json"))
+        assert summary["cut"] == {"never": "none", "auto": "halve_120"}[cut]
+    for one, other in zip(*found.values(), strict=True):
+        assert np.allclose(one, other, rtol=1e-3)
+
+
 def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The head on an earlier layer, where training images have the labels of others."""
     change(project, {"finetune.learning_rate": 0.01, "finetune.cut": "always"})
@@ -343,7 +366,13 @@ def test_outputs_that_cannot_be_stored_are_reported(
         settings = {**stage, "finetune.cut": cut, **changes}
         with open_training_data(settings, halves, pixels) as data:
             printed = capsys.readouterr().out
-            assert (data is pixels) == printed.startswith("finetune: trains on pixels: ")
+            assert data.stored != printed.startswith("finetune: trains on pixels: ")
+            anew = ", made in each epoch: " in printed
+            assert (
+                anew
+                == (data.frozen is not None)
+                == (data.stored and data.parts["train"] is pixels["train"])
+            )
         assert not Path(".graft/cut").exists()
         return printed.partition("trains on ")[2]
 
@@ -360,11 +389,15 @@ def test_outputs_that_cannot_be_stored_are_reported(
     halves, norm = halved(1)
     assert trains_on(halves, "never") == "pixels: finetune.cut is never\n"
     found = trains_on(halves, "auto", rotation=5)
-    assert found == "pixels: augment.copies is 0, so that every epoch changes the images anew\n"
+    anew = "outputs of pool_1, made in each epoch: "
+    assert found == f"{anew}augment.copies is 0, so that every epoch changes the images anew\n"
     size = 60 * 16 * 16 * 4 * 2  # bytes of all outputs
     with monkeypatch.context() as patch:
         patch.setattr(stored, "_LARGEST", size - 1)
-        assert trains_on(halves, "auto") == "pixels: the outputs of pool_1 would take 0 GB\n"
+        large = "the outputs of pool_1 would take 0 GB\n"
+        assert trains_on(halves, "auto") == anew + large
+        patch.setattr(stored, "_LARGEST", 24 * size // 60 * 2 - 1)  # those of validation and test
+        assert trains_on(halves, "auto") == f"pixels: {large}"
         patch.setattr(stored, "_LARGEST", size)
         found = trains_on(halves, "auto", rotation=5, copies=1)
         assert found == "60 stored outputs of pool_1\n"
@@ -374,8 +407,8 @@ def test_outputs_that_cannot_be_stored_are_reported(
 
     before = norm.get_weights()
     norm.set_weights([1e6 * weight for weight in before[:2]] + before[2:])
-    overflow = r"pixels: of the outputs of pool_1 one is \S+, too large for float16\n"
-    assert re.fullmatch(overflow, trains_on(halves, "auto"))
+    overflow = r"of the outputs of pool_1 one is \S+, too large for float16\n"
+    assert re.fullmatch(anew + overflow, trains_on(halves, "auto"))
     with pytest.raises(UserError, match=r"auto or never: of the outputs of pool_1 one is"):
         trains_on(halves, "always")
     norm.set_weights([3e38 + 0 * weight for weight in before[:2]] + before[2:])

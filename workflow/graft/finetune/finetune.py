@@ -1,6 +1,6 @@
 """Train the network and its head together, from the trained head (Kumar et al. 2022, LP-FT)."""
 
-from collections.abc import Mapping
+from collections.abc import Generator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from graft.common.tables import read_json, read_table, write_table
 from graft.finetune.cut import Frozen, Halves, cut_model
 from graft.finetune.freeze import ParameterCounts, count_sizes
 from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
-from graft.finetune.stored import open_training_data
+from graft.finetune.stored import TrainingData, frozen_outputs, open_training_data
 from graft.judging.losses import weigh_images
 from graft.judging.stored_units import read_units
 from graft.models.description import read_description
@@ -20,8 +20,10 @@ from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
 from graft.models.saving import load_model
-from graft.training.augmentation import build_augmentation
-from graft.training.loop import HISTORY_COLUMNS, Batches, best_epoch, compile_model, fit
+from graft.training.augmentation import switched_on
+from graft.training.batches import Batch, Batches
+from graft.training.changes import Changes
+from graft.training.loop import HISTORY_COLUMNS, Preparation, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.results import (
     Result,
@@ -31,7 +33,8 @@ from graft.training.results import (
     tabulate_seeds,
     write_results,
 )
-from graft.training.rows import LabelledRows, read_parts
+from graft.training.rows import read_parts
+from graft.training.steps import predict_rows
 
 
 class Start(NamedTuple):
@@ -71,12 +74,12 @@ def main(stage: Stage) -> None:
     labels = {part: pixels[part].labels for part in ("valid", "test")}
     pixels["train"] = pixels["train"].with_views(stage.input("data/views/pixels.npy"))
     with open_training_data(stage, first.halves, pixels) as data:
-        stored = data is not pixels
-        found = [train_from(stage, 0, first, data, units, stored)]
+        stored = data.stored
+        found = [train_from(stage, 0, first, data, units)]
         for other in range(1, stage["finetune.repeats"]):
             # From the files anew: it must be what a run with these seeds alone would give.
             start = build_start(stage, other)
-            found.append(train_from(stage, other, start, data, units, stored))
+            found.append(train_from(stage, other, start, data, units))
     class_weight = stage["finetune.class_weight"]
     results = [each.result for each in found]
     result, step = found[0]
@@ -164,58 +167,69 @@ def train_from(
     stage: Stage,
     number: int,
     start: Start,
-    data: Mapping[str, LabelledRows],
+    data: TrainingData,
     units: np.ndarray,
-    stored: bool,
 ) -> Trained:
     """Trains the tail, and leaves the model with the weights that validation allows.
 
     Args:
         stage: the parameters of the training.
-        number: of the repeat, from 0: its seed shuffles.
+        number: of the repeat, from 0: its seeds shuffle, and change images.
         start: what is trained.
-        data: train, valid and test: pixels, or stored outputs of the frozen part.
+        data: what it is trained on and judged by.
         units: int64 (n,), of the validation part.
-        stored: whether they are the latter.
 
     Raises:
         UserError: a loss is infinite or not a number.
     """
-    model = start.halves.tail if stored else _on_pixels(stage, number, start)
+    model = start.halves.tail if data.stored else _on_pixels(start)
     seed = stage["finetune.seed"] + number
     batch, class_weight = stage["finetune.batch"], stage["finetune.class_weight"]
-    train = Batches(data["train"], batch, seed, class_weight)
-    valid = Batches(data["valid"], batch, class_weight=class_weight)
+    parts = data.parts
+    train = Batches(parts["train"], batch, seed, class_weight)
+    valid = Batches(parts["valid"], batch, class_weight=class_weight)
     optimizer = two_rates(stage, start.head.trainable_variables, len(train))
     compile_model(model, optimizer, stage["finetune.label_smoothing"])
     before = model.get_weights()
-    history = fit("finetune", stage, model, train, valid, stage.scratch, f"seed-{seed}")
-    labels = data["valid"].labels
-    learned = np.unique(data["train"].labels)
+    prepare, scratch = _preparation(stage, number, start, data), stage.scratch
+    history = fit("finetune", stage, model, train, valid, scratch, f"seed-{seed}", prepare)
+    labels = parts["valid"].labels
+    learned = np.unique(parts["train"].labels)
     judges = Judges(valid, labels, weigh_images(labels, class_weight), units, learned)
     # Statistics of batches that were learned with the weights fit no others.
     steps = STEPS if stage["backbone.weights"] != "none" else (0.0, 1.0)
     step = take_step(model, before, model.get_weights(), judges, steps)
     scale_logits(start.head, step.scale)
-    outputs = model.predict(Batches(data["test"], batch), verbose=0)
+    outputs = predict_rows(model, Batches(parts["test"], batch))()
     best = best_epoch(history, stage["finetune.monitor"]) if step.step else 0
     loss, other = (step.tried[step.tried["step"] == s]["val_loss"].item() for s in (step.step, 0))
     print(f"finetune: a step of {step.step:g}, validation loss {loss:.4f}; {other:.4f} of the head")
     return Trained(Result(seed, history, best, step.outputs, outputs), step)
 
 
-def _on_pixels(stage: Stage, number: int, start: Start) -> keras.Model:
-    """The model with its frozen part in front, and random changes before that.
-
-    The changes are no part of the model that is saved. Stored views have been changed already.
-    """
+def _on_pixels(start: Start) -> keras.Model:
+    """The model that is trained, with its frozen part in front."""
     side, frozen = start.model.input_shape[1], start.halves.frozen
-    change = None
-    if not stage["augment.copies"]:
-        seed = stage["augment.seed"] + number
-        change = build_augmentation({**stage, "augment.seed": seed}, side)
     inputs = keras.Input((side, side, 3), name="pixels")
-    x = inputs if change is None else change(inputs)
-    if frozen is not None:
-        x = Frozen(frozen)(x)
+    x = inputs if frozen is None else Frozen(frozen)(inputs)
     return keras.Model(inputs, start.halves.tail(x))
+
+
+def _preparation(stage: Stage, number: int, start: Start, data: TrainingData) -> Preparation:
+    """What is made of the pixels of a batch before its step: random changes, the frozen part.
+
+    Stored views have been changed already.
+    """
+    settings = {**stage, "augment.seed": stage["augment.seed"] + number}
+    changing = switched_on(stage) and not stage["augment.copies"]
+    changes = Changes(settings, start.model.input_shape[1]) if changing else None
+
+    def prepare(batches: Generator[Batch], first: int) -> Generator[Batch]:
+        if changes is not None:
+            batches = (
+                (changes.at(step, pixels), *others)
+                for step, (pixels, *others) in enumerate(batches, first)
+            )
+        return batches if data.frozen is None else frozen_outputs(data.frozen, batches)
+
+    return prepare

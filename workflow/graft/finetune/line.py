@@ -14,6 +14,8 @@ import pandas as pd
 from graft.judging.calibration import calibrate, rescale
 from graft.judging.losses import choose_step, cross_entropies, standard_error
 from graft.models.framework import keras
+from graft.training.batches import Batches
+from graft.training.steps import predict_rows
 
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 STEP_COLUMNS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
@@ -30,7 +32,7 @@ class Judges(NamedTuple):
         learned: int (k,), the classes that were learned from.
     """
 
-    batches: keras.utils.PyDataset
+    batches: Batches
     labels: np.ndarray
     weights: np.ndarray
     units: np.ndarray
@@ -77,10 +79,10 @@ def take_step(
         steps: which are tried, rising from 0.
     """
     labels, weights = judges.labels, judges.weights
-    raw = []
+    raw, predict = [], predict_rows(model, judges.batches)
     for step in steps:
         model.set_weights(blend_weights(start, trained, step))
-        raw.append(model.predict(judges.batches, verbose=0))
+        raw.append(predict())
     scales = [calibrate(one, labels, weights, judges.learned) for one in raw]
     outputs = [rescale(one, scale) for one, scale in zip(raw, scales, strict=True)]
     losses = np.stack([cross_entropies(one, labels) for one in outputs])

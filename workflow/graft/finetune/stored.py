@@ -1,26 +1,30 @@
-"""What fine-tuning reads in every epoch: pixels, or outputs of the frozen part, computed once."""
+"""What fine-tuning learns from: pixels, or outputs of the frozen part, computed once or anew."""
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from graft.common.arrays import Growing, Stored
+from graft.common.arrays import Growing, Stored, in_batches
 from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.finetune.cut import Halves
 from graft.models.framework import keras
 from graft.models.saving import save_graph
 from graft.training.augmentation import switched_on
+from graft.training.batches import Batch
 from graft.training.rows import LabelledRows, Rows
 
 # Beside the files of the engines: ignored by git and unknown to DVC.
 _FOLDER = Path(".graft/cut")
-_STORED = np.float16
+_GRAPH, _STORED = "frozen.xml", np.float16
+_JUDGED = ("valid", "test")
 # Bytes that `auto` stores at most. It is a constant, since the two ways differ in the last bits of
 # what is trained: a larger disk must not give another model.
 _LARGEST = 20e9
@@ -43,11 +47,31 @@ class Outputs(Stored):
         self.labels = labels
 
 
+class TrainingData(NamedTuple):
+    """What a model is trained on and judged by.
+
+    Attributes:
+        parts: train, valid and test; of each pixels, uint8 (n, side, side, 3), or outputs of the
+            frozen part.
+        frozen: the graph that makes outputs of the batches of train, whose rows are pixels; None
+            where that is not needed.
+        stored: whether valid and test are outputs.
+    """
+
+    parts: Mapping[str, LabelledRows]
+    frozen: Path | None
+    stored: bool
+
+
 @contextmanager
 def open_training_data(
     settings: Mapping[str, Any], halves: Halves, pixels: dict[str, Rows]
-) -> Iterator[Mapping[str, LabelledRows]]:
-    """The rows to train on: stored outputs of the frozen part where they stay the same, or pixels.
+) -> Iterator[TrainingData]:
+    """The rows to train on: outputs of the frozen part where there is one, or pixels.
+
+    Outputs are stored once for all epochs. Where the images of train change with each epoch, or
+    their outputs cannot be stored, those of valid and test are, in float32, and those of train are
+    to be computed in each epoch.
 
     Args:
         settings: the parameters `finetune.*` and `augment.*` by dotted key.
@@ -55,44 +79,61 @@ def open_training_data(
         pixels: the rows of train, with its views, valid and test.
 
     Yields:
-        `Outputs` for the tail, or the pixels themselves. The outputs are deleted afterwards.
+        Outputs for the tail, or the pixels themselves. What is stored is deleted afterwards.
 
     Raises:
         UserError: `finetune.cut` is `always` and cannot be; the disk is full.
     """
-    data, reason = pixels, _reason(settings, halves, pixels)
+    data, reason = None, _reason(settings, halves, pixels)
     shutil.rmtree(_FOLDER, ignore_errors=True)  # remains of a killed run
     try:
         if reason is None:
             try:
-                data = store_outputs(halves.frozen, pixels, _FOLDER)
+                parts = store_outputs(halves.frozen, pixels, _FOLDER)
+                data = TrainingData(parts, None, True)
+                count = sum(map(len, parts.values()))
+                print(f"finetune: trains on {count:,} stored outputs of {halves.cut}")
             except Overflow as overflow:
                 reason = f"of the outputs of {halves.cut} {overflow}, too large for float16"
         if reason is not None and settings["finetune.cut"] == "always":
             raise refuse("params.yaml: finetune.cut", f"auto or never: {reason}", "always")
-        outputs = f"{sum(map(len, data.values())):,} stored outputs of {halves.cut}"
-        print(f"finetune: trains on {outputs if reason is None else f'pixels: {reason}'}")
+        if data is None and _splits(settings, halves, pixels):
+            print(f"finetune: trains on outputs of {halves.cut}, made in each epoch: {reason}")
+            judged = {name: pixels[name] for name in _JUDGED}
+            parts = {**pixels, **store_outputs(halves.frozen, judged, _FOLDER, np.float32)}
+            data = TrainingData(parts, _FOLDER / _GRAPH, True)
+        if data is None:
+            print(f"finetune: trains on pixels: {reason}")
+            data = TrainingData(pixels, None, False)
         yield data
     finally:
         shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> str | None:
-    """Why the frozen part runs in every epoch, or None where it runs once."""
+    """Why the outputs of the frozen part are not stored, or None where they are."""
     if halves.frozen is None:
         return "finetune.unfreeze leaves no layer frozen that computes"
     if settings["finetune.cut"] != "auto":
         return "finetune.cut is never" if settings["finetune.cut"] == "never" else None
     if switched_on(settings) and not settings["augment.copies"]:
         return "augment.copies is 0, so that every epoch changes the images anew"
-    needed = _bytes(halves.frozen, pixels)
+    needed = _bytes(halves.frozen, pixels, _STORED)
     if needed > _LARGEST:
         return f"the outputs of {halves.cut} would take {needed / 1e9:,.0f} GB"
     return None
 
 
-def _bytes(frozen: keras.Model, pixels: Mapping[str, Rows]) -> int:
-    each = np.dtype(_STORED).itemsize * math.prod(frozen.output_shape[1:])
+def _splits(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> bool:
+    """Whether the frozen part runs apart from the tail although its outputs are not stored."""
+    if halves.frozen is None or settings["finetune.cut"] == "never":
+        return False
+    judged = {name: pixels[name] for name in _JUDGED}
+    return _bytes(halves.frozen, judged, np.float32) <= _LARGEST
+
+
+def _bytes(frozen: keras.Model, pixels: Mapping[str, Rows], dtype: Any) -> int:
+    each = np.dtype(dtype).itemsize * math.prod(frozen.output_shape[1:])
     return each * sum(map(len, pixels.values()))
 
 
@@ -114,26 +155,59 @@ def store_outputs(
         Overflow: one does not fit the dtype.
         UserError: there is no room for them, or one is no finite number in the first place.
     """
-    from graft.models.inference import run_graph
+    from graft.models.inference import run_batches
 
     where.mkdir(parents=True, exist_ok=True)
-    needed, free = _bytes(frozen, parts), shutil.disk_usage(where).free
+    needed, free = _bytes(frozen, parts, dtype), shutil.disk_usage(where).free
     if needed > free:
         raise UserError(
             f"the outputs of the frozen layers need {needed / 1e9:.1f} GB of disk; {free / 1e9:.1f}"
             " GB are free. Set finetune.cut to never, or unfreeze fewer layers"
         )
-    save_graph(frozen, where / "frozen.xml")
+    save_graph(frozen, where / _GRAPH)
     found = {}
+    # One after the other, by a graph that is made ready once.
+    outputs = run_batches(where / _GRAPH, chain.from_iterable(map(in_batches, parts.values())))
     with Progress("finetune: frozen layers", sum(map(len, parts.values())), "images") as progress:
         for name, pixels in parts.items():
             path = where / f"{name}.npy"
             with Growing(path, dtype, frozen.output_shape[1:]) as array:
-                for output in run_graph(where / "frozen.xml", pixels):
+                while len(array) < len(pixels):
+                    output = next(outputs)
                     array.add(_narrow(output, dtype))
                     progress.advance(len(output))
             found[name] = Outputs(path, pixels.labels)
     return found
+
+
+def frozen_outputs(graph: Path, batches: Generator[Batch]) -> Generator[Batch]:
+    """Batches with the outputs of a frozen part in place of pixels.
+
+    Args:
+        graph: of the frozen part.
+        batches: their first arrays are pixels, (batch, side, side, 3).
+
+    Yields:
+        The batches in their order; their first arrays are float32 (batch, …).
+
+    Raises:
+        UserError: an output is no finite number.
+    """
+    from graft.models.inference import run_batches
+
+    waiting: deque[Batch] = deque()
+
+    def pieces() -> Iterator[np.ndarray]:
+        for batch in batches:
+            waiting.append(batch)
+            yield from in_batches(batch[0])
+
+    made: list[np.ndarray] = []
+    for output in run_batches(graph, pieces()):
+        made.append(_narrow(output, np.float32))
+        if sum(map(len, made)) == len(waiting[0][0]):
+            yield np.concatenate(made), *waiting.popleft()[1:]
+            made.clear()
 
 
 def _narrow(output: np.ndarray, dtype: Any) -> np.ndarray:

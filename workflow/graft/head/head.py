@@ -19,7 +19,8 @@ from graft.judging.stored_units import read_units
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
-from graft.training.loop import Batches, best_epoch, compile_model, fit
+from graft.training.batches import Batches
+from graft.training.loop import best_epoch, compile_model, fit
 from graft.training.results import (
     Result,
     describe_model,
@@ -28,6 +29,7 @@ from graft.training.results import (
     write_results,
 )
 from graft.training.rows import Rows, read_features
+from graft.training.steps import Steps, predict_rows
 
 # Of an epoch of a dense head at least. With few images a step or two would be an epoch, and the
 # training would end before it has begun.
@@ -122,7 +124,7 @@ def _calibrate(stage: Stage, data: HeadData, model: keras.Model) -> float:
 
 
 def _predict(stage: Stage, model: keras.Model, *parts: Rows) -> list[np.ndarray]:
-    return [model.predict(_batches(stage, part), verbose=0) for part in parts]
+    return [predict_rows(model, _batches(stage, part))() for part in parts]
 
 
 def _read(stage: Stage) -> HeadData:
@@ -171,9 +173,9 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
         print(f"head: warning: not converged after {LINEAR_STEPS:,} steps", file=sys.stderr)
     model = linear_head(data.mean, data.variance, fitted)
     compile_model(model, keras.optimizers.SGD())  # to be evaluated
-    row: dict[str, float] = {"epoch": 1}
+    row, steps = {"epoch": 1}, Steps(model)
     for prefix, part in {"": data.train, "val_": data.valid}.items():
-        found = model.evaluate(_batches(stage, part), verbose=0, return_dict=True)
+        found = steps.test(_batches(stage, part))
         row |= {f"{prefix}{name}": found[name] for name in ("loss", "accuracy")}
     more = {"regularisation": float(f"{c:.6g}"), "cv_accuracy": round(accuracy, 6)}
     return TrainedHead(model, pd.DataFrame([row]), 1, more)

@@ -9,6 +9,7 @@ checks around some of DVC's functions, in every process that runs DVC:
 - `Stage.outs_cached`, `Output.checkout` and `_create_files` of `dvc checkout`: a file of the cache
   is hashed before it is restored. A damaged one goes, so that the stage runs instead.
 - `StageCache._load_cache`: an entry of the run cache is used only where its name is its hash.
+- `StageCache.push` and `pull`: the files that an entry names go with it.
 - `_checksum` of DVC's table of hashes: a file is hashed anew also if its time of change, which
   programs cannot set, is another one.
 - `_make_cmd`: the shell gives its process to the stage. DVC waits for its shell alone, and not
@@ -45,6 +46,7 @@ from graft.integrity.ground import (
     store_record,
 )
 from graft.integrity.lifetime import DVC_PROCESS
+from graft.integrity.run_cache import pull_entries, push_entries
 from graft.integrity.yaml_of_dvc import read_once
 
 _MOVED = "nothing was kept; run it again"
@@ -70,6 +72,8 @@ def install_checks() -> None:
     _wrap(Output, "checkout", _checkout)
     _wrap(checkout, "_create_files", _create_files)
     _wrap(StageCache, "_load_cache", _load_cache)
+    _wrap(StageCache, "push", push_entries)
+    _wrap(StageCache, "pull", pull_entries)
     _wrap(state, "_checksum", _checksum)
     _wrap(running, "_make_cmd", _make_command)
     _wrap(Stage, "reproduce", _reproduce)

@@ -49,4 +49,4 @@ with _quiet():
     tf.get_logger().setLevel("ERROR")
     tf.config.list_logical_devices()
 
-__all__ = ["keras"]
+__all__ = ["keras", "tf"]

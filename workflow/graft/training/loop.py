@@ -2,27 +2,34 @@
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from graft.common.atomic import whole
 from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.common.tables import write_table
-from graft.judging.losses import weigh_images
 from graft.models.framework import keras
+from graft.training.batches import Batch, Batches, made_ahead
 from graft.training.resuming import Resuming
-from graft.training.rows import LabelledRows
+from graft.training.steps import Steps
 
 _LOGS = Path("logs")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 _HISTORY = HISTORY_COLUMNS[1:]
 _PLAIN = "plain"  # the metric that stands in for the loss where that is smoothed
 _SIGNS = {"val_loss": -1, "val_accuracy": 1}  # times the value: more is better
+# Batches that wait for their step: with one more in the making, the steps never wait for a batch
+# that took a little longer than the others.
+_AHEAD = 3
+
+# What is made of the batches on their way to the steps, by the number of the first one's step.
+Preparation = Callable[[Generator[Batch], int], Generator[Batch]]
 
 
 class SmoothedCrossentropy(keras.losses.Loss):
@@ -58,50 +65,6 @@ def compile_model(
     # A smoothed loss punishes certainty also where it is right: models are not compared by it.
     plain = [keras.metrics.SparseCategoricalCrossentropy(_PLAIN)] if label_smoothing else None
     model.compile(optimizer, loss, metrics=["accuracy"], weighted_metrics=plain, jit_compile=False)
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of a part, read from the shards as they are needed.
-
-    Args:
-        part: the images or features.
-        batch: rows a batch; the last may be smaller.
-        seed: shuffles anew each epoch; without it the order is that of the split.
-        class_weight: `none` or `balanced`, as of `weigh_images`.
-        least: batches of an epoch at least: it goes through the part as often as that takes.
-    """
-
-    def __init__(
-        self,
-        part: LabelledRows,
-        batch: int,
-        seed: int | None = None,
-        class_weight: str = "none",
-        least: int = 1,
-    ) -> None:
-        super().__init__()
-        self._part, self._batch = part, batch
-        balanced = class_weight == "balanced"
-        self._weights = weigh_images(part.labels, class_weight) if balanced else None
-        self._generator = None if seed is None else np.random.default_rng(seed)
-        self._each = -(-len(part) // batch)  # batches
-        self._orders = [np.arange(len(part))] * -(-least // self._each)
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return len(self._orders) * self._each
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        """Rows (batch, …) and int64 labels (batch,), with float64 weights (batch,) if balanced."""
-        number, place = divmod(index, self._each)
-        chosen = self._orders[number][place * self._batch : (place + 1) * self._batch]
-        batch = self._part[chosen], self._part.labels[chosen]
-        return batch if self._weights is None else (*batch, self._weights[chosen])
-
-    def on_epoch_end(self) -> None:
-        if self._generator is not None:
-            n = len(self._part)
-            self._orders = [self._generator.permutation(n) for _ in self._orders]
 
 
 class _Watch(keras.callbacks.Callback):
@@ -147,6 +110,7 @@ def fit(
     valid: Batches,
     scratch: Path | None = None,
     name: str = "training",
+    prepare: Preparation | None = None,
 ) -> pd.DataFrame:
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
@@ -167,6 +131,7 @@ def fit(
         scratch: a folder of this very computation, which need not be there yet. What an interrupted
             training has left in it is taken up, with the same result to the last bit.
         name: distinguishes the trainings of one stage.
+        prepare: changes the training batches in another thread, ahead of the steps.
 
     Returns:
         A row an epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
@@ -183,7 +148,7 @@ def fit(
     # of those the last one is better trained: it has seen more, at a lower rate.
     best.monitor_op = operator.le if _SIGNS[monitor] < 0 else operator.ge
     file = None if scratch is None else scratch / f"{name}.state"
-    resuming = Resuming(section, file, best, train, epochs)
+    resuming = Resuming(section, file, best, epochs)
     done = len(resuming.rows)
     if resuming.ended:
         print(f"{section}: the training of {name} had ended before the interruption")
@@ -191,15 +156,29 @@ def fit(
     elif done:
         print(f"{section}: goes on after epoch {done}, where it was interrupted")
     follow = [] if scratch is None else [_follow(section, resuming.rows)]
-    with Progress(section, epochs * len(train), "steps", done * len(train)) as progress:
-        model.fit(
-            train,
-            validation_data=valid,
-            initial_epoch=done,
-            epochs=epochs,
-            verbose=0,
-            callbacks=[_Watch(section, rates, progress, done + 1), best, resuming, *follow],
-        )
+    count = len(train)
+    batches = train.epochs(done, epochs)
+    if prepare is not None:
+        batches = prepare(batches, done * count)
+    with (
+        Progress(section, epochs * count, "steps", done * count) as progress,
+        closing(made_ahead(batches, _AHEAD)) as ahead,
+    ):
+        watch = _Watch(section, rates, progress, done + 1)
+        callbacks = keras.callbacks.CallbackList([watch, best, resuming, *follow], model=model)
+        steps = Steps(model)
+        model.stop_training = False
+        callbacks.on_train_begin()
+        for epoch in range(done, epochs):
+            model.reset_metrics()
+            for number, batch in enumerate(islice(ahead, count)):
+                callbacks.on_train_batch_end(number, steps.train(batch))
+            logs = steps.results()
+            logs |= {f"val_{key}": value for key, value in steps.test(valid).items()}
+            callbacks.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+        callbacks.on_train_end()
     return _tabulate(resuming.rows)
 
 

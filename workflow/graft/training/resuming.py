@@ -1,6 +1,5 @@
 """A training that was killed goes on after its last whole epoch, and ends with the same bytes."""
 
-import random
 import sys
 import time
 from itertools import chain
@@ -18,17 +17,16 @@ _SHARE = 0.02
 class Resuming(keras.callbacks.Callback):
     """Keeps all that decides the rest of a training after its epochs, and restores it.
 
-    `keras.callbacks.BackupAndRestore` restores variables alone: neither the shuffles nor what
-    `EarlyStopping` has seen, so that the rest of a training would be another one.
+    `keras.callbacks.BackupAndRestore` restores variables alone, not what `EarlyStopping` has seen,
+    so that the rest of a training would be another one.
 
-    Layers draw from generators of their own, which are among the variables of the model. Of the
-    global generators only that of Python is used: Keras shuffles the batches with it.
+    Layers draw from generators of their own, which are among the variables of the model. The order
+    of the batches follows from the epoch alone.
 
     Args:
         section: `head` or `finetune`, for messages.
         file: the state; one that is there must be of this very training. None keeps nothing.
         best: keeps the best weights; it must come before this one in the list of callbacks.
-        train: shuffles anew each epoch, always in the same way.
         epochs: how many there are at most.
 
     Attributes:
@@ -41,12 +39,11 @@ class Resuming(keras.callbacks.Callback):
         section: str,
         file: Path | None,
         best: keras.callbacks.EarlyStopping,
-        train: keras.utils.PyDataset,
         epochs: int,
     ) -> None:
         super().__init__()
         self._section, self._file, self._best = section, file, best
-        self._train, self._epochs = train, epochs
+        self._epochs = epochs
         self._cost, self._kept = 0.0, time.monotonic()  # seconds of the last one, and when it was
         self._found = None if file is None else read_state(file)
         facts = self._found.facts if self._found else {"rows": [], "ended": False}
@@ -67,10 +64,6 @@ class Resuming(keras.callbacks.Callback):
         self._best.best_weights = arrays[-count:]
         for name, value in facts["best"].items():
             setattr(self._best, name, value)
-        version, numbers, gauss = facts["random"]
-        random.setstate((version, tuple(numbers), gauss))
-        for _ in self.rows:
-            self._train.on_epoch_end()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Keeps the state if that is worth its time, and always that of the last epoch."""
@@ -87,7 +80,6 @@ class Resuming(keras.callbacks.Callback):
             "rows": self.rows,
             "ended": self.ended,
             "best": {name: getattr(self._best, name) for name in ("best", "best_epoch", "wait")},
-            "random": random.getstate(),
         }
         # After the last epoch only the best weights are needed, a quarter of it all.
         variables, to_numpy = [] if self.ended else self._variables(), keras.ops.convert_to_numpy
