@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, finetuning, networks
+from benchmarks import added, engines, finetuning, networks
 from benchmarks.measuring import Row
 from benchmarks.projects import ROOT, Bench
 
@@ -30,6 +30,8 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "inceptionv3": partial(networks.compare, name="InceptionV3", side=150, wanted=(1.2, 2.0)),
     "layers": partial(finetuning.compare, network="InceptionV3", wanted=(3.0, 1.6)),
     "change": engines.compare_change,
+    "added": partial(added.compare_added, count=10_000, name="MobileNetV2", side=160),
+    "added-inceptionv3": partial(added.compare_added, count=10_000, name="InceptionV3", side=150),
     "nothing": engines.compare_nothing,
     "default": engines.time_default,
 }

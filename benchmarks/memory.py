@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from graft.project.pipeline import stage_keys
+from graft.project.choices import divide
+from graft.project.pipeline import count_shards, stage_keys
 
 ROOT = Path(__file__).parent.parent
 COUNTS = (1000, 10_000, 60_000)
@@ -63,6 +64,7 @@ def main() -> None:
             text = (folder / "params.yaml").read_text(encoding="utf-8")
             old = next(line for line in text.splitlines() if line.startswith("  path:"))
             (folder / "params.yaml").write_text(text.replace(old, "  path: photos"), "utf-8")
+            divide(count_shards(), folder)
             shutil.copytree(ROOT / "data/pretrained", folder / "data/pretrained")
             gather(source, folder / "photos", count)
             for stage in STAGES:

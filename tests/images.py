@@ -14,6 +14,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from graft.common.tables import read_table
+from graft.project.choices import divide
 from graft.project.launcher import run_stage
 
 # A busy machine makes no test fail, and every run tries the same examples.
@@ -80,6 +81,7 @@ def workspace(folder: Path, changes: Mapping[str, Any] | None = None) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, folder / name)
     link_recipes(folder)
+    divide(SHARDS, folder)
     change(folder, {"dataset.path": "photos", "image.side": SIDE, **(changes or {})})
 
 

@@ -106,3 +106,24 @@ def test_predictions_are_those_of_the_pipeline(
             " Received: 'data/backbone/graph.xml, changed since'\n"
         )
         assert not (tmp_path / "x.csv").exists()
+
+
+def test_an_added_image_costs_one(built: dict[str, Project], tmp_path: Path) -> None:
+    """One project takes rows from DVC's cache; in the other nothing is noted, and all is new."""
+    made, new = (built[name].copy(tmp_path / name) for name in ("snakemake", "repro"))
+    for one in (made, new):
+        project.add_image(one.folder, 1, 99)
+    made.snakemake("data/features/0.npy")
+    printed = new.dvc("repro", "features@0")
+    for stage in ("tensors", "features"):
+        log = (made.folder / f"logs/{stage}@0.log").read_text(encoding="utf-8")
+        assert f"{stage} 0: 1 of 43 images, the others as before" in log
+        assert f"{stage}@0" in printed and "as before" not in printed
+    for name in ("tensors/0.npy", "checked/0.csv", "features/0.npy"):
+        paths = [one.folder / "data" / name for one in (made, new)]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    # What is forced to run computes all.
+    made.snakemake("data/features/0.npy", "-R", "tensors")
+    log = (made.folder / "logs/tensors@0.log").read_text(encoding="utf-8")
+    assert "43/43 images" in log and "as before" not in log
+    assert paths[0].read_bytes() == paths[1].read_bytes()

@@ -17,6 +17,7 @@ from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.head.construction import dense_head
 from graft.head.standardising import find_moments
+from graft.images.files import identity
 from graft.models.framework import keras
 from graft.models.inference import run_graph
 from graft.models.pooling import truncated
@@ -261,13 +262,21 @@ def test_equal_models_are_equal_files(tmp_path: Path) -> None:
     ]
 
 
+def store_pixels(folder: Path, shard: int, pixels: np.ndarray) -> None:
+    """Writes what the stage `tensors` would have of good images."""
+    for name in ("checked", "tensors"):
+        (folder / "data" / name).mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame({"status": "ok", "pixels": [identity(row) for row in pixels]})
+    write_table(folder / f"data/checked/{shard}.csv", table)
+    np.save(folder / f"data/tensors/{shard}.npy", pixels)
+
+
 def test_features_in_bfloat16_are_near_those_in_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight bits of a number are left; where the processor has no bfloat16, it says so."""
-    (tmp_path / "data/tensors").mkdir(parents=True)
-    (tmp_path / "data/pretrained").mkdir()
-    np.save(tmp_path / "data/tensors/0.npy", pictures(40)[0])
+    (tmp_path / "data/pretrained").mkdir(parents=True)
+    store_pixels(tmp_path, 0, pictures(40)[0])
     monkeypatch.chdir(tmp_path)
     found = {}
     for precision in ("float32", "bfloat16"):
@@ -292,11 +301,10 @@ def test_features_are_computed_in_pieces(
 ) -> None:
     """A full shard, an empty one, and one whose features are not finite."""
     workspace(tmp_path, {"features.runtime": runtime, "backbone.weights": "none"})
-    for name in ("pretrained", "tensors"):
-        (tmp_path / "data" / name).mkdir(parents=True)
+    (tmp_path / "data/pretrained").mkdir(parents=True)
     pixels, _ = pictures(150)
-    np.save(tmp_path / "data/tensors/0.npy", pixels)
-    np.save(tmp_path / "data/tensors/1.npy", pixels[:0])
+    store_pixels(tmp_path, 0, pixels)
+    store_pixels(tmp_path, 1, pixels[:0])
     monkeypatch.chdir(tmp_path)
     run("backbone")
     for shard in "01":

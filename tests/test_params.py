@@ -24,12 +24,13 @@ from graft.head.unfreeze import first_of_block
 from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
 from graft.network.catalogue import NETWORKS, NETWORKS_FILE, OWN
+from graft.project.choices import divide
 from graft.project.launcher import make_stage
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS
 from graft.project.schema import Parameters
-from images import ROOT, graft
+from images import ROOT, graft, workspace
 
 GOOD = YAML(typ="safe").load(DEFAULTS.read_text(encoding="utf-8"))
 # As the schema has them, so that a number has the type of its key however it is written.
@@ -648,6 +649,7 @@ class TestCommand:
         self, tmp_path: Path, content: dict[str, Any] | str | bytes
     ) -> None:
         shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
+        divide(4, tmp_path)
         message = refusal(tmp_path, content)
         before = sorted(tmp_path.rglob("*"))
         status, out, errors = graft(tmp_path, "manifest", "--shards", "4")
@@ -668,6 +670,11 @@ def test_validation_converts_nothing(folder: Path) -> None:
 
 class TestStage:
     """A stage is given what dvc.yaml declares for it and nothing else."""
+
+    @pytest.fixture(autouse=True)
+    def _four_shards(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        workspace(tmp_path)
+        monkeypatch.chdir(tmp_path)
 
     def stage(self, address: str) -> Stage:
         (declaration,) = (d for d in declarations(GOOD) if d.address == address)

@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 
 from graft.integrity.ground import flatten
+from graft.project.choices import divide
 from graft.project.launcher import run_stage
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS, RECIPES, compose_parameters, list_recipes
 from graft.project.yaml12 import read_yaml, read_yaml_file
-from images import ROOT, change, encoded, link_recipes, write
+from images import ROOT, SHARDS, change, encoded, link_recipes, write
 
 NAMES = list(list_recipes())
 SHARED = ROOT.parent / "shared"
@@ -126,6 +127,7 @@ def run(name: str, changes: dict[str, Any]) -> None:
     Path("params.yaml").write_text(TEXTS[name], encoding="utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
     link_recipes(Path())
+    divide(SHARDS)
     Path("data/pretrained").mkdir(parents=True, exist_ok=True)
     change(Path(), {"dataset.path": "photos", **changes})
     check_files(read_parameters())

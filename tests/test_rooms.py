@@ -13,7 +13,7 @@ import pytest
 from graft.integrity.ground import flatten
 from graft.project.launcher import find_module, select_parameters
 from graft.project.parameters import read_parameters
-from graft.project.pipeline import PACKAGE, declarations, stage_keys, stage_names
+from graft.project.pipeline import PACKAGE, declarations, stage_names
 from graft.project.yaml12 import read_yaml_file
 from images import ROOT
 
@@ -76,13 +76,10 @@ def test_what_needs_no_tensorflow_does_not_import_it(module: str) -> None:
     assert not packages & HEAVY
 
 
-def test_each_stage_has_a_rule_and_a_key_for_each_shard() -> None:
+def test_each_stage_has_a_rule() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     found = re.findall(r"^(?:rule|use rule manifest as) (\w+)", rules, flags=re.MULTILINE)
     assert sorted(found) == sorted(STAGES)
-    shards = read_yaml_file(ROOT / "dvc.yaml")["vars"][0]["shards"]
-    assert shards["keys"] == list(range(shards["count"]))
-    assert stage_keys("features") == stage_keys("tensors")
 
 
 def test_what_settings_are_chosen_by_leads_the_table_of_experiments() -> None:

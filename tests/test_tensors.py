@@ -107,7 +107,9 @@ class TestShards:
         listed = read_table(Path("data/manifest.csv"))
         for shard in "0123":
             table = read_table(Path(f"data/checked/{shard}.csv"))
-            assert list(table) == ["id", "status", "reason", "width", "height", "phash"]
+            assert list(table) == [
+                *("id", "status", "reason", "width", "height", "phash", "pixels")
+            ]
             assert list(table["id"]) == list(listed["id"][listed["shard"] == shard])
             assert np.load(f"data/tensors/{shard}.npy").shape == (len(table), SIDE, SIDE, 3)
         for index, label in enumerate(("cat", "dog")):

@@ -9,7 +9,7 @@ from faults.moments import gap
 from faults.trial import ENGINES, Fault, Trial
 
 IMAGES = "data/raw/tiny"
-FILES = {"manifest": "data/manifest.csv", "tensors@1": "data/tensors/1.npy"}
+FILES = {"manifest": "data/manifest.csv", "tensors@0": "data/tensors/0.npy"}
 
 
 def faults() -> Iterator[Fault]:
@@ -104,7 +104,7 @@ def _in_gap(happen: Callable[[Trial], None], trial: Trial) -> None:
 
 def _stream(trial: Trial) -> None:
     _make_stale(trial)
-    run = trial.start(*_command(trial, "tensors@1"))
+    run = trial.start(*_command(trial, "tensors@0"))
     for number in range(15):
         project.add_image(trial.made.folder, number % 3, 50 + number)
         trial.learn()

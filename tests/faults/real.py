@@ -92,10 +92,10 @@ def _object(mode: str, trial: Trial) -> None:
 
 def _image(trial: Trial) -> None:
     """The stage is made to run again; the image is as before when all is built in the end."""
-    forget(trial, "tensors@1")
+    forget(trial, "tensors@0")
     image = trial.path("data/raw/tiny/a/05.png")
     content, found = image.read_bytes(), image.stat()
-    run = trial.start("dvc", "repro", "tensors@1")
+    run = trial.start("dvc", "repro", "tensors@0")
     await_true(
         lambda: any(trial.path("data/tensors").glob(".part-*")) or run.status is not None, 60
     )

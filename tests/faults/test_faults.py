@@ -10,7 +10,7 @@ from faults.trial import HAND, SKIPPED, SURVIVED, Fault, named_commands, perform
 from faults.truth import Knowledge, false_records, read_lock
 
 RUNNING = (
-    ("kill in a stage", "SIGKILL to the leader of dvc, tensors@2 at half"),
+    ("kill in a stage", "SIGKILL to the leader of dvc, tensors@0 at half"),
     ("kill while DVC records", "SIGKILL while dvc makes DVC rewrite dvc.lock"),
     ("kill while DVC records", "SIGKILL between the end of report and its record"),
     ("parameters edited in mid-run", "edited while report of dvc is at half"),

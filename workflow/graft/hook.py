@@ -56,6 +56,42 @@ def _after_dvc() -> None:
     if sys.argv[1:2] == ["repro"]:
         _say_where_to_go("dvc", "dvc.yaml")
     within_dvc.install_checks()
+    _remove_leftovers()
+
+
+def _remove_leftovers() -> None:
+    """Lets DVC find no outputs of shards that there are no more, when it brings stages up to date.
+
+    What it has recorded of them is in its cache.
+    """
+    from dvc.repo import Repo
+
+    original = Repo.reproduce
+
+    def reproduce(repo: object, *positions: object, **named: object) -> object:
+        from pathlib import Path
+
+        from graft.project import pipeline
+
+        if Path.cwd() == Path(repo.root_dir) and pipeline.PACKAGE.is_dir():
+            for path in pipeline.find_leftovers():
+                path.unlink(missing_ok=True)
+        return original(repo, *positions, **named)
+
+    Repo.reproduce = reproduce
+
+
+def _after_params() -> None:
+    """Keeps the key of each shard out of `dvc exp show` and `dvc params diff`."""
+    from dvc.repo.params import show
+
+    collect = show._collect_vars
+
+    def collect_without(*positions: object, **named: object) -> dict[str, object]:
+        found = collect(*positions, **named)
+        return {path: keys for path, keys in found.items() if not path.endswith(_SHARDS)}
+
+    show._collect_vars = collect_without
 
 
 def _after_repro() -> None:
@@ -98,10 +134,12 @@ def _say_where_to_go(program: str, needed: str) -> None:
 
 _AFTER = {
     "dvc.repo": _after_dvc,
+    "dvc.repo.params.show": _after_params,
     "dvc.commands.repro": _after_repro,
     "dvc.commands.experiments.run": _after_experiment,
     "snakemake.cli": _after_snakemake,
 }
+_SHARDS = "workflow/shards.yaml"
 _ELSEWHERE = {"-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version"}
 
 # At each import, OpenVINO would start a process that tells its maker of it. It does without.

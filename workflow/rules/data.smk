@@ -29,7 +29,7 @@ use rule manifest as tensors with:
     log:
         "logs/tensors@{shard}.log",
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: bridge.cores(share=4)
+    threads: bridge.share_of_cores("tensors")
     resources:
         mem_mb=1000,
     params:

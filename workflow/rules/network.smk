@@ -23,7 +23,7 @@ use rule manifest as features with:
     log:
         "logs/features@{shard}.log",
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: bridge.cores(share=4)
+    threads: bridge.share_of_cores("features")
     resources:
         mem_mb=2000,
     params:

@@ -1,15 +1,19 @@
 """Arrays in .npy files that are written and read in pieces, in memory that does not grow."""
 
+import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 from numpy.lib import format as npy
 
 # Rows at once for inference: fixed, since another number may choose another kernel.
 INFERENCE_BATCH = 16
+# Bytes that are copied at once from one file to another.
+_COPIED = 2**22
 
 
 class RowSource(Protocol):
@@ -53,6 +57,24 @@ class Joined:
             mine = numbers == number
             found[mine] = self.arrays[number][rows[mine] - self._starts[number]]
         return found
+
+
+class Chosen:
+    """Some rows of another array, by indices of their own.
+
+    Args:
+        source: the array.
+        rows: int (k,), indices into it.
+    """
+
+    def __init__(self, source: RowSource, rows: np.ndarray) -> None:
+        self._source, self._rows = source, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        return self._source[self._rows[which]]
 
 
 class Growing(AbstractContextManager["Growing"]):
@@ -137,3 +159,39 @@ class Stored:
     def _map(self) -> np.ndarray:
         array = np.load(self._path, mmap_mode="r")
         return array if self._columns is None else array[:, self._columns]
+
+
+def copy_rows(
+    target: Growing, sources: Sequence[Path], numbers: np.ndarray, rows: np.ndarray
+) -> None:
+    """Adds rows of several .npy files to a new one, those that follow each other at once.
+
+    Args:
+        target: what they are added to.
+        sources: the files, which stay open meanwhile; each must have the dtype of the target.
+        numbers: int (n,), from which source each row is.
+        rows: int (n,), which row of it.
+    """
+    with ExitStack() as stack:
+        opened = [_Opened(stack.enter_context(path.open("rb"))) for path in sources]
+        ends = np.flatnonzero((np.diff(numbers) != 0) | (np.diff(rows) != 1)) + 1
+        for start, end in pairwise([0, *ends, len(rows)] if len(rows) else []):
+            source, first = opened[numbers[start]], int(rows[start])
+            for some in range(0, end - start, source.at_once):
+                target.add(source.read(first + some, min(source.at_once, end - start - some)))
+
+
+class _Opened:
+    """An .npy file that is read by rows; of a map, pages would count as memory of the process."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        npy.read_magic(file)
+        self._shape, _, self._dtype = npy.read_array_header_1_0(file)
+        self._file, self._start = file, file.tell()
+        self._values = math.prod(self._shape[1:])
+        self.at_once = max(1, _COPIED // max(1, self._values * self._dtype.itemsize))
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        self._file.seek(self._start + first * self._values * self._dtype.itemsize)
+        found = np.fromfile(self._file, self._dtype, count * self._values)
+        return found.reshape(count, *self._shape[1:])

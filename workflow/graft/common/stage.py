@@ -1,6 +1,6 @@
 """What a stage is given: the parameters and files that `dvc.yaml` declares for it, no more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Stage(Mapping[str, Any]):
         scratch: a folder, which need not be there yet, for what lets the stage go on after it was
             killed; None where there is none. It is named by all that the result depends on, so
             whatever is found there belongs to this very computation.
+        previous: where the files of the last run are, which `earlier` gives; None where nothing may
+            be taken from them.
     """
 
     address: str
@@ -35,6 +37,7 @@ class Stage(Mapping[str, Any]):
     read: tuple[Path, ...]
     written: Mapping[Path, Path]
     scratch: Path | None = None
+    previous: Callable[[Path], Path | None] | None = None
 
     @property
     def key(self) -> str:
@@ -73,3 +76,13 @@ class Stage(Mapping[str, Any]):
         if Path(path) not in self.written:
             raise Undeclared(f"{self.address} does not declare the output {path}")
         return self.written[Path(path)]
+
+    def earlier(self, path: str) -> Path | None:
+        """A declared output, or an input that `dvc.yaml` lists as `by_row`, as of the last run.
+
+        It is there only if all else that the stage depends on is as it was in that run: then equal
+        rows of the inputs give equal rows of the outputs. It must not be written to.
+        """
+        if Path(path) not in self.written and Path(path) not in self.read:
+            raise Undeclared(f"{self.address} does not declare {path}")
+        return self.previous(Path(path)) if self.previous else None

@@ -1,14 +1,15 @@
 """Run the network once over the images of a shard."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from graft.common.arrays import Growing, RowSource, Stored, in_batches
+from graft.common.arrays import Chosen, Growing, RowSource, Stored, copy_rows, in_batches
 from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.common.stage import Stage
-from graft.common.tables import read_json
+from graft.common.tables import read_json, read_table
 
 
 def main(stage: Stage) -> None:
@@ -21,17 +22,46 @@ def main(stage: Stage) -> None:
             not compute in `features.precision`.
     """
     pixels = Stored(stage.input(f"data/tensors/{stage.key}.npy"))
+    digests = _read_digests(stage.input(f"data/checked/{stage.key}.csv"))
+    features = stage.output(f"data/features/{stage.key}.npy")
+    known, sources = dict[str, int](), [features.with_suffix(".spool")]
+    if earlier := _find_earlier(stage):
+        known = {digest: row for row, digest in enumerate(_read_digests(earlier[0]))}
+        sources.append(earlier[1])
+    # Equal pixels have equal features, whatever is beside them in a batch.
+    rows = np.array([known.get(digest, -1) for digest in digests], np.int64)
+    new = np.flatnonzero(rows < 0)
     with (
-        Growing(stage.output(f"data/features/{stage.key}.npy"), np.float32) as features,
-        Progress(f"features {stage.key}", len(pixels), "images") as progress,
+        Growing(sources[0], np.float32) as out,
+        Progress(f"features {stage.key}", len(new), "images") as progress,
     ):
-        for output in _outputs(stage, pixels):
+        for output in _outputs(stage, Chosen(pixels, new)) if len(new) else ():
             if not np.isfinite(output).all():
                 raise UserError(
                     "some features are not finite numbers: backbone.weights do not fit the network"
                 )
-            features.add(output)
+            out.add(output)
             progress.advance(len(output))
+    numbers = (rows >= 0).astype(int)
+    rows[new] = np.arange(len(new))
+    with Growing(features, np.float32) as out:
+        copy_rows(out, sources, numbers, rows)
+    sources[0].unlink()
+    if earlier:
+        print(f"features {stage.key}: {len(new):,} of {len(rows):,} images, the others as before")
+
+
+def _read_digests(checked: Path) -> list[str]:
+    """The hash of each row of pixels, by the table of a shard."""
+    table = read_table(checked, ["status", "pixels"])
+    return table["pixels"][table["status"] == "ok"].tolist()
+
+
+def _find_earlier(stage: Stage) -> tuple[Path, Path] | None:
+    """The table and the features of the last run; None if nothing may be taken from it."""
+    table = stage.earlier(f"data/checked/{stage.key}.csv")
+    features = stage.earlier(f"data/features/{stage.key}.npy") if table else None
+    return (table, features) if table and features else None
 
 
 def _outputs(stage: Stage, pixels: RowSource) -> Iterator[np.ndarray]:

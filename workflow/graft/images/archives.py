@@ -82,6 +82,34 @@ class Archive(NamedTuple):
             return _read_zip(self.path, wanted)
         raise NoArchive("neither a .zip nor a .tar")
 
+    def count(self) -> int:
+        """How many files there are but hidden ones; what a .zip holds is not unpacked for it.
+
+        Raises:
+            NoArchive, UserError: as for `files`.
+        """
+        counting = _Counting()
+        for _ in self.files(counting):
+            pass
+        return counting.number
+
+
+class _Counting(Collection[str]):
+    """Wants no file, and counts those that it is asked for."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __contains__(self, path: object) -> bool:
+        self.number += not files.is_hidden(str(path))
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
 
 def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
     try:

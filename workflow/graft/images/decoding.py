@@ -47,12 +47,14 @@ class Decoded(NamedTuple):
         width: pixels across, as shown (after EXIF orientation).
         height: pixels down.
         phash: 64-bit perceptual hash of the whole picture, 16 hexadecimal digits.
+        digest: 32 hexadecimal digits of BLAKE2b over the pixels.
     """
 
     pixels: np.ndarray
     width: int
     height: int
     phash: str
+    digest: str
 
 
 def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
@@ -114,7 +116,8 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
     if orientation in (5, 6, 7, 8):  # the quarter turns
         width, height = height, width
     pixels = np.asarray(_square(image, side, fit), np.uint8)
-    return Decoded(pixels, width, height, str(imagehash.phash(image)))
+    phash = str(imagehash.phash(image))
+    return Decoded(pixels, width, height, phash, files.identity(np.ascontiguousarray(pixels).data))
 
 
 def _rgb(image: Image.Image, form: str | None) -> Image.Image:

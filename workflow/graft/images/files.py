@@ -15,6 +15,8 @@ SOURCE = (
 LARGEST_FILE = 256 * 2**20
 # Characters of the longest path, as Linux has it.
 LONGEST_PATH = 4095
+# Files for which a shard is made. With 160 pixels a side, its tensors are 400 MB.
+SHARD_FILES = 5000
 # How the names of images end. Only messages go by them: what is an image, its bytes say.
 IMAGE_ENDS = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
@@ -55,9 +57,15 @@ class File(NamedTuple):
     problem: str = ""
 
 
-def identity(data: bytes) -> str:
-    """The id of a file: 32 hexadecimal digits of BLAKE2b over its bytes."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def identity(data: bytes | memoryview, unread: bool = False) -> str:
+    """The id of a file: 32 hexadecimal digits of BLAKE2b over its bytes.
+
+    Args:
+        data: the bytes; or what tells apart files whose bytes cannot be had.
+        unread: whether it is the latter: no file that is read has such an id.
+    """
+    person = b"unread" if unread else b""
+    return hashlib.blake2b(data, digest_size=16, person=person).hexdigest()
 
 
 def is_hidden(path: str) -> bool:

@@ -20,6 +20,7 @@ from graft.images.overview import find_passed_over, refuse_unlabelled
 from graft.images.sources import Source, is_csv, open_source
 
 _COLUMNS = ["id", "path", "label", "group", "part", "shard", "reason"]
+_FAR = 4  # times the files that a shard is made for, above which it is said
 
 
 def main(stage: Stage) -> None:
@@ -42,7 +43,8 @@ def main(stage: Stage) -> None:
     for name in set(known).difference(file.path for file in listed):
         listed.append(_unread(name, files.problem_of_path(name) or files.MISSING))
     listed.sort(key=lambda file: natural(file.path))
-    rows = list(_rows(listed, known, int(stage.options["shards"])))
+    shards = int(stage.options["shards"])
+    rows = list(_rows(listed, known, shards))
     names = {row[2] for row in rows} - {""}
     if not names:
         raise refuse_unlabelled(path, [file.path for file in listed])
@@ -53,6 +55,8 @@ def main(stage: Stage) -> None:
     write_warnings(stage, "data/warnings/manifest.json", cautions)
     ignored = len(listed) - len(rows)
     note = f"; {ignored} outside the class folders ignored" if ignored else ""
+    if len(rows) > _FAR * files.SHARD_FILES * shards:
+        note += f"; {len(rows) // shards:,} a shard: `graft use --shards auto` makes more of them"
     print(f"manifest: {len(rows)} files in {len(names)} classes{note}")
 
 
@@ -64,7 +68,8 @@ class _Listed(NamedTuple):
 
 def _unread(path: str, problem: str, number: int = 0) -> _Listed:
     """A file whose bytes cannot be had; the number tells apart those that share a path."""
-    return _Listed(path, files.identity(f"{problem}\0{path}\0{number}".encode()), problem)
+    name = f"{problem}\0{path}\0{number}".encode()
+    return _Listed(path, files.identity(name, unread=True), problem)
 
 
 def _by_csv(source: Source, name: str, where: str, base: str = "") -> dict[str, Label]:

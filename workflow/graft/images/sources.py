@@ -37,6 +37,10 @@ class Folder(NamedTuple):
         """
         return map(self._read, self._walk() if wanted is None else wanted)
 
+    def count(self) -> int:
+        """How many files there are but hidden ones, without opening any."""
+        return sum(1 for _ in self._walk())
+
     def _walk(self) -> Iterator[str]:
         for folder, folders, names in os.walk(self.root, onerror=_stop):
             place = Path(folder)
@@ -112,6 +116,20 @@ def open_source(path: str) -> Iterator[Source]:
             raise refuse(WHERE_SOURCE, SOURCE, f"{path} ({error})") from None
     else:
         raise refuse(WHERE_SOURCE, f"{SOURCE}{suggest_near(place)}", path)
+
+
+def count_files(path: str) -> int:
+    """How many files there are in what `dataset.path` names, labelled or not; of a CSV, its lines.
+
+    Raises:
+        UserError: it is not there, or is nothing of what it may be.
+        OSError: it cannot be read.
+    """
+    if is_csv(path):
+        with Path(path).open("rb") as file:
+            return sum(1 for _ in file)
+    with open_source(path) as source:
+        return source.count()
 
 
 def _stop(error: OSError) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import Growing, Stored, in_batches
+from graft.common.arrays import Growing, copy_rows
 from graft.common.errors import UserError
 from graft.common.parallel import in_parallel
 from graft.common.progress import Progress
@@ -16,7 +18,7 @@ from graft.images import files
 from graft.images.decoding import Decoded, Undecodable, decode
 from graft.images.sources import Source, open_source
 
-_COLUMNS = ["status", "reason", "width", "height", "phash"]
+_COLUMNS = ["status", "reason", "width", "height", "phash", "pixels"]
 
 
 def main(stage: Stage) -> None:
@@ -24,44 +26,90 @@ def main(stage: Stage) -> None:
 
     `tensors/SHARD.npy` is uint8 (n, side, side, 3), a row for each row of `checked/SHARD.csv` whose
     status is `ok`; an id that occurs twice in the manifest occurs once here. The table's other
-    rows are `quarantined`, with the reason.
+    rows are `quarantined`, with the reason. Its column pixels is a hash of the row of pixels.
 
     Raises:
         UserError: a file is not the one that the manifest lists.
     """
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "shard", "reason"])
     shard = manifest[manifest["shard"] == stage.key].drop_duplicates("id", ignore_index=True)
-    found = [("quarantined", reason, 0, 0, "") for reason in shard["reason"]]
+    found = [_quarantined(reason) for reason in shard["reason"]]
     pixels = stage.output(f"data/tensors/{stage.key}.npy")
     # The images come in the order of the source, and go to a file as they come: memory stays flat
     # however many there are.
     spool, side = pixels.with_suffix(".spool"), stage["image.side"]
-    numbers = []  # of the images in the spool
+    # Where each image's pixels are: in which file, and in which row there.
+    places = np.full((len(shard), 2), -1)
+    files_of_pixels = [spool]
+    readable = shard["reason"] == ""
+    if earlier := _read_earlier(stage):
+        files_of_pixels.append(earlier.pixels)
+        for number in np.flatnonzero(readable & shard["id"].isin(earlier.rows)):
+            row, found[number] = earlier.rows[shard["id"][number]]
+            places[number] = (1, row) if row >= 0 else (-1, -1)
+            readable[number] = False
     with Growing(spool, np.uint8, (side, side, 3)) as out:
-        for number, result in _decoded(stage, shard):
+        for number, result in _decoded(stage, shard[readable]):
             if isinstance(result, str):
-                found[number] = ("quarantined", result, 0, 0, "")
+                found[number] = _quarantined(result)
             else:
-                found[number] = ("ok", "", result.width, result.height, result.phash)
-                numbers.append(number)
+                found[number] = _good(result)
+                places[number] = 0, len(out)
                 out.add(result.pixels[None])
-    rows = Stored(spool)
     with Growing(pixels, np.uint8, (side, side, 3)) as out:
-        for some in in_batches(np.argsort(numbers)):
-            out.add(rows[some])
+        good = places[places[:, 0] >= 0]
+        copy_rows(out, files_of_pixels, good[:, 0], good[:, 1])
     spool.unlink()
     table = shard[["id"]].join(pd.DataFrame(found, columns=_COLUMNS))
     write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
+    if earlier:
+        new = int(readable.sum())
+        print(f"tensors {stage.key}: {new:,} of {len(shard):,} images, the others as before")
+
+
+def _good(image: Decoded) -> tuple[str, ...]:
+    return "ok", "", str(image.width), str(image.height), image.phash, image.digest
+
+
+def _quarantined(reason: str) -> tuple[str, ...]:
+    return "quarantined", reason, "0", "0", "", ""
+
+
+class _Earlier(NamedTuple):
+    """What the last run made of the files of this shard.
+
+    Attributes:
+        rows: by id, the row of the pixels, -1 where there is none, and the columns of the table.
+        pixels: the file of the pixels.
+    """
+
+    rows: dict[str, tuple[int, tuple[str, ...]]]
+    pixels: Path
+
+
+def _read_earlier(stage: Stage) -> _Earlier | None:
+    """What became of each file in the last run; None if nothing may be taken from it."""
+    table = stage.earlier(f"data/checked/{stage.key}.csv")
+    pixels = stage.earlier(f"data/tensors/{stage.key}.npy") if table else None
+    if not (table and pixels):
+        return None
+    checked = read_table(table)
+    good = checked["status"] == "ok"
+    numbers = np.where(good, np.cumsum(good) - 1, -1).tolist()
+    columns = zip(*(checked[column] for column in _COLUMNS), strict=True)
+    rows = zip(checked["id"], zip(numbers, columns, strict=True), strict=True)
+    return _Earlier(dict(rows), pixels)
 
 
 def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded | str]]:
-    """The number of each readable file of the shard, and its image or why it has none."""
-    read = shard[shard["reason"] == ""]
-    numbers = dict(zip(read["path"], read.index, strict=True))
+    """The number of each of these files of the shard, and its image or why it has none."""
+    if shard.empty:
+        return
+    numbers = dict(zip(shard["path"], shard.index, strict=True))
     side = stage["image.side"]
     with (
         open_source(stage["dataset.path"]) as source,
-        Progress(f"tensors {stage.key}", len(read), "images") as progress,
+        Progress(f"tensors {stage.key}", len(shard), "images") as progress,
     ):
         data = _checked(source, numbers, shard["id"])
         work = partial(decode_numbered, side=side, fit=stage["image.fit"])

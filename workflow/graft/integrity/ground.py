@@ -65,11 +65,16 @@ def take_ground(parameters: Mapping[str, Any], paths: Iterable[Path]) -> Ground:
     """
     paths = list(paths)
     files = {path: sign(path) for path in paths}
-    newest = max((max(s[2:]) for found in files.values() for s in found.values()), default=0)
-    if 0 <= time.time_ns() - newest < _TICK_NS:
+    if not all(is_settled(found) for found in files.values()):
         time.sleep(_TICK_NS / 1e9)
         files = {path: sign(path) for path in paths}
     return Ground(parameters, files)
+
+
+def is_settled(signatures: Mapping[str, Signature]) -> bool:
+    """Whether a change from now on would show in the signatures: none is of this very moment."""
+    newest = max((max(signature[2:]) for signature in signatures.values()), default=0)
+    return not 0 <= time.time_ns() - newest < _TICK_NS
 
 
 def find_moved_file(before: Mapping[str, Signature], now: Mapping[str, Signature]) -> str | None:

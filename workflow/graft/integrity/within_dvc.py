@@ -15,6 +15,8 @@ checks around some of DVC's functions, in every process that runs DVC:
 - `_make_cmd`: the shell gives its process to the stage. DVC waits for its shell alone, and not
   every shell outlives a signal that the stage is still answering.
 - `Stage.reproduce`: waits for a process that is running the same stage, which DVC would refuse.
+- `Output._build`: of a folder that a stage depends on, DVC computes the hash ten times. Here it is
+  computed once, as long as the signatures of all files in it stay the same.
 - `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
   launcher can tell an output that was damaged since.
 
@@ -32,12 +34,15 @@ from typing import Any
 
 from graft.integrity import mending
 from graft.integrity.damage import find_damaged
+from graft.integrity.earlier import BY_ROW, CACHE, note_made
 from graft.integrity.ground import (
     digest,
     drop_record,
     find_moved_value,
     flatten,
+    is_settled,
     read_record,
+    sign,
     store_record,
 )
 from graft.integrity.lifetime import DVC_PROCESS
@@ -47,6 +52,7 @@ from graft.integrity.yaml_of_dvc import read_once
 _MOVED = "nothing was kept; run it again"
 _ONE_COMMAND = re.compile(r"graft [\w@ .-]+")
 _PAUSE = 0.3  # seconds between two looks at a busy stage
+_built: dict[tuple[str, str], tuple[str, Any]] = {}
 _matched: dict[int, list[Any] | None] = {}
 
 
@@ -71,6 +77,7 @@ def install_checks() -> None:
     _wrap(state, "_checksum", _checksum)
     _wrap(running, "_make_cmd", _make_command)
     _wrap(Stage, "reproduce", _reproduce)
+    _wrap(Output, "_build", _build)
     mending.mend_dvc()
     read_once()
 
@@ -93,6 +100,10 @@ def _run_stage(
         return
     drop_record(stage.addressing, _folder(stage))
     os.environ[DVC_PROCESS] = str(os.getpid())
+    # A stage that is forced to run computes everything.
+    os.environ.pop(CACHE, None)
+    if not force and BY_ROW in (stage.meta or {}):
+        os.environ[CACHE] = stage.repo.cache.local.path
     original(stage, dry, force, **more)
     # What DVC took for the ground: it restored the outputs for these hashes, or had them before the
     # command. A forced run has not taken any.
@@ -154,7 +165,11 @@ def _run(stage: Any, original: Callable[..., Any], *positions: Any, **more: Any)
         _matched.pop(id(stage), None)
     if stage.cmd and not more.get("dry"):
         folder = _folder(stage)
-        record = read_record(stage.addressing, folder) or {"parameters": {}, "read": {}}
+        record = read_record(stage.addressing, folder)
+        if record is not None and BY_ROW in (stage.meta or {}):  # its command has run
+            hashes = {out.def_path: out.hash_info.value for out in stage.outs}
+            note_made(stage.addressing, hashes, folder)
+        record = record or {"parameters": {}, "read": {}}
         written = {out.def_path: digest(Path(out.fs_path)) for out in stage.outs}
         store_record(stage.addressing, record | {"written": written}, folder)
 
@@ -210,6 +225,20 @@ def _load_cache(cache: Any, original: Callable[..., Any], key: str, value: str) 
 
 def _checksum(info: Mapping[str, Any], original: Callable[..., str]) -> str:
     return original({**info, "size": (info["size"], info["created"])})
+
+
+def _build(out: Any, original: Callable[..., Any], *positions: Any, **named: Any) -> Any:
+    if not (out.IS_DEPENDENCY and out.protocol == "local" and Path(out.fs_path).is_dir()):
+        return original(out, *positions, **named)
+    found = sign(Path(out.fs_path))
+    signatures, about = digest(Path(out.fs_path), found), (out.fs_path, out.hash_name)
+    known = _built.get(about)
+    if known is None or known[0] != signatures:
+        known = signatures, original(out, *positions, **named)
+        _built.pop(about, None)
+        if is_settled(found):
+            _built[about] = known
+    return known[1]
 
 
 def _reproduce(stage: Any, original: Callable[..., Any], **more: Any) -> Any:

@@ -1,12 +1,26 @@
-"""What people say of their images and of a network, as values of parameters."""
+"""What people say of their images, of shards and of a network, as values of parameters."""
 
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graft.common.errors import nearest, refuse
+from graft.common.atomic import write_text
+from graft.common.errors import UserError, nearest, refuse
+from graft.images.files import SHARD_FILES
+from graft.images.sources import count_files
 from graft.images.suggestions import suggest_near
 from graft.network.catalogue import NETWORKS, OWN
+from graft.project.pipeline import MOST_SHARDS, SHARDS, list_shards
+
+# In place of a number of shards: by the number of files.
+BY_NUMBER = "auto"
+_SHARDS = """\
+# Into how many shards the images are divided: `graft use` writes it, by the number of files or by
+# `--shards N`, and dvc.yaml reads it.
+shards:
+  count: {count}
+  keys: {keys}
+"""
 
 
 class Choice(NamedTuple):
@@ -73,3 +87,46 @@ def place_images(given: str) -> str:
         allowed = "a folder of images: the project is in this one, with all its own files"
         raise refuse("--images", allowed, given)
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
+
+
+def read_shards(text: str) -> int | None:
+    """The number of shards in an option; None for `auto`.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text == BY_NUMBER:
+        return None
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    if not 1 <= number <= MOST_SHARDS:
+        raise refuse("--shards", f"{BY_NUMBER}, or a whole number from 1 to {MOST_SHARDS:,}", text)
+    return number
+
+
+def suit_number(dataset: str, kept: int | None = None) -> int:
+    """The number of shards that suits a data set: one for each SHARD_FILES files.
+
+    A shard is what one process works on. On one machine a single one is the fastest, since a stage
+    fills all cores; several are what many machines share, and what a killed run does again at most.
+
+    Args:
+        dataset: the value of `dataset.path`. Where nothing is there yet, one shard suits.
+        kept: the present number, if it is of the same data set. It stays where it is at most twice
+            or half the right one: with another number all is computed anew.
+    """
+    try:
+        files = count_files(dataset)
+    except (UserError, OSError):  # the run says what is wrong
+        files = 0
+    number = min(max(1, -(-files // SHARD_FILES)), MOST_SHARDS)
+    return kept if kept and kept <= 2 * number and number <= 2 * kept else number
+
+
+def divide(count: int, folder: Path = Path()) -> None:
+    """Writes into how many shards the images are divided.
+
+    Args:
+        count: the number.
+        folder: of the project.
+    """
+    write_text(folder / SHARDS, _SHARDS.format(**list_shards(count)))

@@ -32,7 +32,7 @@ from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
 from graft.project.scratch import clear_scratch, find_scratch
-from graft.project.upstream import check_made, check_upstream
+from graft.project.upstream import check_made, check_upstream, find_earlier
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 ROOMS = Path(__file__).parent.parent
@@ -82,7 +82,7 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
         stage = make_stage(declaration, values, written)
         scratch = find_scratch(stage, declaration.rooms)
         clear_scratch(stage.address, scratch)
-        module.main(replace(stage, scratch=scratch))
+        module.main(replace(stage, scratch=scratch, previous=find_earlier(declaration, flat)))
         try:
             _check_ground(declaration, ground)
         except UserError:

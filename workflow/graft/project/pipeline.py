@@ -5,19 +5,24 @@ launcher, which hands them to the stage.
 """
 
 import graphlib
+import json
 import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from graft.common.errors import UserError
+from graft.common.errors import UserError, refuse
+from graft.integrity.earlier import BY_ROW
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 FILE = Path("dvc.yaml")
 PACKAGE = Path("workflow/graft")
+# Into how many shards the images are divided. It is no parameter: results do not depend on it.
+SHARDS = Path("workflow/shards.yaml")
+MOST_SHARDS = 10_000
 _EXPRESSION = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -34,6 +39,8 @@ class Declaration:
         inputs: the files that it reads. Instead of a folder that other stages write into, the
             files that they declare in it: other files there are of an earlier build.
         outputs: the files that it writes.
+        dependencies: rooms and inputs as `dvc.yaml` lists them, folders as such.
+        by_row: those whose content the stage knows row by row.
     """
 
     address: str
@@ -42,6 +49,8 @@ class Declaration:
     rooms: tuple[Path, ...]
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    dependencies: tuple[Path, ...] = ()
+    by_row: tuple[Path, ...] = ()
 
 
 @cache
@@ -164,6 +173,8 @@ def _declare(
         rooms=rooms,
         inputs=tuple(inputs),
         outputs=outputs,
+        dependencies=tuple(deps),
+        by_row=tuple(Path(_fill(path, scope)) for path in body.get("meta", {}).get(BY_ROW, ())),
     )
 
 
@@ -191,7 +202,72 @@ def _scope(stage: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variables() -> dict[str, Any]:
-    return {name: value for group in _document().get("vars", ()) for name, value in group.items()}
+    found: dict[str, Any] = {}
+    for group in _document().get("vars", ()):
+        found |= _read_variables(*_sign_variables(Path(group))) if isinstance(group, str) else group
+    return found
+
+
+def _sign_variables(path: Path) -> tuple[Path, int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        raise _refuse_shards(path, "no such file") from None
+    return path.absolute(), status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=1)
+def _read_variables(path: Path, *signature: int) -> dict[str, Any]:
+    """The variables in a file that dvc.yaml names; the signature tells its versions apart."""
+    try:
+        found = read_yaml_file(path)
+        count = found["shards"]["count"]
+        good = type(count) is int and 1 <= count <= MOST_SHARDS
+        good = good and found == {"shards": list_shards(count)}
+    except (NoYaml, OSError, LookupError, TypeError) as error:
+        raise _refuse_shards(path, str(error)) from None
+    if not good:
+        raise _refuse_shards(path, found)
+    return found
+
+
+def list_shards(count: int) -> dict[str, Any]:
+    """What workflow/shards.yaml says of so many shards."""
+    return {"count": count, "keys": [*range(count)]}
+
+
+def count_shards() -> int:
+    """Into how many shards the images are divided."""
+    return _read_variables(*_sign_variables(SHARDS))["shards"]["count"]
+
+
+def find_leftovers() -> list[Path]:
+    """The outputs of shards that there were once, and are not any more.
+
+    Stages depend on the folders of shards as a whole, so DVC would take these files for a change.
+    """
+    found = []
+    for stage, entry in _document()["stages"].items():
+        if not isinstance(entry.get("foreach"), str):
+            continue
+        keys = set(stage_keys(stage))
+        for pattern in output_patterns(stage, "*", {}):
+            folder, start, end = re.split(r"([^/]*)\{\*\}", pattern)
+            for path in Path(folder).glob(f"{start}*{end}"):
+                key = path.name[len(start) : len(path.name) - len(end)]
+                if key.isdecimal() and key not in keys:
+                    found.append(path)
+    return found
+
+
+def _refuse_shards(path: Path, received: Any) -> UserError:
+    allowed = (
+        f"a number of shards from 1 to {MOST_SHARDS:,} and their keys, as `graft use --shards auto`"
+        " writes them"
+    )
+    shown = received if isinstance(received, str) else json.dumps(received, default=str)
+    where = SHARDS if path.name == SHARDS.name else path
+    return refuse(str(where), allowed, shown if len(shown) <= 200 else f"{shown[:199]}…")
 
 
 def _look_up(expression: str, scope: Mapping[str, Any]) -> Any:

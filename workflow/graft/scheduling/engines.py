@@ -15,7 +15,7 @@ from typing import Any
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
 from graft.project.parameters import check_files, read_parameters
-from graft.project.pipeline import declarations, output_patterns, stage_keys
+from graft.project.pipeline import declarations, find_leftovers, output_patterns, stage_keys
 from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
@@ -56,7 +56,10 @@ class Bridge:
                 hand_on_signal(signal.SIGINT, is_build)
                 check_folder(self._values["dataset"]["path"])
                 check_free_space()
-                settle(stages, stale(), alone=join_the_running())
+                alone = join_the_running()
+                for path in find_leftovers() if alone else ():
+                    path.unlink(missing_ok=True)
+                settle(stages, stale(), alone)
                 if not workflow.output_settings.dryrun:
                     self._screen = make_screen(workflow.output_settings)
         except (UserError, OSError) as error:
@@ -89,12 +92,20 @@ class Bridge:
 
         return function
 
-    def cores(self, share: int) -> int:
-        """One `share`-th of the cores that Snakemake was given, but at least one core.
+    def share_of_cores(self, stage: str) -> Callable[[Iterable[str]], int]:
+        """A function of the wildcards: the cores of one of the keys of a `foreach` stage.
 
-        It also works where Snakemake was given none, as with `--unlock` or `--dag`.
+        Together they have all cores that Snakemake was given, and each has one at least. It also
+        works where Snakemake was given none, as with `--unlock` or `--dag`.
         """
-        return max(1, (self._workflow.resource_settings.cores or 1) // share)
+        keys, cores = stage_keys(stage), self._workflow.resource_settings.cores or 1
+        each, rest = divmod(cores, len(keys))
+
+        def function(wildcards: Iterable[str]) -> int:
+            (key,) = wildcards
+            return max(1, each + (keys.index(key) < rest))
+
+        return function
 
     def parameter(self, section: str, name: str) -> Any:
         """The value of a parameter, by which a rule says what it needs."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import Joined, Stored
+from graft.common.arrays import Chosen, Joined, Stored
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_table
 from graft.split.large import CHAIN, LargeSet, examine_set, find_large
@@ -36,14 +36,17 @@ def main(stage: Stage) -> None:
     worst copies of its pictures; cluster, or empty where the set was divided at the level.
     """
     checked = read_tables(stage.inputs("data/checked"), ["id", "status", "phash"])
-    good = checked[checked["status"] == "ok"]
-    ids = pd.Index(good["id"])
-    hashes = np.array([int(text, 16) for text in good["phash"]], np.uint64)
-    pixels = Joined([Stored(path) for path in stage.inputs("data/tensors")])
+    good = checked[checked["status"] == "ok"].set_index("id")
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "label"])
+    # In the order of the manifest, whichever shards the images are in.
+    original = manifest.drop_duplicates("id").set_index("id")
+    original = original[original.index.isin(good.index)]
+    ids = original.index
+    order = good.index.get_indexer(ids)
+    hashes = np.array([int(text, 16) for text in good["phash"].iloc[order]], np.uint64)
+    pixels = Chosen(Joined([Stored(path) for path in stage.inputs("data/tensors")]), order)
     limit = stage["duplicates.difference"]
     sets, near, differences = find_near(hashes, pixels, limit)
-    original = manifest.drop_duplicates("id").set_index("id").loc[ids]
     labels = original["label"].to_numpy()
     large = [
         examine_set(number, sets, hashes, pixels, labels, limit)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from graft.common.arrays import RowSource
+from graft.common.arrays import Chosen, RowSource
 from graft.split.forest import Forest, grow_forest
 from graft.split.similarity import contrast_difference, field_means, join_pairs
 
@@ -97,7 +97,7 @@ def examine_set(
         limit: the difference up to which two pictures are near.
     """
     members = np.flatnonzero(sets == number)
-    forest = grow_forest(hashes[members], _Some(pixels, members), limit)
+    forest = grow_forest(hashes[members], Chosen(pixels, members), limit)
     level = _find_level(forest, members, sets, labels, limit)
     sample = members[np.linspace(0, len(members) - 1, _COPIED).astype(int)]
     copies = copy_difference(pixels[np.unique(sample)])
@@ -170,16 +170,3 @@ def _as_half(picture: np.ndarray) -> np.ndarray:
     side = max(1, image.width // _SMALLER)
     half = image.resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(half.resize(image.size, Image.Resampling.BICUBIC))
-
-
-class _Some:
-    """Some rows of a source, by indices of their own."""
-
-    def __init__(self, source: RowSource, rows: np.ndarray) -> None:
-        self._source, self._rows = source, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, which: np.ndarray) -> np.ndarray:
-        return self._source[self._rows[which]]

@@ -1,4 +1,4 @@
-"""Write params.yaml from a recipe, or list the recipes."""
+"""Write params.yaml from a recipe and choose the number of shards, or list the recipes."""
 
 import argparse
 import subprocess
@@ -8,8 +8,17 @@ from typing import Any
 from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import flatten
-from graft.project.choices import CHOICES, choose_network, place_images
-from graft.project.parameters import PARAMETERS, list_changes, show_value
+from graft.project.choices import (
+    BY_NUMBER,
+    CHOICES,
+    choose_network,
+    divide,
+    place_images,
+    read_shards,
+    suit_number,
+)
+from graft.project.parameters import PARAMETERS, list_changes, read_parameters, show_value
+from graft.project.pipeline import count_shards
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
 from graft.project.yaml12 import NoYaml, read_yaml
 from graft.tools.options import CommandParser
@@ -18,11 +27,19 @@ from graft.tools.options import CommandParser
 def main(arguments: list[str]) -> None:
     """`graft use [RECIPE]`: writes a complete params.yaml with comments; without RECIPE, lists all.
 
+    With a recipe the images are divided into as many shards as suit their number. With `--shards`
+    alone nothing else is changed.
+
     Raises:
         UserError: there is no such recipe, a value is not allowed, or params.yaml has a content
             that git does not have.
     """
     options = _parser().parse_args(arguments)
+    number = read_shards(options.shards or BY_NUMBER)
+    if options.recipe is None and options.shards:
+        dataset = read_parameters()["dataset"]["path"]
+        _divide(number or suit_number(dataset))
+        return
     if options.recipe is None:
         recipes = list_recipes()
         width = max(map(len, recipes))
@@ -40,14 +57,18 @@ def main(arguments: list[str]) -> None:
             f"{PARAMETERS} must be in git before it is overwritten: `git add {PARAMETERS}`, or give"
             f" --force. Received: {'; '.join(changes) or 'a text that git does not have'}"
         )
+    dataset = after["dataset.path"]
+    if number is None:
+        kept = _present_number() if dataset == before.get("dataset.path") else None
+        number = suit_number(dataset, kept)
     write_text(PARAMETERS, text)
     print(f"{PARAMETERS} is now the recipe {options.recipe}")
     for line in _lines(before, after) if before else ():
         print(f"  {line}")
+    _divide(number)
     weights = after["backbone.weights"]
     if weights not in ("none", "imagenet") and not Path(weights).exists():
         print(f"The weights are not at {weights} yet.")
-    dataset = after["dataset.path"]
     if not Path(dataset).exists():
         where = RECIPES / f"{options.recipe}.yaml"
         print(f"The images are not at {dataset} yet: {where} says where they come from.")
@@ -77,8 +98,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="another value for a parameter, such as head.epochs=20; may be repeated",
     )
+    add(
+        "--shards",
+        metavar="N",
+        help="how many shards the images are divided into; auto, by their number, without it",
+    )
     add("--force", action="store_true", help=f"write over a {PARAMETERS} that git does not have")
     return parser
+
+
+def _divide(number: int) -> None:
+    """Writes the number of shards, and says so where it is another one."""
+    before = _present_number()
+    if before != number:
+        divide(number)
+        print(f"  shards: {f'{before} → ' if before else ''}{number}")
+
+
+def _present_number() -> int | None:
+    """The number of shards; None where the file that says it is missing or broken."""
+    try:
+        return count_shards()
+    except UserError:
+        return None
 
 
 def _parse(text: str) -> tuple[str, Any]:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from graft.common import atomic
-from graft.common.errors import refuse
+from graft.common.errors import UserError, refuse
 from graft.common.tables import read_table, read_tables
 from graft.project.parameters import show_value
+from graft.project.pipeline import stage_keys
 from graft.report.charts import Chart, padded_ends
 from graft.report.page import make_environment, read_asset
 from graft.report.reading import MODEL_NAMES
@@ -168,10 +169,14 @@ def _list_images(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _open_album_here(paths: set[str]) -> Album | None:
     """The pictures of photos that this folder has; None where it has been built by halves."""
-    tensors = sorted(Path("data/tensors").glob("*.npy"), key=lambda path: path.name)
-    tables = [Path("data/checked") / f"{path.stem}.csv" for path in tensors]
+    try:
+        keys = stage_keys("tensors")
+    except UserError:
+        return None
+    tensors = [Path(f"data/tensors/{key}.npy") for key in keys]
+    tables = [Path(f"data/checked/{key}.csv") for key in keys]
     split = Path("data/split.csv")
-    if not tensors or not split.is_file() or not all(table.is_file() for table in tables):
+    if not all(path.is_file() for path in (*tensors, *tables, split)):
         return None
     try:
         checked = read_tables(tables, ["id", "status"])
