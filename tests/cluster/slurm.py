@@ -75,7 +75,7 @@ class Slurm:
         shutil.chown(munge, "munge", "munge")
         if not _succeeds("munge", "-n"):
             command = ["runuser", "-u", "munge", "--", "munged", "-F"]
-            self._key = subprocess.Popen(command)
+            self._key = subprocess.Popen(command, stderr=subprocess.DEVNULL)
             self._await(lambda: _succeeds("munge", "-n"))
         self.start_controller()
         for number in range(1, NODES + 1):
@@ -140,6 +140,12 @@ class Slurm:
         command = ["squeue", "--noheader", "--format", "%i %N"]
         lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
         return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
+
+    def last_job(self) -> int:
+        """The number of the last job that was submitted."""
+        shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
+        line = next(x for x in shown.stdout.splitlines() if x.startswith("NEXT_JOB_ID"))
+        return int(line.partition("=")[2]) - 1
 
     def _configure(self) -> str:
         host = socket.gethostname().partition(".")[0]

@@ -14,7 +14,8 @@ rule manifest:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=bridge.amount(500, each=10),
+        runtime=bridge.amount(10, each=5),
     params:
         arguments=bridge.arguments("manifest"),
     shell:
@@ -31,7 +32,8 @@ use rule manifest as tensors with:
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: bridge.share_of_cores("tensors")
     resources:
-        mem_mb=1000,
+        mem_mb=bridge.amount(1000),
+        runtime=bridge.amount(60),
     params:
         arguments=bridge.arguments("tensors"),
 
@@ -43,6 +45,9 @@ use rule manifest as duplicates with:
         *bridge.outputs("duplicates"),
     log:
         "logs/duplicates.log",
+    resources:
+        mem_mb=bridge.amount(500, each=100),
+        runtime=bridge.amount(10, each=10),
     params:
         arguments=bridge.arguments("duplicates"),
 
@@ -54,6 +59,9 @@ use rule manifest as split with:
         *bridge.outputs("split"),
     log:
         "logs/split.log",
+    resources:
+        mem_mb=bridge.amount(500, each=40),
+        runtime=bridge.amount(10, each=2),
     params:
         arguments=bridge.arguments("split"),
 
@@ -65,5 +73,8 @@ use rule manifest as warnings with:
         *bridge.outputs("warnings"),
     log:
         "logs/warnings.log",
+    resources:
+        mem_mb=bridge.amount(500, each=40),
+        runtime=bridge.amount(10, each=2),
     params:
         arguments=bridge.arguments("warnings"),

@@ -23,7 +23,8 @@ use rule manifest as evaluate with:
     log:
         "logs/evaluate@{model}.log",
     resources:
-        mem_mb=2000,
+        mem_mb=bridge.amount(2000, each=20),
+        runtime=bridge.amount(20, each=10),
     params:
         arguments=bridge.arguments("evaluate"),
 
@@ -44,6 +45,7 @@ use rule manifest as report with:
     log:
         "logs/report.log",
     resources:
-        mem_mb=1000,
+        mem_mb=bridge.amount(1000, each=40),
+        runtime=bridge.amount(20, each=5),
     params:
         arguments=bridge.arguments("report"),

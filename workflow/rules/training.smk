@@ -12,7 +12,8 @@ use rule manifest as views with:
         "logs/views.log",
     threads: 2 if bridge.parameter("augment", "copies") else 1
     resources:
-        mem_mb=2000,
+        mem_mb=bridge.amount(2000, each=20),
+        runtime=bridge.amount(10, each=20),
     params:
         arguments=bridge.arguments("views"),
 
@@ -25,7 +26,8 @@ use rule manifest as depth with:
     log:
         "logs/depth.log",
     resources:
-        mem_mb=1000,
+        mem_mb=bridge.amount(1000, each=200),
+        runtime=bridge.amount(10, each=10),
     params:
         arguments=bridge.arguments("depth"),
 
@@ -38,7 +40,8 @@ use rule manifest as cross_validation with:
     log:
         "logs/cross_validation.log",
     resources:
-        mem_mb=2000,
+        mem_mb=bridge.amount(1000, each=200),
+        runtime=bridge.amount(10, each=10),
     params:
         arguments=bridge.arguments("cross_validation"),
 
@@ -52,7 +55,8 @@ use rule manifest as head with:
         "logs/head.log",
     threads: 4 if bridge.parameter("head", "kind") == "dense" else 1
     resources:
-        mem_mb=2000,
+        mem_mb=bridge.amount(2000, each=200),
+        runtime=bridge.amount(20, each=20),
     params:
         arguments=bridge.arguments("head"),
 
@@ -66,6 +70,7 @@ use rule manifest as finetune with:
         "logs/finetune.log",
     threads: 1 if bridge.parameter("finetune", "unfreeze") == "none" else 4
     resources:
-        mem_mb=4000,
+        mem_mb=bridge.amount(4000, each=50),
+        runtime=bridge.amount(60, each=120),
     params:
         arguments=bridge.arguments("finetune"),

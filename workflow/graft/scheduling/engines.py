@@ -15,7 +15,13 @@ from typing import Any
 from graft.common.errors import UserError
 from graft.images.sources import check_folder
 from graft.project.parameters import check_files, read_parameters
-from graft.project.pipeline import declarations, find_leftovers, output_patterns, stage_keys
+from graft.project.pipeline import (
+    count_shards,
+    declarations,
+    find_leftovers,
+    output_patterns,
+    stage_keys,
+)
 from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
@@ -104,6 +110,20 @@ class Bridge:
         def function(wildcards: Iterable[str]) -> int:
             (key,) = wildcards
             return max(1, each + (keys.index(key) < rest))
+
+        return function
+
+    def amount(self, base: int, each: int = 0) -> Callable[[Iterable[str], int], int]:
+        """A function of the wildcards and the attempt: a resource of a job.
+
+        Args:
+            base: what a small data set takes at the first attempt; the next asks for twice as much.
+            each: what is added for each shard but the first, for a stage that reads them all.
+        """
+        total = base + each * (count_shards() - 1)
+
+        def function(wildcards: Iterable[str], attempt: int) -> int:
+            return total * attempt
 
         return function
 

@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _NOISE_IN_WORDS = (
     "Assuming unrestricted shared filesystem usage",
     "Building DAG of jobs",
     "Cannot restore ",
+    "Cleaning up SLURM log files ",
     "Complete log(s): ",
     "Conda environments: ignored",
     "Elapsed time: ",
@@ -37,6 +39,7 @@ _NOISE_IN_WORDS = (
     "Updating checkpoint dependencies",
     "Using shell: ",
 )
+_SUBMITTED = re.compile(r"Job \S+ has been submitted ")
 _SOME_FAILED = "At least one job did not complete successfully"
 
 
@@ -77,10 +80,11 @@ class ScreenHandler(logging.Handler):
             self._screen.total = record.stats["total"] - 1
         elif event not in _NOISE:
             text = record.getMessage()
+            noise = text.startswith(_NOISE_IN_WORDS) or _SUBMITTED.match(text)
             # The last that Snakemake says.
             if _SOME_FAILED in text and self._screen.has_failures:
                 self._screen.close()
-            elif self._other and not text.startswith(_NOISE_IN_WORDS):
+            elif self._other and not noise:
                 with self._screen.paused():
                     self._other.handle(record)
 
