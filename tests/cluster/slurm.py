@@ -174,7 +174,7 @@ class Slurm:
                 f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={CORES}"
                 f" Port={_FIRST_PORT + number} RealMemory={MEMORY} State=UNKNOWN"
             )
-        lines.append(f"PartitionName=all Nodes=n[1-{NODES}] Default=YES MaxTime=60 State=UP")
+        lines.append(f"PartitionName=all Nodes=n[1-{NODES}] Default=YES MaxTime=1440 State=UP")
         (self._folder / "state").mkdir(exist_ok=True)
         return "\n".join(lines) + "\n"
 

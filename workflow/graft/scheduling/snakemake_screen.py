@@ -32,11 +32,18 @@ _NOISE_IN_WORDS = (
     "Execute ",
     "Exiting because a job execution failed",
     "Restored previous version of ",
+    # Of Slurm's accounts: if one is needed, the submission says so.
+    "No SLURM account given",
+    "No account was given",
+    "Guessed SLURM account",
+    "Unable to guess SLURM account",
     "RuleException:\nCalledProcessError in file ",
+    "SLURM run ID: ",
     "Select jobs to execute",
     "Shutting down, this might take some time",
     "Singularity containers: ignored",
     "Updating checkpoint dependencies",
+    "Using profile ",
     "Using shell: ",
 )
 _SUBMITTED = re.compile(r"Job \S+ has been submitted ")
