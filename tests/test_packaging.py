@@ -22,7 +22,7 @@ LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 # Where a package is imported by another name than it is installed by.
 # What others import where it is installed.
-PLUGINS = {"ruamel-yaml-clib", "snakemake-executor-plugin-slurm"}
+PLUGINS = {"dvc-s3", "ruamel-yaml-clib", "snakemake-executor-plugin-slurm"}
 INSTALLED_AS = {
     "PIL": "pillow",
     "ruamel": "ruamel-yaml",
@@ -128,7 +128,7 @@ def test_what_an_export_needs_is_in_its_extra() -> None:
     for kind in FORMATS.values():
         for modules in kind.needs.values():
             assert set(map(normal, modules)) <= set(EXTRAS[kind.extra])
-    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {"slurm"}
+    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {"slurm", "s3"}
 
 
 def test_what_tests_import_is_declared() -> None:
