@@ -1,4 +1,4 @@
-"""A real Slurm of several small nodes on this machine, for tests: started, stopped, faulted.
+"""A real Slurm of several small nodes on this machine, for tests.
 
 Debian's packages `slurm-wlm` and `munge` are needed, and the rights of root. Each node is a
 `slurmd` with a port of its own. There is no accounting and no confinement by cgroups, so Slurm
@@ -7,7 +7,6 @@ counts memory but does not limit it.
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -100,11 +99,6 @@ class Slurm:
         self._controller = subprocess.Popen(["slurmctld", "-D"], stdout=log, stderr=log)
         self._await(lambda: _succeeds("scontrol", "ping"))
 
-    def kill_controller(self) -> None:
-        """Ends the controller as a crash does."""
-        self._controller.send_signal(signal.SIGKILL)
-        self._controller.wait()
-
     def start_node(self, number: int) -> None:
         """Starts a node.
 
@@ -114,21 +108,6 @@ class Slurm:
         log = (self._folder / f"n{number}.log").open("ab")
         command = ["slurmd", "-D", "-N", f"n{number}"]
         self._nodes[number] = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def kill_node(self, number: int) -> None:
-        """Ends a node as a loss of power does, with all that runs on it.
-
-        Args:
-            number: from 1.
-        """
-        self._nodes.pop(number).kill()
-        for path in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                mine = f"SLURMD_NODENAME=n{number}".encode() in path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if mine:
-                os.kill(int(path.parent.name), signal.SIGKILL)
 
     def states(self) -> list[str]:
         """What the controller says of each node, such as `idle` or `down`."""

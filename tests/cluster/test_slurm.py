@@ -1,11 +1,10 @@
-"""Builds on a real Slurm of three nodes, and what can happen to it.
+"""Builds on a real Slurm of three nodes, whole and after a job was cancelled.
 
     uv run --extra slurm pytest tests/cluster
 
 The stages are stand-ins. One run of a person is `snakemake --profile workflow/profiles/slurm`.
 """
 
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -83,21 +82,6 @@ def test_one_command_builds_all_in_a_handful_of_jobs(stale: Project, slurm: Slur
     assert slurm.last_job() - before <= 6
 
 
-def test_a_node_that_is_lost_is_done_without(stale: Project, slurm: Slurm, tmp_path: Path) -> None:
-    mark = hold(stale, "tensors@0", tmp_path)
-    run = start(stale)
-    await_reached(mark)
-    (node,) = {int(place.removeprefix("n")) for _, place in slurm.jobs() if place}
-    slurm.kill_node(node)
-    mark.unlink()
-    run.communicate()
-    stale.run("snakemake", *PROFILE, status=None)
-    stale.run("snakemake", *PROFILE)
-    assert_built(stale)
-    slurm.start_node(node)
-    await_true(lambda: slurm.states() == ["idle"] * NODES)
-
-
 def test_a_job_that_is_cancelled_is_run_again(stale: Project, slurm: Slurm, tmp_path: Path) -> None:
     """As one that is over its time is: by a signal from Slurm."""
     mark = hold(stale, "tensors@0", tmp_path)
@@ -109,31 +93,3 @@ def test_a_job_that_is_cancelled_is_run_again(stale: Project, slurm: Slurm, tmp_
     run.communicate()
     stale.run("snakemake", *PROFILE)
     assert_built(stale)
-
-
-def test_a_controller_that_restarts_keeps_the_jobs(
-    stale: Project, slurm: Slurm, tmp_path: Path
-) -> None:
-    mark = hold(stale, "tensors@0", tmp_path)
-    run = start(stale)
-    await_reached(mark)
-    slurm.kill_controller()
-    slurm.start_controller()
-    mark.unlink()
-    run.communicate()
-    stale.run("snakemake", *PROFILE)
-    assert_built(stale)
-
-
-def test_a_submitting_process_that_is_killed_leaves_what_runs(
-    stale: Project, slurm: Slurm, tmp_path: Path
-) -> None:
-    mark = hold(stale, "tensors@0", tmp_path)
-    run = start(stale)
-    await_reached(mark)
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    mark.unlink()
-    stale.run("snakemake", *PROFILE)
-    assert_built(stale)
-    await_true(lambda: not slurm.jobs())
