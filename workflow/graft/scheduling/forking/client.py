@@ -87,7 +87,8 @@ def run_in_server(arguments: list[str]) -> None:
         return
 
     def hand_on(number: int, _: object) -> None:
-        server.send(str(number).encode())
+        with contextlib.suppress(OSError):  # a server that is gone is noticed below
+            server.send(str(number).encode())
 
     for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:

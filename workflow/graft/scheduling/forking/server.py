@@ -38,25 +38,42 @@ Run = Callable[[list[str]], None]
 TENSORFLOW_STAGES = frozenset({"backbone", "views", "head", "finetune"})
 _TENSORFLOW = ("tensorflow", "keras")
 _DVC = (
-    *("dvc.cli.parser", "dvc.repo", "dvc.commands.repro", "dvc.stage.cache", "dvc.repo.stage"),
-    *("dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.plots", "psutil"),
-    *("dvc.data_cloud", "dvc_data.hashfile.db.local", "dvc.utils.strictyaml", "ruamel.yaml"),
-    *("scmrepo.git", "graphlib"),
+    "dvc.cli.parser",
+    "dvc.repo",
+    "dvc.commands.repro",
+    "dvc.stage.cache",
+    "dvc.repo.stage",
+    "dvc.repo.artifacts",
+    "dvc.repo.datasets",
+    "dvc.repo.metrics",
+    "dvc.repo.plots",
+    "psutil",
+    "dvc.data_cloud",
+    "dvc_data.hashfile.db.local",
+    "dvc.utils.strictyaml",
+    "ruamel.yaml",
+    "scmrepo.git",
+    "graphlib",
 )
 # Imported ahead one by one, in the order in which stages need them.
 IMPORTED_AHEAD = (
-    *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
-    *(
-        "imagehash",
-        "tqdm",
-        "openvino",
-        "threadpoolctl",
-        "scipy.sparse",
-        "scipy.optimize",
-        "sklearn.utils",
-        "sklearn.linear_model",
-    ),
-    *("matplotlib.figure", "matplotlib.backends.backend_agg", "jinja2"),
+    "numpy",
+    "yaml",
+    "pandas",
+    "pandas.io.formats.csvs",
+    "PIL.ImageOps",
+    "PIL.JpegImagePlugin",
+    "imagehash",
+    "tqdm",
+    "openvino",
+    "threadpoolctl",
+    "scipy.sparse",
+    "scipy.optimize",
+    "sklearn.utils",
+    "sklearn.linear_model",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "jinja2",
 )
 _SIZE = 2**18  # bytes of a message at most
 
@@ -110,7 +127,7 @@ class ForkServer:
         while self._sources or self._clients:
             events = self._selector.select(0 if self._asked and self._ahead else None)
             for key, _ in events:
-                if key.fileobj in self._selector.get_map():  # it may be gone since
+                if key.fileobj.fileno() >= 0:  # an event before may have closed it
                     key.data(key.fileobj)
             if not events:
                 _import(self._ahead.popleft())
