@@ -1,16 +1,15 @@
 """Commands that run as forks of a server do as commands that start by themselves."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from faults.runs import await_true, has_ended
 from graft.project.launcher import find_module
 from graft.project.pipeline import PACKAGE, stage_names
 from graft.scheduling.forking.client import VARIABLE
@@ -27,24 +26,24 @@ start_server()
 sys.exit(subprocess.run(sys.argv[1:]).returncode % 256)
 """
 # The engine, the client, and the process of the stage.
-Waiting = tuple[subprocess.Popen[str], psutil.Process, int]
+Waiting = tuple[subprocess.Popen[str], psutil.Process, psutil.Process]
+PATIENCE = 60.0  # seconds
 GRAFT = str(Path(sys.executable).with_name("graft"))
 
 
 @pytest.fixture
 def waiting(standins: Project, tmp_path: Path) -> Iterator[Waiting]:
-    """A run whose stage `split` stands still."""
+    """A run that is paused in its stage `split`."""
     standins.change({"split.seed": 5})
     standins.pauses = tmp_path
     mark = standins.pauses / "split@half"
     mark.touch()
     engine = start(standins, "split")
     reached = mark.with_name("split@half.reached")
-    while not reached.exists():
-        assert engine.poll() is None, engine.communicate()[0]
-        time.sleep(0.01)
+    assert await_true(lambda: reached.exists() or engine.poll() is not None, PATIENCE)
+    assert reached.exists(), engine.stdout.read()
     clients = (c for c in psutil.Process(engine.pid).children() if c.cmdline()[-1] == "split")
-    yield engine, next(clients), int(reached.read_text().split()[0])
+    yield engine, next(clients), psutil.Process(int(reached.read_text().split()[0]))
     mark.unlink(missing_ok=True)
     engine.wait()
     engine.stdout.close()
@@ -61,16 +60,8 @@ def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def has_ended(number: int) -> bool:
-    try:
-        return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def await_end(number: int) -> None:
-    while not has_ended(number):
-        time.sleep(0.01)
+def await_end(process: psutil.Process) -> None:
+    assert await_true(lambda: has_ended(process), PATIENCE)
 
 
 def test_the_stages_that_import_tensorflow_are_known() -> None:
@@ -88,9 +79,9 @@ def test_the_stages_that_import_tensorflow_are_known() -> None:
 def test_a_command_is_answered_by_the_server(
     waiting: Waiting,
 ) -> None:
-    engine, client, number = waiting
-    assert number not in {engine.pid, client.pid}
-    parents = [parent.pid for parent in psutil.Process(number).parents()]
+    engine, client, process = waiting
+    assert process.pid not in {engine.pid, client.pid}
+    parents = [parent.pid for parent in process.parents()]
     assert client.pid not in parents
     assert engine.pid in parents
 
@@ -112,7 +103,7 @@ def test_a_command_that_is_killed_ends_its_client_in_the_same_way(
     waiting: Waiting,
 ) -> None:
     engine, _, process = waiting
-    os.kill(process, signal.SIGKILL)
+    process.kill()
     engine.wait()
     assert engine.returncode == 256 - signal.SIGKILL
 
@@ -121,7 +112,7 @@ def test_a_server_that_is_killed_leaves_nothing_behind(
     waiting: Waiting,
 ) -> None:
     engine, _, process = waiting
-    psutil.Process(process).parent().kill()
+    process.parent().kill()
     await_end(process)
     said = engine.stdout.read()
     engine.wait()
@@ -131,11 +122,11 @@ def test_a_server_that_is_killed_leaves_nothing_behind(
 
 def test_a_server_ends_with_the_engine_that_started_it(waiting: Waiting, standins: Project) -> None:
     engine, _, process = waiting
-    server = psutil.Process(process).parent()
+    server = process.parent()
     engine.kill()
     (standins.pauses / "split@half").unlink()
     await_end(process)  # what runs comes to its end
-    await_end(server.pid)
+    await_end(server)
 
 
 def test_messages_and_status_are_those_of_the_command(standins: Project) -> None:

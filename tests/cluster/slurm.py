@@ -9,10 +9,11 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from faults.runs import await_true
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
 NODES = 3
@@ -158,8 +159,5 @@ class Slurm:
         return "\n".join(lines) + "\n"
 
     def _await(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + _PATIENCE
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError(f"Slurm does not come up: nodes {self.states()}")
-            time.sleep(0.2)
+        if not await_true(condition, _PATIENCE, 0.2):
+            raise TimeoutError(f"Slurm does not come up: nodes {self.states()}")

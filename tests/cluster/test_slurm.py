@@ -2,18 +2,18 @@
 
     uv run --extra slurm pytest tests/cluster
 
-The stages are stand-ins. One run of a person is `snakemake --profile workflow/profiles/slurm`.
+The stages are stand-ins. People start a run by `snakemake --profile workflow/profiles/slurm`.
 """
 
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import standin
 from cluster.slurm import NODES, Slurm, find_missing, run_slurm
+from faults.runs import await_true
 from project import Project
 from test_engines import assert_fresh
 
@@ -50,15 +50,8 @@ def start(made: Project) -> "subprocess.Popen[str]":
     )
 
 
-def await_true(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def hold(made: Project, address: str, pauses: Path) -> Path:
-    """Lets a stage stand still, once it has begun, until the returned file is removed."""
+    """Pauses a stage after its start, until the returned file is removed."""
     made.pauses = pauses
     mark = pauses / f"{address}@half"
     mark.touch()
@@ -66,7 +59,7 @@ def hold(made: Project, address: str, pauses: Path) -> Path:
 
 
 def await_reached(mark: Path) -> None:
-    await_true(mark.with_name(f"{mark.name}.reached").exists)
+    assert await_true(mark.with_name(f"{mark.name}.reached").exists, PATIENCE)
 
 
 def assert_built(made: Project) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 import project
 import standin
+from faults.runs import await_true
 from project import Project
 from test_engines import assert_fresh, runs
 
@@ -47,10 +48,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < end, "the S3 server does not start"
-            time.sleep(0.1)
+        assert await_true(self._answers, 60, 0.1), "the S3 server does not start"
         request = urllib.request.Request(f"{self.url}/{BUCKET}", method="PUT")
         request.add_header("Authorization", "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/s3/a")
         urllib.request.urlopen(request).close()
@@ -105,7 +103,7 @@ def add_remote(made: Project, server: Server) -> None:
 
 def clone(made: Project, folder: Path) -> Project:
     subprocess.run(["git", "clone", "--quiet", made.folder, folder], check=True)
-    # The images are no output of a stage; whoever clones has them, or versions them by DVC.
+    # No stage makes the images, so a clone does not pull them.
     shutil.copytree(made.folder / "data/raw", folder / "data/raw", dirs_exist_ok=True)
     return Project(folder)
 

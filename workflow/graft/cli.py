@@ -38,9 +38,6 @@ def main() -> None:
     """Runs the command in the command line; exit status 2 for an error that a user can mend."""
     # Without what Python keeps of modules that it has compiled, starts take three times as long.
     sys.dont_write_bytecode = False
-    # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = sys.argv[1:] or ["--help"]
     run_in_server(arguments)
     _run_signed(arguments, _sign_code(arguments))
@@ -59,8 +56,6 @@ def serve(descriptor: int, path: str | None) -> None:
     from graft.scheduling.forking.server import ForkServer
 
     def run(arguments: list[str]) -> None:
-        if hasattr(signal, "SIGPIPE"):
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         now = _sign_code(arguments)
         if now != code:  # some of it is older here, and already imported
             _start_anew(arguments)
@@ -80,6 +75,9 @@ def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
         is_end_by_signal,
     )
 
+    # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     end_quietly_on_signals()
 
     try:

@@ -44,8 +44,8 @@ class _Loading:
 def keep_bytecode() -> None:
     """Lets Python keep what it has compiled, whatever PYTHONDONTWRITEBYTECODE says.
 
-    uv installs without bytecode. Where Python may not keep it, every start compiles thousands of
-    modules again, and takes three times as long.
+    uv installs no bytecode. Where Python may not write it, each start compiles thousands of modules
+    and takes three times as long.
     """
     sys.dont_write_bytecode = False
 
@@ -60,10 +60,7 @@ def _after_dvc() -> None:
 
 
 def _remove_leftovers() -> None:
-    """Lets DVC find no outputs of shards that there are no more, when it brings stages up to date.
-
-    What it has recorded of them is in its cache.
-    """
+    """Lets DVC remove the outputs of shards that are gone before it brings stages up to date."""
     from dvc.repo import Repo
 
     original = Repo.reproduce
@@ -74,8 +71,7 @@ def _remove_leftovers() -> None:
         from graft.project import pipeline
 
         if Path.cwd() == Path(repo.root_dir) and pipeline.PACKAGE.is_dir():
-            for path in pipeline.find_leftovers():
-                path.unlink(missing_ok=True)
+            pipeline.remove_leftovers()
         return original(repo, *positions, **named)
 
     Repo.reproduce = reproduce

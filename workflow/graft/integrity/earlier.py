@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from graft.integrity.damage import hash_file
+from graft.integrity.ground import store_whole
 
 # Where DVC's cache is. It is named to a stage only where rows may be taken from there.
 CACHE = "GRAFT_CACHE"
@@ -67,10 +68,7 @@ def note_made(address: str, outputs: Mapping[str, str], folder: Path = Path()) -
     made = _read(path)
     made.pop(_name(outputs), None)
     made |= {_name(outputs): describe_machine()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    part.write_text(json.dumps(dict([*made.items()][-_KEPT:])), encoding="ascii")
-    part.replace(path)
+    store_whole(path, dict([*made.items()][-_KEPT:]))
 
 
 def is_made_here(address: str, outputs: Mapping[str, str]) -> bool:

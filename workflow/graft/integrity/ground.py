@@ -133,11 +133,15 @@ def write_record(address: str, ground: Ground, written: Iterable[Path]) -> None:
 
 
 def store_record(address: str, record: Mapping[str, Any], folder: Path = Path()) -> None:
-    """Stores what is known of a stage's last run, whole or not at all."""
-    path = folder / RECORDS / f"{address}.json"
+    """Stores what is known of a stage's last run."""
+    store_whole(folder / RECORDS / f"{address}.json", record)
+
+
+def store_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_PART}{path.name}")
-    part.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 

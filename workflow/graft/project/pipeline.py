@@ -260,6 +260,12 @@ def find_leftovers() -> list[Path]:
     return found
 
 
+def remove_leftovers() -> None:
+    """Removes them. What DVC has recorded of them is in its cache."""
+    for path in find_leftovers():
+        path.unlink(missing_ok=True)
+
+
 def _refuse_shards(path: Path, received: Any) -> UserError:
     allowed = (
         f"a number of shards from 1 to {MOST_SHARDS:,} and their keys, as `graft use --shards auto`"

@@ -18,8 +18,8 @@ from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import (
     count_shards,
     declarations,
-    find_leftovers,
     output_patterns,
+    remove_leftovers,
     stage_keys,
 )
 from graft.scheduling.endings import (
@@ -63,8 +63,8 @@ class Bridge:
                 check_folder(self._values["dataset"]["path"])
                 check_free_space()
                 alone = join_the_running()
-                for path in find_leftovers() if alone else ():
-                    path.unlink(missing_ok=True)
+                if alone:
+                    remove_leftovers()
                 settle(stages, stale(), alone)
                 if not workflow.output_settings.dryrun:
                     self._screen = make_screen(workflow.output_settings)
