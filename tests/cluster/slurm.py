@@ -1,8 +1,9 @@
 """A real Slurm of several small nodes on this machine, for tests.
 
 Debian's packages `slurm-wlm` and `munge` are needed, and the rights of root. Each node is a
-`slurmd` with a port of its own. There is no accounting and no confinement by cgroups, so Slurm
-counts memory but does not limit it.
+`slurmd` with a port, a host name and process numbers of its own, so that no process sees those of
+another node, and all of a node's end at once with it. The nodes share the file system of this
+machine. There is no accounting and no confinement by cgroups.
 """
 
 import os
@@ -21,15 +22,19 @@ CORES = 2  # that each node says it has
 MEMORY = 4000  # MB of each
 _FIRST_PORT = 17000
 _PATIENCE = 60.0  # seconds
+# A command with process numbers and a host name of its own. All ends with `unshare`.
+_APART = ("unshare", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
 
 
 def find_missing() -> str | None:
     """Why there can be no Slurm here, or None."""
-    programs = ("munged", "slurmctld", "slurmd", "sbatch")
+    programs = ("munged", "slurmctld", "slurmd", "sbatch", "unshare")
     missing = [name for name in programs if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)} not installed (Debian: slurm-wlm munge)"
-    return None if os.geteuid() == 0 else "starting Slurm needs the rights of root"
+    if os.geteuid() != 0 or not _succeeds(*_APART, "true"):
+        return "starting Slurm needs the rights of root"
+    return None
 
 
 def _succeeds(*command: str) -> bool:
@@ -85,7 +90,9 @@ class Slurm:
     def stop(self) -> None:
         """Ends all that was started."""
         subprocess.run(["scancel", "--user", "root"], capture_output=True)
-        for process in (*self._nodes.values(), self._controller, self._key):
+        for number in self._nodes:
+            self.kill_node(number)
+        for process in (self._controller, self._key):
             if process is not None:
                 process.terminate()
                 process.wait()
@@ -100,6 +107,12 @@ class Slurm:
         self._controller = subprocess.Popen(["slurmctld", "-D"], stdout=log, stderr=log)
         self._await(lambda: _succeeds("scontrol", "ping"))
 
+    def stop_controller(self) -> None:
+        """Ends the controller; nodes and their jobs go on."""
+        assert self._controller is not None
+        self._controller.terminate()
+        self._controller.wait()
+
     def start_node(self, number: int) -> None:
         """Starts a node.
 
@@ -107,8 +120,17 @@ class Slurm:
             number: from 1.
         """
         log = (self._folder / f"n{number}.log").open("ab")
-        command = ["slurmd", "-D", "-N", f"n{number}"]
+        command = [*_APART, "sh", "-c", f"hostname n{number} && exec slurmd -D -N n{number}"]
         self._nodes[number] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill_node(self, number: int) -> None:
+        """Kills a node with all that runs on it, as a loss of power does.
+
+        Args:
+            number: from 1.
+        """
+        self._nodes[number].kill()
+        self._nodes[number].wait()
 
     def states(self) -> list[str]:
         """What the controller says of each node, such as `idle` or `down`."""
@@ -120,6 +142,15 @@ class Slurm:
         command = ["squeue", "--noheader", "--format", "%i %N"]
         lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
         return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
+
+    def state_of(self, number: str) -> str:
+        """The state of a job, such as `RUNNING` or `TIMEOUT`.
+
+        Args:
+            number: of the job.
+        """
+        command = ["squeue", "--noheader", "--states", "all", "--format", "%T", "--jobs", number]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
     def last_job(self) -> int:
         """The number of the last job that was submitted."""
@@ -134,14 +165,20 @@ class Slurm:
             f"SlurmctldHost={host}(127.0.0.1)",
             "SlurmUser=root",
             "AuthType=auth/munge",
+            "AuthInfo=cred_expire=20",  # so long a job waits that lost its node
             "ProctrackType=proctrack/linuxproc",
             "TaskPlugin=task/none",
             "SelectType=select/cons_tres",
             "SelectTypeParameters=CR_Core_Memory",
             "MpiDefault=none",
             "ReturnToService=2",
-            "SlurmdTimeout=10",
+            "SlurmdTimeout=6",
+            "KillWait=2",
             "InactiveLimit=0",
+            # Without cgroups Slurm looks each second whether a job has more memory than it asked for.
+            "JobAcctGatherType=jobacct_gather/linux",
+            "JobAcctGatherFrequency=task=1",
+            "JobAcctGatherParams=OverMemoryKill",
             "MinJobAge=300",
             "SchedulerParameters=sched_interval=1,bf_interval=1,defer",
             f"StateSaveLocation={self._folder}/state",

@@ -1,4 +1,4 @@
-"""Builds on a real Slurm of three nodes, whole and after a job was cancelled.
+"""Builds on a real Slurm of three nodes, whole and with faults in mid-run.
 
     uv run --extra slurm pytest tests/cluster
 
@@ -6,6 +6,7 @@ The stages are stand-ins. People start a run by `snakemake --profile workflow/pr
 """
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ if missing := find_missing():
 
 PROFILE = ("--profile", "workflow/profiles/slurm")
 PATIENCE = 120.0  # seconds
+AWAY = 75.0  # seconds without a controller; by default the plugin forgets its jobs after about 50
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,17 @@ def stale(standins: Project, slurm: Slurm) -> Project:
     return standins
 
 
-def start(made: Project) -> "subprocess.Popen[str]":
+@pytest.fixture
+def short(standins: Project, slurm: Slurm) -> Project:
+    """A project that was built, in which two jobs are to be run: finetune, then the results."""
+    standins.change({"finetune.epochs": 2})
+    assert await_true(lambda: slurm.states() == ["idle"] * NODES, PATIENCE, 0.2)
+    return standins
+
+
+def start(made: Project, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        ["snakemake", *PROFILE],
+        ["snakemake", *PROFILE, *more],
         cwd=made.folder,
         env=made.environment(),
         stdout=subprocess.PIPE,
@@ -86,3 +96,70 @@ def test_a_job_that_is_cancelled_is_run_again(stale: Project, slurm: Slurm, tmp_
     run.communicate()
     stale.run("snakemake", *PROFILE)
     assert_built(stale)
+
+
+def finish(run: "subprocess.Popen[str]") -> None:
+    printed, _ = run.communicate()
+    assert run.returncode == 0, printed
+
+
+def test_a_lost_node_is_replaced(short: Project, slurm: Slurm, tmp_path: Path) -> None:
+    mark = hold(short, "finetune", tmp_path)
+    run = start(short)
+    await_reached(mark)
+    ((_, node),) = slurm.jobs()
+    slurm.kill_node(int(node.removeprefix("n")))
+    mark.unlink()
+    try:
+        finish(run)
+    finally:
+        slurm.start_node(int(node.removeprefix("n")))
+    assert_built(short)
+
+
+def test_a_controller_that_is_away(short: Project, slurm: Slurm, tmp_path: Path) -> None:
+    mark = hold(short, "finetune", tmp_path)
+    run = start(short)
+    await_reached(mark)
+    slurm.stop_controller()
+    time.sleep(AWAY)
+    mark.unlink()
+    slurm.start_controller()
+    finish(run)
+    assert_built(short)
+
+
+def test_a_submitter_that_is_killed_leaves_its_jobs(
+    short: Project, slurm: Slurm, tmp_path: Path
+) -> None:
+    """The next run waits for the job that is at work, on whatever node."""
+    mark = hold(short, "finetune", tmp_path)
+    first = start(short)
+    await_reached(mark)
+    first.kill()
+    first.wait()
+    second = start(short)
+    assert await_true(lambda: len(slurm.jobs()) == 2, PATIENCE, 0.2)
+    said = short.folder / "logs/finetune.log"
+    assert await_true(lambda: "waiting for another process" in said.read_text(), PATIENCE, 0.2)
+    mark.unlink()
+    finish(second)
+    assert_built(short)
+
+
+def test_a_job_over_its_time_is_given_more(short: Project, slurm: Slurm, tmp_path: Path) -> None:
+    mark = hold(short, "finetune", tmp_path)
+    run = start(short, "--set-resources", "finetune:runtime=attempt")
+    await_reached(mark)
+    ((number, _),) = slurm.jobs()
+    assert await_true(lambda: slurm.state_of(number) == "TIMEOUT", PATIENCE, 0.2)
+    mark.unlink()
+    finish(run)
+    assert_built(short)
+
+
+def test_a_job_over_its_memory_is_given_more(short: Project, slurm: Slurm) -> None:
+    before = slurm.last_job()
+    finish(start(short, "--set-resources", "finetune:mem_mb=50*attempt**5"))
+    assert slurm.state_of(str(before + 1)) in {"OUT_OF_MEMORY", "CANCELLED", "FAILED"}
+    assert_built(short)

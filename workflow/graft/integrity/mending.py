@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from graft.integrity.processes import name_processes, strike_off_the_ended
 from graft.integrity.yaml_of_dvc import modify_lock
 
 _CONFLICT = "<<<<<<< "
@@ -31,6 +32,7 @@ def mend_dvc() -> None:
 
     dvcfile.modify_yaml = contextmanager(functools.partial(_modify_whole, dvcfile.modify_yaml))
     rwlock._edit_rwlock = contextmanager(functools.partial(_edit_rwlock, rwlock._edit_rwlock))
+    name_processes()
     load = dvcfile.Lockfile._load
 
     @functools.wraps(load)
@@ -95,6 +97,7 @@ def _edit_rwlock(
                     path.unlink(missing_ok=True)
                     say(f"{path} was damaged and was removed")
             lock = stack.enter_context(original(lock_dir, fs, hardlink))
+        strike_off_the_ended(lock, Path(lock_dir))
         yield lock
 
 
