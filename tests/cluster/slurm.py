@@ -175,7 +175,7 @@ class Slurm:
             "SlurmdTimeout=6",
             "KillWait=2",
             "InactiveLimit=0",
-            # Without cgroups Slurm looks each second whether a job has more memory than it asked for.
+            # Without cgroups, Slurm looks each second at the memory that a job has.
             "JobAcctGatherType=jobacct_gather/linux",
             "JobAcctGatherFrequency=task=1",
             "JobAcctGatherParams=OverMemoryKill",
