@@ -7,10 +7,11 @@ machine. There is no accounting and no confinement by cgroups.
 """
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from faults.runs import await_true
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
 NODES = 3
 CORES = 2  # that each node says it has
-MEMORY = 4000  # MB of each
+MEMORY = 16000  # MB of each: a job that is run again asks for up to three times as much
 _FIRST_PORT = 17000
 _PATIENCE = 60.0  # seconds
 # A command with process numbers and a host name of its own. All ends with `unshare`.
@@ -42,13 +43,14 @@ def _succeeds(*command: str) -> bool:
 
 
 @contextmanager
-def run_slurm(folder: Path) -> Iterator["Slurm"]:
+def run_slurm(folder: Path, mount: Sequence[str] = ()) -> Iterator["Slurm"]:
     """A Slurm for the time of the block.
 
     Args:
         folder: for its state, logs and spools.
+        mount: a command that mounts a file system on each node, if they share one.
     """
-    slurm = Slurm(folder)
+    slurm = Slurm(folder, mount)
     try:
         slurm.start()
         yield slurm
@@ -61,10 +63,12 @@ class Slurm:
 
     Args:
         folder: for their state, logs and spools.
+        mount: a command that mounts a file system on each node, if they share one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mount: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._mount = shlex.join(mount) or "true"
         self._controller: subprocess.Popen[bytes] | None = None
         self._nodes: dict[int, subprocess.Popen[bytes]] = {}
         self._key: subprocess.Popen[bytes] | None = None
@@ -85,7 +89,7 @@ class Slurm:
         self.start_controller()
         for number in range(1, NODES + 1):
             self.start_node(number)
-        self._await(lambda: self.states() == ["idle"] * NODES)
+        self._await(self.is_idle)
 
     def stop(self) -> None:
         """Ends all that was started."""
@@ -120,7 +124,9 @@ class Slurm:
             number: from 1.
         """
         log = (self._folder / f"n{number}.log").open("ab")
-        command = [*_APART, "sh", "-c", f"hostname n{number} && exec slurmd -D -N n{number}"]
+        name = f"n{number}"
+        script = f"hostname {name} && {self._mount} && exec slurmd -D -N {name}"
+        command = [*_APART, "sh", "-c", script]
         self._nodes[number] = subprocess.Popen(command, stdout=log, stderr=log)
 
     def kill_node(self, number: int) -> None:
@@ -136,6 +142,10 @@ class Slurm:
         """What the controller says of each node, such as `idle` or `down`."""
         command = ["sinfo", "--noheader", "--Node", "--format", "%T"]
         return subprocess.run(command, capture_output=True, text=True).stdout.split()
+
+    def is_idle(self) -> bool:
+        """Whether all nodes are there, without a job."""
+        return self.states() == ["idle"] * NODES
 
     def jobs(self) -> list[tuple[str, str]]:
         """The jobs in the queue: the number of each, and where it runs."""

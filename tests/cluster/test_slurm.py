@@ -12,19 +12,16 @@ from pathlib import Path
 
 import pytest
 
-import standin
-from cluster.slurm import NODES, Slurm, find_missing, run_slurm
+from cluster.runs import PATIENCE, PROFILE, assert_built, await_reached, finish, hold, start
+from cluster.slurm import Slurm, find_missing, run_slurm
 from faults.runs import await_true
 from project import Project
-from test_engines import assert_fresh
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
 if missing := find_missing():
     pytest.skip(missing, allow_module_level=True)
 
-PROFILE = ("--profile", "workflow/profiles/slurm")
-PATIENCE = 120.0  # seconds
-AWAY = 75.0  # seconds without a controller; by default the plugin forgets its jobs after about 50
+AWAY = 40.0  # seconds without a controller: it is asked at least once within them
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +34,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 def stale(standins: Project, slurm: Slurm) -> Project:
     """A project that was built, in which all but the manifest and the backbone is to be made."""
     standins.change({"image.fit": "pad"})
-    assert slurm.states() == ["idle"] * NODES
+    assert await_true(slurm.is_idle, PATIENCE, 0.2)
     return standins
 
 
@@ -45,36 +42,8 @@ def stale(standins: Project, slurm: Slurm) -> Project:
 def short(standins: Project, slurm: Slurm) -> Project:
     """A project that was built, in which two jobs are to be run: finetune, then the results."""
     standins.change({"finetune.epochs": 2})
-    assert await_true(lambda: slurm.states() == ["idle"] * NODES, PATIENCE, 0.2)
+    assert await_true(slurm.is_idle, PATIENCE, 0.2)
     return standins
-
-
-def start(made: Project, *more: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        ["snakemake", *PROFILE, *more],
-        cwd=made.folder,
-        env=made.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def hold(made: Project, address: str, pauses: Path) -> Path:
-    """Pauses a stage after its start, until the returned file is removed."""
-    made.pauses = pauses
-    mark = pauses / f"{address}@half"
-    mark.touch()
-    return mark
-
-
-def await_reached(mark: Path) -> None:
-    assert await_true(mark.with_name(f"{mark.name}.reached").exists, PATIENCE)
-
-
-def assert_built(made: Project) -> None:
-    assert made.outputs() == standin.expect(made.folder)
-    assert_fresh(made)
 
 
 def test_one_command_builds_all_in_a_handful_of_jobs(stale: Project, slurm: Slurm) -> None:
@@ -98,11 +67,6 @@ def test_a_job_that_is_cancelled_is_run_again(stale: Project, slurm: Slurm, tmp_
     assert_built(stale)
 
 
-def finish(run: "subprocess.Popen[str]") -> None:
-    printed, _ = run.communicate()
-    assert run.returncode == 0, printed
-
-
 def test_a_lost_node_is_replaced(short: Project, slurm: Slurm, tmp_path: Path) -> None:
     mark = hold(short, "finetune", tmp_path)
     run = start(short)
@@ -122,8 +86,8 @@ def test_a_controller_that_is_away(short: Project, slurm: Slurm, tmp_path: Path)
     run = start(short)
     await_reached(mark)
     slurm.stop_controller()
-    time.sleep(AWAY)
     mark.unlink()
+    time.sleep(AWAY)
     slurm.start_controller()
     finish(run)
     assert_built(short)

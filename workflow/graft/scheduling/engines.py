@@ -22,6 +22,7 @@ from graft.project.pipeline import (
     remove_leftovers,
     stage_keys,
 )
+from graft.scheduling.cluster_jobs import keep_jobs
 from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
@@ -60,6 +61,7 @@ class Bridge:
             if workflow.is_main_process:
                 # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
                 hand_on_signal(signal.SIGINT, is_build)
+                keep_jobs()
                 check_folder(self._values["dataset"]["path"])
                 check_free_space()
                 alone = join_the_running()

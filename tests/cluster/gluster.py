@@ -1,0 +1,89 @@
+"""A file system that nodes share over the network, for tests: GlusterFS on this machine.
+
+Debian's packages `glusterfs-server` and `glusterfs-client` and the rights of root are needed. Each
+mount is a client of its own, which sees the files and locks of another only through the server.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faults.runs import await_true
+
+_PORT = 24999
+_SERVER = """\
+volume disk
+  type storage/posix
+  option directory {folder}
+end-volume
+volume locks
+  type features/locks
+  subvolumes disk
+end-volume
+volume server
+  type protocol/server
+  option transport-type tcp
+  option transport.socket.listen-port {port}
+  option transport.socket.bind-address 127.0.0.1
+  option auth.addr.locks.allow 127.0.0.1
+  subvolumes locks
+end-volume
+"""
+_CLIENT = """\
+volume client
+  type protocol/client
+  option transport-type tcp
+  option remote-host 127.0.0.1
+  option remote-port {port}
+  option remote-subvolume locks
+end-volume
+"""
+
+
+def find_missing() -> str | None:
+    """Why there can be no GlusterFS here, or None."""
+    missing = [name for name in ("glusterfsd", "glusterfs") if shutil.which(name) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed (Debian: glusterfs-server glusterfs-client)"
+    return None if Path("/dev/fuse").exists() else "there is no /dev/fuse"
+
+
+@contextmanager
+def share(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A shared file system for the time of the block.
+
+    Args:
+        folder: for its files, settings and logs.
+
+    Returns:
+        where it is mounted here, and the command that mounts it there on another node.
+    """
+    disk, mounted = folder / "disk", folder / "mounted"
+    for path in (disk, mounted):
+        path.mkdir(parents=True)
+    for name, text in (("server", _SERVER), ("client", _CLIENT)):
+        text = text.format(folder=disk, port=_PORT)
+        (folder / f"{name}.vol").write_text(text, encoding="utf-8")
+    server = subprocess.Popen(
+        ["glusterfsd", "-N", "-f", folder / "server.vol", "-l", folder / "server.log"]
+    )
+    mount = ["glusterfs", "-f", f"{folder}/client.vol", "-l", f"{folder}/client.log", str(mounted)]
+    try:
+        subprocess.run(mount, check=True)
+        if not await_true(lambda: _holds_files(mounted), 30.0, 0.2):
+            raise TimeoutError("GlusterFS does not come up")
+        yield mounted, mount
+    finally:
+        subprocess.run(["umount", "--lazy", mounted])
+        server.terminate()
+        server.wait()
+
+
+def _holds_files(mounted: Path) -> bool:
+    try:
+        (mounted / "here").touch()
+    except OSError:
+        return False
+    return mounted.is_mount()
