@@ -23,6 +23,7 @@ checks around some of DVC's functions, in every process that runs DVC:
 How DVC's own files survive is in `mending`.
 """
 
+import contextlib
 import functools
 import os
 import re
@@ -80,6 +81,24 @@ def install_checks() -> None:
     _wrap(Output, "_build", _build)
     mending.mend_dvc()
     read_once()
+
+
+def hash_ahead(address: str) -> None:
+    """Hashes the folders that a stage depends on before DVC does so under its lock.
+
+    While DVC looks at a stage, it holds one lock for the whole project. Jobs of many nodes that
+    read a folder of many files would wait for each other longer than they compute.
+
+    Args:
+        address: of the stage, such as `tensors@0`.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with contextlib.suppress(DvcException, OSError), Repo() as repo:
+        for dependency in repo.stage.load_one(name=address).deps:
+            if dependency.protocol == "local" and Path(dependency.fs_path).is_dir():
+                dependency.get_hash()  # `_build` keeps it
 
 
 def _wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:

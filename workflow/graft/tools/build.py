@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from graft.common.errors import refuse
+from graft.integrity.within_dvc import hash_ahead
 from graft.project.pipeline import stage_keys, stage_names
 from graft.scheduling.endings import FullDiskWatch, hand_on_signal
 from graft.scheduling.locks import one_at_a_time
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> None:
     # Where Snakemake was killed, its last job still runs. DVC would refuse to run the stage twice.
     waiting = f"graft build: waiting for another process that builds {given.stage}"
     with one_at_a_time(Path(".graft/building") / given.stage, waiting):
+        if len(stage_keys(given.stage.partition("@")[0])) > 1:  # others are at work beside it
+            hash_ahead(given.stage)
         status = dvc(["--wait-for-lock", "repro", "--single-item", *force, given.stage])
     if watch.message:
         raise watch.message
