@@ -16,7 +16,8 @@ checks around some of DVC's functions, in every process that runs DVC:
   every shell outlives a signal that the stage is still answering.
 - `Stage.reproduce`: waits for a process that is running the same stage, which DVC would refuse.
 - `Output._build`: of a folder that a stage depends on, DVC computes the hash ten times. Here it is
-  computed once, as long as the signatures of all files in it stay the same.
+  computed once, as long as the signatures of all files in it stay the same. They are taken three
+  times: at the start, after the command, and for the record.
 - `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
   launcher can tell an output that was damaged since.
 
@@ -54,6 +55,9 @@ _MOVED = "nothing was kept; run it again"
 _ONE_COMMAND = re.compile(r"graft [\w@ .-]+")
 _PAUSE = 0.3  # seconds between two looks at a busy stage
 _built: dict[tuple[str, str], tuple[str, Any]] = {}
+# The signatures of folders that were taken since a stage was looked at, its command ended or its
+# record began; None at other times.
+_signed: dict[str, tuple[str, bool]] | None = None
 _matched: dict[int, list[Any] | None] = {}
 
 
@@ -124,6 +128,7 @@ def _run_stage(
     if not force and BY_ROW in (stage.meta or {}):
         os.environ[CACHE] = stage.repo.cache.local.path
     original(stage, dry, force, **more)
+    _look_anew()
     # What DVC took for the ground: it restored the outputs for these hashes, or had them before the
     # command. A forced run has not taken any.
     _matched[id(stage)] = None if force else [dependency.hash_info for dependency in stage.deps]
@@ -143,6 +148,7 @@ def _save(
         original(stage, allow_missing=allow_missing, run_cache=run_cache)
         return
     matched = _matched.pop(id(stage))
+    _look_anew()
     original(stage, allow_missing=allow_missing, run_cache=False)
     moved = next(_find_moved(stage, matched), None)
     if moved is not None:
@@ -249,27 +255,47 @@ def _checksum(info: Mapping[str, Any], original: Callable[..., str]) -> str:
 def _build(out: Any, original: Callable[..., Any], *positions: Any, **named: Any) -> Any:
     if not (out.IS_DEPENDENCY and out.protocol == "local" and Path(out.fs_path).is_dir()):
         return original(out, *positions, **named)
-    found = sign(Path(out.fs_path))
-    signatures, about = digest(Path(out.fs_path), found), (out.fs_path, out.hash_name)
+    signatures, settled = _sign(out.fs_path)
+    about = out.fs_path, out.hash_name
     known = _built.get(about)
     if known is None or known[0] != signatures:
         known = signatures, original(out, *positions, **named)
         _built.pop(about, None)
-        if is_settled(found):
+        if settled:
             _built[about] = known
     return known[1]
+
+
+def _sign(path: str) -> tuple[str, bool]:
+    """The digest of a folder's signatures, and whether a later change would show in them."""
+    if _signed is not None and path in _signed:
+        return _signed[path]
+    found = sign(Path(path))
+    taken = digest(Path(path), found), is_settled(found)
+    if _signed is not None and taken[1]:
+        _signed[path] = taken
+    return taken
+
+
+def _look_anew() -> None:
+    global _signed
+    _signed = {}
 
 
 def _reproduce(stage: Any, original: Callable[..., Any], **more: Any) -> Any:
     from dvc.lock import LockError
 
+    global _signed
     said = False
     while True:
+        _look_anew()
         try:
             return original(stage, **more)
         except LockError as error:
             if "is busy" not in str(error):
                 raise
+        finally:
+            _signed = None
         if not said:
             mending.say(f"waiting for another process that works on {stage.addressing}")
             said = True
