@@ -72,7 +72,7 @@ def share(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     mount = ["glusterfs", "-f", f"{folder}/client.vol", "-l", f"{folder}/client.log", str(mounted)]
     try:
         subprocess.run(mount, check=True)
-        if not await_true(lambda: _holds_files(mounted), 30.0, 0.2):
+        if not await_true(lambda: _holds_files(mounted), 30.0, 0.2) or server.poll() is not None:
             raise TimeoutError("GlusterFS does not come up")
         yield mounted, mount
     finally:

@@ -6,6 +6,7 @@ another node, and all of a node's end at once with it. The nodes share the file 
 machine. There is no accounting and no confinement by cgroups.
 """
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from faults.runs import await_true
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
+_ALONE = Path("/run/graft-slurm.lock")
 NODES = 3
 CORES = 2  # that each node says it has
 MEMORY = 16000  # MB of each: a job that is run again asks for up to three times as much
@@ -50,12 +52,14 @@ def run_slurm(folder: Path, mount: Sequence[str] = ()) -> Iterator["Slurm"]:
         folder: for its state, logs and spools.
         mount: a command that mounts a file system on each node, if they share one.
     """
-    slurm = Slurm(folder, mount)
-    try:
-        slurm.start()
-        yield slurm
-    finally:
-        slurm.stop()
+    with _ALONE.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # there is one configuration for the whole machine
+        slurm = Slurm(folder, mount)
+        try:
+            slurm.start()
+            yield slurm
+        finally:
+            slurm.stop()
 
 
 class Slurm:
