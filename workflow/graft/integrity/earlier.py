@@ -86,6 +86,9 @@ def describe_machine() -> str:
     with suppress(OSError):
         first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         found += [line for line in first.splitlines() if line.startswith(_PROCESSOR)]
+    with suppress(OSError):
+        for card in sorted(Path("/proc/driver/nvidia/gpus").iterdir()):
+            found.append((card / "information").read_text(encoding="utf-8").partition("\n")[0])
     return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from graft.common.atomic import whole
 from graft.common.errors import UserError, refuse
+from graft.common.graphics import allow_gpu
 from graft.common.stage import Stage
 from graft.integrity.ground import (
     Ground,
@@ -76,6 +77,8 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     for room in declaration.rooms:
         if code and digest(room, ground.files[room]) != code.get(room):
             raise _moved(declaration, f"{room}, which was changed")
+    if declaration.gpu:
+        allow_gpu()
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError, refuse
+from graft.common.graphics import GPU
 from graft.integrity.earlier import BY_ROW
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
@@ -41,6 +42,7 @@ class Declaration:
         outputs: the files that it writes.
         dependencies: rooms and inputs as `dvc.yaml` lists them, folders as such.
         by_row: those whose content the stage knows row by row.
+        gpu: whether it may use a graphics card.
     """
 
     address: str
@@ -51,6 +53,7 @@ class Declaration:
     outputs: tuple[Path, ...]
     dependencies: tuple[Path, ...] = ()
     by_row: tuple[Path, ...] = ()
+    gpu: bool = False
 
 
 @cache
@@ -164,7 +167,7 @@ def _declare(
     deps = [Path(_fill(dep, scope)) for dep in body.get("deps", ())]
     rooms = tuple(dep for dep in deps if dep.is_relative_to(PACKAGE))
     inputs = [path for dep in deps if dep not in rooms for path in inside.get(dep, [dep])]
-    parameters = body.get("params", ())
+    parameters, meta = body.get("params", ()), body.get("meta", {})
     return Declaration(
         address=f"{stage}@{key}" if key else stage,
         command=_fill(body["cmd"], scope),
@@ -174,7 +177,8 @@ def _declare(
         inputs=tuple(inputs),
         outputs=outputs,
         dependencies=tuple(deps),
-        by_row=tuple(Path(_fill(path, scope)) for path in body.get("meta", {}).get(BY_ROW, ())),
+        by_row=tuple(Path(_fill(path, scope)) for path in meta.get(BY_ROW, ())),
+        gpu=meta.get(GPU, False),
     )
 
 

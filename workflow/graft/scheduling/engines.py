@@ -5,15 +5,17 @@ read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each 
 `graft build`, and DVC decides.
 """
 
+import math
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
-from graft.images.sources import check_folder
+from graft.images.sources import check_folder, weigh_source
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import (
     count_shards,
@@ -35,6 +37,9 @@ from graft.scheduling.snakemake_screen import make_screen, say_address
 from graft.scheduling.times import BUSY, FLAGS, settle
 
 _FORCED = Path(".graft/forced")
+# Bytes of images that keep a core busy for as long as Snakemake takes to give it away again. With
+# fewer a shard leaves the other cores to stages that can run beside it.
+_WORTH_A_CORE = 25_000_000
 
 
 class Bridge:
@@ -98,18 +103,28 @@ class Bridge:
 
         return function
 
-    def share_of_cores(self, stage: str) -> Callable[[Iterable[str]], int]:
+    def share_of_cores(self, stage: str, by_bytes: bool = False) -> Callable[[Iterable[str]], int]:
         """A function of the wildcards: the cores of one of the keys of a `foreach` stage.
 
         Together they have all cores that Snakemake was given, and each has one at least. It also
         works where Snakemake was given none, as with `--unlock` or `--dag`.
+
+        Args:
+            stage: its name.
+            by_bytes: whether a few small images get fewer cores: their stage runs beside others.
         """
         keys, cores = stage_keys(stage), self._workflow.resource_settings.cores or 1
         each, rest = divmod(cores, len(keys))
 
+        @cache
+        def find_most() -> int:
+            path, most = self._values["dataset"]["path"], cores * len(keys) * _WORTH_A_CORE
+            bytes_of_shard = weigh_source(path, most) / len(keys) if by_bytes else most
+            return max(1, math.ceil(bytes_of_shard / _WORTH_A_CORE))
+
         def function(wildcards: Iterable[str]) -> int:
             (key,) = wildcards
-            return max(1, each + (keys.index(key) < rest))
+            return max(1, min(each + (keys.index(key) < rest), find_most()))
 
         return function
 
