@@ -142,7 +142,7 @@ def weigh_source(path: str, most: int) -> int:
     if _is_file(path) and not is_csv(path):
         return min(most, Path(path).stat().st_size)
     total = 0
-    for folder, _, names in os.walk(path if _is_folder(path) else Path(path).parent):
+    for folder, _, names in os.walk(Path(path).parent if is_csv(path) else path):
         for name in names:
             with suppress(OSError):  # the stage says what is wrong with a file
                 total += Path(folder, name).stat().st_size
