@@ -1,7 +1,7 @@
 """Memory and seconds of each stage, by the number of images: both must stay in proportion.
 
     uv run python -m benchmarks.sizes FOLDER        # 1,000, 10,000 and 60,000 images of a folder
-    uv run python -m benchmarks.sizes --made-up     # 10,000, 100,000 and 1,000,000, up to the split
+    uv run python -m benchmarks.sizes --made-up     # the manifest of 10,000, 100,000 and 1,000,000
 
 FOLDER has class folders, at any depth, such as CIFAR-10. The stages run one after another in a new
 project with this repository's parameters, two epochs of fine-tuning. Memory is the peak of the
@@ -33,10 +33,9 @@ from graft.project.yaml12 import read_yaml_file
 
 COUNTS = (1000, 10_000, 60_000)
 MADE_UP = (10_000, 100_000, 1_000_000)
-TO_SPLIT = ("manifest", "tensors", "duplicates", "split")
 STAGES = (
-    *TO_SPLIT,
-    *("warnings", "backbone", "features", "depth", "views", "cross_validation", "head"),
+    *("manifest", "tensors", "duplicates", "split", "warnings"),
+    *("backbone", "features", "depth", "views", "cross_validation", "head"),
     *("finetune", "evaluate@head", "evaluate@finetuned", "report"),
 )
 _FILES_A_SHARD = 5000
@@ -156,7 +155,7 @@ def main() -> None:
     given = parser.parse_args()
     if bool(given.folder) == given.made_up:
         parser.error("give a folder or --made-up")
-    counts, stages = (MADE_UP, TO_SPLIT) if given.made_up else (COUNTS, STAGES)
+    counts, stages = (MADE_UP, STAGES[:1]) if given.made_up else (COUNTS, STAGES)
     found = []
     for count in counts:
         place = given.folder.resolve().parent if given.folder else None

@@ -24,6 +24,7 @@ PACKAGE = Path("workflow/graft")
 # Into how many shards the images are divided. It is no parameter: results do not depend on it.
 SHARDS = Path("workflow/shards.yaml")
 MOST_SHARDS = 10_000
+_PARAMETERS = "params.yaml"
 _EXPRESSION = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -107,6 +108,7 @@ def describe_stage(stage: str) -> str:
         "parameters": (
             "all of params.yaml" if isinstance(name, dict) else name
             for name in body.get("params", ())
+            if _is_own(name)
         ),
     }
     address = f"{stage}@{keys[0]}" if keys[0] else stage
@@ -172,7 +174,9 @@ def _declare(
         address=f"{stage}@{key}" if key else stage,
         command=_fill(body["cmd"], scope),
         # `params.yaml:` without keys is the whole file.
-        parameters=tuple("" if isinstance(name, dict) else name for name in parameters),
+        parameters=tuple(
+            "" if isinstance(name, dict) else name for name in parameters if _is_own(name)
+        ),
         rooms=rooms,
         inputs=tuple(inputs),
         outputs=outputs,
@@ -180,6 +184,11 @@ def _declare(
         by_row=tuple(Path(_fill(path, scope)) for path in meta.get(BY_ROW, ())),
         gpu=meta.get(GPU, False),
     )
+
+
+def _is_own(parameter: str | dict[str, Any]) -> bool:
+    """Whether an entry is of params.yaml; what other files say only DVC reads."""
+    return isinstance(parameter, str) or _PARAMETERS in parameter
 
 
 def _body(stage: str) -> dict[str, Any]:
