@@ -7,6 +7,7 @@ log or test are not among them.
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ _HEAD = """\
 def find_versions() -> dict[str, str]:
     """What is installed, by room: such as `numpy 2.4.6, pandas 3.1.1`."""
     return {
-        room: ", ".join(f"{name} {_INSTALLED[name]}" for name in names)
+        room: ", ".join(f"{name} {_find_version(name)}" for name in names)
         for room, names in LIBRARIES.items()
     }
 
@@ -74,11 +75,9 @@ def read_installed(
     return {room: now.get(room, value) for room, value in found.items()}
 
 
+@cache
 def _find_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
         return "missing"
-
-
-_INSTALLED = {name: _find_version(name) for row in LIBRARIES.values() for name in row}

@@ -148,9 +148,9 @@ def _check_together() -> None:
     Raises:
         UserError: by the records of DVC they may not belong together, or it has none.
     """
-    from graft.scheduling.engines import stale
+    from graft.scheduling.verdict import ask_dvc
 
-    for address, changes in stale().items():
+    for address, changes in ask_dvc().items():
         watched = _TOGETHER.get(address.partition("@")[0], ())
         for path in map(Path, _changed_paths(changes)):
             if path in watched:

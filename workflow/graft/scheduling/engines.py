@@ -34,7 +34,8 @@ from graft.scheduling.forking.client import start_server
 from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
-from graft.scheduling.times import BUSY, FLAGS, settle
+from graft.scheduling.times import FLAGS, settle
+from graft.scheduling.verdict import Verdict
 
 _FORCED = Path(".graft/forced")
 # Bytes of images that keep a core busy for as long as Snakemake takes to give it away again. With
@@ -70,7 +71,9 @@ class Bridge:
                 alone = join_the_running()
                 if alone:
                     remove_leftovers()
-                settle(stages, stale(), alone)
+                verdict = Verdict(stages)
+                settle(stages, verdict.stale, alone)
+                verdict.keep()
                 if not workflow.output_settings.dryrun:
                     self._screen = make_screen(workflow.output_settings)
         except (UserError, OSError) as error:
@@ -212,29 +215,3 @@ class Bridge:
         if self._workflow.is_main_process:
             self._workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
             self._workflow.dag.ignore_incomplete = True
-
-
-def stale() -> dict[str, list[Any]]:
-    """What DVC says of the stages that are not up to date: by address, what changed.
-
-    A stage that another DVC process is running is among them, since it is not up to date yet.
-
-    Raises:
-        UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
-
-    verdict: dict[str, list[Any]] = {}
-    try:
-        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
-            for stage in repo.index.stages:
-                try:
-                    changes = stage.status()
-                except LockError:
-                    changes = {stage.addressing: [BUSY]}
-                verdict |= changes
-    except DvcException as error:
-        raise UserError(f"DVC cannot tell what is up to date: {error}") from None
-    return verdict
