@@ -101,6 +101,13 @@ def _open_file(path: Path, stack: ExitStack) -> tuple[ModelDescription, list[Gra
 
 def _convert(path: Path, folder: Path) -> Path:
     """The graph of a `.keras` file, in another folder."""
+    from graft.network.stored_model import NotPlain, read_config
+
+    allowed = "a model that graft made"
+    try:
+        read_config(path)
+    except NotPlain as error:
+        raise refuse("--model", allowed, f"{files.printable(str(path))} ({error})") from None
     from graft.models.saving import load_model, save_graph
 
     graph = folder / "model.xml"
