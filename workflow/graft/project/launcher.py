@@ -28,7 +28,9 @@ from graft.integrity.ground import (
     take_ground,
     write_record,
 )
+from graft.integrity.inside import check_folders
 from graft.integrity.lifetime import end_with_dvc
+from graft.integrity.stored_arrays import check_arrays
 from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations
@@ -65,12 +67,13 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     if declaration is None:
         same = [" ".join(known) for known in commands if known[:1] == tuple(arguments[:1])]
         raise refuse("a stage", f"one of {', '.join(same)}", " ".join(arguments))
-    _check_folders(declaration.outputs)
+    check_folders(declaration.outputs)
     flat = flatten(values)
     check_made(declaration, stages)
     if PRETRAINED in declaration.inputs:
         check_weights(values)
     check_upstream(declaration, stages, flat)
+    check_arrays(declaration.inputs)
     check_labels(declaration, flat)
     parameters = select_parameters(declaration, flat)
     ground = take_ground(parameters, (*declaration.rooms, *declaration.inputs))
@@ -94,18 +97,6 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     clear_scratch(stage.address)
     write_record(declaration.address, ground, declaration.outputs)
     return declaration.address
-
-
-def _check_folders(outputs: Sequence[Path]) -> None:
-    """Refuses a link in place of a folder of results: DVC would, once the stage has ended."""
-    top = Path.cwd().resolve()
-    for folder in dict.fromkeys(output.parent for output in outputs):
-        if not folder.resolve().is_relative_to(top):
-            raise refuse(
-                str(folder),
-                "a folder of the project; large files go to another disk by `dvc cache dir`",
-                f"a link to {folder.resolve()}",
-            )
 
 
 def _check_ground(declaration: Declaration, ground: Ground) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from graft.common.errors import UserError, refuse
 from graft.common.graphics import GPU
 from graft.integrity.earlier import BY_ROW
+from graft.integrity.inside import check_folders, check_inside
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 FILE = Path("dvc.yaml")
@@ -65,9 +66,20 @@ def _document() -> dict[str, Any]:
             f" Received: {Path.cwd()}"
         )
     try:
-        return read_yaml_file(FILE)
+        document = read_yaml_file(FILE)
     except NoYaml as error:
         raise UserError(f"{FILE} must be YAML with each key once. Received: {error}") from None
+    try:
+        outputs = [
+            Path(out)
+            for entry in document["stages"].values()
+            for out in _list_outputs(entry.get("do", entry))
+        ]
+    except (LookupError, AttributeError, TypeError, StopIteration):
+        raise refuse(str(FILE), "stages with their outputs, as DVC has them", "others") from None
+    for output in outputs:
+        check_inside(str(FILE), output)
+    return document
 
 
 def say_way_up() -> str:
@@ -197,12 +209,17 @@ def _body(stage: str) -> dict[str, Any]:
 
 
 def _outputs(body: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[Path, ...]:
+    paths = tuple(Path(_fill(out, scope)) for out in _list_outputs(body))
+    for path in paths:
+        check_inside(str(FILE), path)
+    return paths
+
+
+def _list_outputs(body: Mapping[str, Any]) -> list[str]:
     # DVC's run cache forgets a stage with an output that is neither cached nor metric nor plot, so
     # small text that belongs into git is declared as one of the latter.
-    outs = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ())]
-    return tuple(
-        Path(_fill(out if isinstance(out, str) else next(iter(out)), scope)) for out in outs
-    )
+    outs = (out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ()))
+    return [out if isinstance(out, str) else next(iter(out)) for out in outs]
 
 
 def _scope(stage: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,8 +291,14 @@ def find_leftovers() -> list[Path]:
 
 
 def remove_leftovers() -> None:
-    """Removes them. What DVC has recorded of them is in its cache."""
-    for path in find_leftovers():
+    """Removes them. What DVC has recorded of them is in its cache.
+
+    Raises:
+        UserError: the folder of one is a link that leads out of the project.
+    """
+    leftovers = find_leftovers()
+    check_folders(leftovers)
+    for path in leftovers:
         path.unlink(missing_ok=True)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder, weigh_source
+from graft.integrity.inside import check_folders
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import (
     count_shards,
@@ -63,6 +64,7 @@ class Bridge:
             self._values = read_parameters()
             check_files(self._values)
             stages = declarations(self._values)
+            check_folders(path for stage in stages for path in stage.outputs)
             if workflow.is_main_process:
                 # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
                 hand_on_signal(signal.SIGINT, is_build)
