@@ -14,7 +14,7 @@ def main() -> None:
     packages = json.loads(text)["dependencies"] if text.strip() else []
     found = [package for package in packages if "vulns" in package]
     if not found:
-        print("pip-audit was skipped: its data cannot be reached from here")
+        print("pip-audit was skipped: it could look up no package from here")
         return
     mended = 0
     for package in found:
