@@ -27,7 +27,7 @@ from graft.integrity.stored_arrays import check_arrays
 from graft.models.description import write_description
 from graft.network.catalogue import NETWORKS
 from graft.network.pretrained import check_weights_file
-from graft.network.stored_model import read_config
+from graft.network.stored_model import check_kinds, read_config
 from graft.network.stored_weights import NotPlain, count_numbers
 from graft.prediction.answers import Answer
 from graft.prediction.output import write_csv
@@ -108,6 +108,19 @@ def test_a_model_has_no_part_that_could_run_code(tmp_path: Path, name: str) -> N
         with pytest.raises(NotPlain) as error:
             read_config(tmp_path / "mine.keras")
         assert str(error.value) == f"a part of the kind {name}, which no model of graft has"
+
+
+QUICK = ("ConvNeXtTiny", "MobileNetV3Small")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NETWORKS]
+)
+def test_all_parts_of_the_networks_are_known(name: str) -> None:
+    from graft.network.architectures import build_network
+
+    network = build_network(name, NETWORKS[name].sides[0])
+    check_kinds(json.loads(network.to_json()))
 
 
 def test_its_code_is_not_run_by_any_command(here: Path, screen: Command) -> None:

@@ -68,15 +68,24 @@ def read_config(path: Path) -> dict[str, Any]:
             count_numbers(io.BytesIO(archive.read(_WEIGHTS)))
         if not isinstance(config, dict):
             raise NotPlain(f"{_CONFIG} holds no model")
-        for module, name in _find_classes(config):
-            known = _CLASSES.get(module, []) if module is None or type(module) is str else []
-            if known is not None and name not in known:
-                raise NotPlain(f"a part of the kind {str(name)[:80]}, which no model of graft has")
+        check_kinds(config)
     except NotPlain:
         raise
     except Exception as error:  # broken archives make zipfile and h5py raise almost anything
         raise NotPlain(" ".join(str(error)[:200].split()) or type(error).__name__) from None
     return config
+
+
+def check_kinds(config: Any) -> None:
+    """Checks that all parts of a model, as Keras writes them in JSON, are known to be harmless.
+
+    Raises:
+        NotPlain: one is not.
+    """
+    for module, name in _find_classes(config):
+        known = _CLASSES.get(module, []) if module is None or type(module) is str else []
+        if known is not None and name not in known:
+            raise NotPlain(f"a part of the kind {str(name)[:80]}, which no model of graft has")
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
