@@ -3,12 +3,16 @@
 The mistakes with graft's own commands are in `test_mistakes.py`.
 """
 
+import contextlib
 import re
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 import standin
+from graft.common.errors import UserError
+from graft.project.pipeline import find_leftovers, remove_leftovers
 from project import Project
 
 SNAKEMAKE, REPRO = ("snakemake", "--cores", "2"), ("dvc", "repro")
@@ -84,3 +88,36 @@ def test_a_mistake_is_one_message_at_the_end(standins: Project, mistake: int) ->
     assert re.search(message, " ".join(lines)), printed
     assert len(lines) <= 3 and "Traceback" not in printed
     assert not STAGE.match(printed.splitlines()[-1])
+
+
+def test_neither_engine_removes_an_output_elsewhere(standins: Project) -> None:
+    folder, out = standins.folder, "data/../../precious.txt"
+    precious = folder.parent / "precious.txt"
+    precious.write_text("mine")
+    text = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(text.replace("- data/warnings/manifest.json", f"- {out}"))
+    before = {path: path.read_bytes() for path in folder.rglob("data/**/*") if path.is_file()}
+    allowed = f"error: dvc.yaml: an output must be a file inside of the project. Received: {out!r}"
+    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
+        printed = standins.run(*command, status=status)
+        assert printed.count(allowed) == 1 and "Traceback" not in printed, printed
+    assert precious.read_text() == "mine"
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_outputs_follow_no_link(standins: Project) -> None:
+    """Files of shards that are gone are removed, but not in the folders of others."""
+    folder = standins.folder
+    outside = folder.parent / "outside"
+    shutil.move(folder / "data/tensors", outside)
+    (folder / "data/tensors").symlink_to(outside)
+    (outside / "2024.npy").write_text("mine")
+    with contextlib.chdir(folder):
+        assert find_leftovers()
+        with pytest.raises(UserError, match=r"data/tensors must be a folder of the project"):
+            remove_leftovers()
+    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
+        printed = standins.run(*command, status=status)
+        assert "error: data/tensors must be a folder of the project" in printed
+        assert "Traceback" not in printed
+    assert (outside / "2024.npy").read_text() == "mine"

@@ -1,7 +1,9 @@
-"""Files of strangers that would run code, lead elsewhere, or take all memory: SECURITY.md."""
+"""Files of strangers that would run code, lead elsewhere, or take all memory: SECURITY.md.
+
+What the engines say of them is in `test_engine_mistakes.py`.
+"""
 
 import base64
-import contextlib
 import hashlib
 import io
 import json
@@ -32,11 +34,9 @@ from graft.network.stored_weights import NotPlain, count_numbers
 from graft.prediction.answers import Answer
 from graft.prediction.output import write_csv
 from graft.project.parameters import read_parameters
-from graft.project.pipeline import find_leftovers, remove_leftovers
 from graft.project.recipes import compose_parameters, list_recipes
 from graft.tools import classify
 from images import ROOT, SHARDS, change, classes, listing, run, write
-from project import Project
 from trainings import CNN, describe
 
 WEIGHTS = ROOT / CNN
@@ -261,19 +261,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-def get(published: str | None) -> str:
+def get(published: str | None, url: str = "https://127.0.0.1:9/x.h5") -> str:
     """Gets the file `x.h5` as the networks of Keras get their weights."""
     from keras.src.utils import file_utils
 
     from graft.network.fetched import fetching
 
     with fetching("the ImageNet weights of X", "name a file"):
-        url = "https://127.0.0.1:9/x.h5"
         return file_utils.get_file("x.h5", url, cache_subdir="models", file_hash=published)
 
 
-@pytest.mark.parametrize("kind", ["md5", "sha256"])
-def test_a_file_of_keras_has_its_published_hash(home: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "name"), [("md5", "MD5"), ("sha256", "SHA-256")])
+def test_a_file_of_keras_has_its_published_hash(home: Path, kind: str, name: str) -> None:
     """One that has not is named, and left as it is: Keras alone would delete it."""
     (home / "x.h5").write_bytes(b"weights")
     right, wrong = (hashlib.new(kind, data).hexdigest() for data in (b"weights", b"others"))
@@ -281,9 +280,9 @@ def test_a_file_of_keras_has_its_published_hash(home: Path, kind: str) -> None:
     with pytest.raises(UserError) as error:
         get(wrong)
     assert str(error.value) == (
-        f"{home}/x.h5 must be the file that Keras publishes as the ImageNet weights of X, of {kind}"
-        f" {wrong}: delete it, so that it is fetched again, or name a file."
-        f" Received: {kind} {right}"
+        f"the ImageNet weights of X must be the file that Keras publishes. Delete {home}/x.h5, so"
+        " that it is fetched again, or name a file."
+        f" Received: a file of {name} {right}, not {wrong}"
     )
     assert (home / "x.h5").read_bytes() == b"weights"
 
@@ -293,7 +292,7 @@ def test_keras_asks_for_the_hash(home: Path) -> None:
     from graft.prediction.classifier import fetch_classes
 
     (home / "imagenet_class_index.json").write_text("{}")
-    with pytest.raises(UserError, match=r"of md5 c2c37ea517e94d9795004a39431a14cb: delete it"):
+    with pytest.raises(UserError, match=r"MD5 \w+, not c2c37ea517e94d9795004a39431a14cb$"):
         fetch_classes()
 
 
@@ -309,6 +308,18 @@ def test_nothing_is_left_of_what_cannot_be_fetched(home: Path) -> None:
     with pytest.raises(UserError, match=rf"cannot be fetched\. Download \S+ .* at {home}/x\.h5, "):
         get("0" * 32)
     assert not [*home.iterdir()]
+
+
+def test_what_is_fetched_appears_whole_or_not_at_all(home: Path, tmp_path: Path) -> None:
+    source = (tmp_path / "weights").absolute()
+    source.write_bytes(b"weights")
+    with pytest.raises(UserError, match=r"cannot be fetched\. .* Received: a file of MD5 "):
+        get("0" * 32, source.as_uri())
+    with pytest.raises(UserError, match=r"cannot be fetched\. .* signature not found"):
+        get(None, source.as_uri())
+    assert not [*home.iterdir()]
+    get(hashlib.md5(b"weights").hexdigest(), source.as_uri())
+    assert [path.name for path in home.iterdir()] == ["x.h5"]
 
 
 # --- arrays ---------------------------------------------------------------------------------------
@@ -437,26 +448,15 @@ def test_a_recipe_may_have_aliases(here: Path) -> None:
 # --- dvc.yaml -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("out", ["../precious.txt", "{outside}/precious.txt", "data/../../x", "."])
-def test_outputs_lead_nowhere_else(standins: Project, out: str) -> None:
-    """Both engines and the stage say so before they remove or write anything."""
-    folder = standins.folder
-    precious = folder.parent / "precious.txt"
-    precious.write_text("mine")
-    out = out.format(outside=folder.parent)
-    text = (folder / "dvc.yaml").read_text()
-    (folder / "dvc.yaml").write_text(text.replace("- data/warnings/manifest.json", f"- {out}"))
-    before = {path: path.read_bytes() for path in folder.rglob("data/**/*") if path.is_file()}
-    allowed = f"error: dvc.yaml: an output must be a file inside of the project. Received: {out!r}"
-    for status, *command in (
-        (2, "graft", "manifest", "--shards", "1"),
-        (2, "snakemake", "--cores", "1"),
-        (None, "dvc", "repro"),
-    ):
-        printed = standins.run(*command, status=status)
-        assert printed.count(allowed) == 1 and "Traceback" not in printed, printed
-    assert precious.read_text() == "mine"
-    assert before == {path: path.read_bytes() for path in before}
+@pytest.mark.parametrize("out", ["../x", "/tmp/x", "data/../../x", ".", "data/${dataset.path}"])
+def test_outputs_lead_nowhere_else(here: Path, screen: Command, out: str) -> None:
+    change(here, {"dataset.path": "../../x"})
+    text = Path("dvc.yaml").read_text()
+    Path("dvc.yaml").write_text(text.replace("- data/warnings/manifest.json", f"- {out}"))
+    received = repr(out.replace("${dataset.path}", "../../x"))
+    assert refused(screen, "manifest", "--shards", "4") == (
+        f"dvc.yaml: an output must be a file inside of the project. Received: {received}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -466,24 +466,6 @@ def test_a_dvc_yaml_has_stages(here: Path, screen: Command, text: str) -> None:
     Path("dvc.yaml").write_text(text)
     message = refused(screen, "manifest", "--shards", "4")
     assert message.startswith("dvc.yaml must be stages with their outputs, as DVC has them. ")
-
-
-def test_outputs_follow_no_link(standins: Project) -> None:
-    """Files of shards that are gone are removed, but not in the folders of others."""
-    folder = standins.folder
-    outside = folder.parent / "outside"
-    shutil.move(folder / "data/tensors", outside)
-    (folder / "data/tensors").symlink_to(outside)
-    (outside / "2024.npy").write_text("mine")
-    with contextlib.chdir(folder):
-        assert find_leftovers()
-        with pytest.raises(UserError, match=r"data/tensors must be a folder of the project"):
-            remove_leftovers()
-    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
-        printed = standins.run(*command, status=status)
-        assert "error: data/tensors must be a folder of the project" in printed
-        assert "Traceback" not in printed
-    assert (outside / "2024.npy").read_text() == "mine"
 
 
 # --- packages -------------------------------------------------------------------------------------

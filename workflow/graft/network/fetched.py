@@ -39,20 +39,26 @@ def fetching(what: str, instead: str) -> Iterator[None]:
 
     def get_file(name: str, origin: str, *, cache_subdir: str, file_hash: str | None = None) -> str:
         place = Path(file_utils.config.keras_home(), cache_subdir, name)
-        if not place.is_file():
-            # In the same folder; Keras checks the hash of what it has fetched.
-            part = f"{name}.{os.getpid()}.part"
+        if place.is_file():
+            if problem := _problem_of(place, file_hash):
+                raise _refuse_file(place, what, instead, problem)
+        else:
+            part = place.with_name(f"{name}.{os.getpid()}.part")
             try:
-                options = {"cache_subdir": cache_subdir, "file_hash": file_hash}
-                place = Path(download(part, origin, **options)).replace(place)
+                # Where it may not write there, Keras takes another folder.
+                fetched = Path(download(part.name, origin, cache_subdir=cache_subdir))
+                if problem := _problem_of(fetched, file_hash):
+                    fetched.unlink()
+                    raise ValueError(problem)
+                place = fetched.replace(fetched.with_name(name))
             except Exception as error:
-                place.with_name(part).unlink(missing_ok=True)
                 raise UserError(
                     f"{what} cannot be fetched. Download {origin} where there is a network and put"
                     f" it at {place}, or {instead}. Received: {first_line(error)}"
                 ) from None
+            finally:
+                part.unlink(missing_ok=True)
         given.append(place)
-        _check(place, file_hash, what, instead)
         return str(place)
 
     file_utils.get_file = get_file
@@ -74,26 +80,23 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _check(path: Path, published: str | None, what: str, instead: str) -> None:
-    """Refuses a file that is not the one that Keras publishes, as far as that can be told."""
+def _problem_of(path: Path, published: str | None) -> str:
+    """Why a file is not the one that Keras publishes, as far as that can be told; else empty."""
     if published:
-        kind = "sha256" if len(published) == 64 else "md5"
+        kind = "SHA-256" if len(published) == 64 else "MD5"
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
-        if found != published:
-            raise UserError(
-                f"{path} must be the file that Keras publishes as {what}, of {kind} {published}:"
-                f" delete it, so that it is fetched again, or {instead}. Received: {kind} {found}"
-            )
-    elif path.suffix == ".h5":
-        try:
+            found = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
+        return "" if found == published else f"a file of {kind} {found}, not {published}"
+    try:
+        if ".h5" in path.suffixes:
             count_numbers(path)
-        except (OSError, NotPlain) as error:
-            raise _refuse_file(path, what, instead, first_line(error)) from None
+    except (OSError, NotPlain) as error:
+        return first_line(error)
+    return ""
 
 
 def _refuse_file(path: Path, what: str, instead: str, problem: str) -> UserError:
     return UserError(
-        f"{what} cannot be read. Delete {path}, so that it is fetched again, or {instead}."
-        f" Received: {problem}"
+        f"{what} must be the file that Keras publishes. Delete {path}, so that it is fetched again,"
+        f" or {instead}. Received: {problem}"
     )
