@@ -28,6 +28,13 @@ def broken_yaml(made: Project) -> None:
         file.write("more: [\n")
 
 
+def aliases(made: Project) -> None:
+    """Few lines that stand for 10¹⁰ values, which DVC would write out."""
+    lines = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)]
+    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.writelines(["a0: &a0 x\n", *lines])
+
+
 def surplus_key(made: Project) -> None:
     with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
         file.write("surplus: 1\n")
@@ -65,6 +72,12 @@ MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
     (nothing, (*REPRO, "finetuned"), "Stage 'finetuned' not found"),
     (broken_yaml, SNAKEMAKE, "snakemake: error: params.yaml must be YAML"),
     (broken_yaml, REPRO, "dvc: error: params.yaml must be YAML"),
+    (
+        aliases,
+        SNAKEMAKE,
+        "error: params.yaml must be YAML .* aliases that stand for more than 10,000",
+    ),
+    (aliases, REPRO, "dvc: error: params.yaml must be YAML .* aliases that stand for more"),
     (surplus_key, REPRO, "params.yaml: surplus is unknown"),
     (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
     (no_images, REPRO, f"dvc: error: {PATH}'data/raw/tiny'"),

@@ -68,9 +68,10 @@ def _remove_leftovers() -> None:
     def reproduce(repo: object, *positions: object, **named: object) -> object:
         from pathlib import Path
 
-        from graft.project import pipeline
+        from graft.project import parameters, pipeline
 
         if Path.cwd() == Path(repo.root_dir) and pipeline.PACKAGE.is_dir():
+            parameters.read_values()  # DVC writes out what aliases stand for, however much it is
             pipeline.remove_leftovers()
         return original(repo, *positions, **named)
 
