@@ -54,7 +54,10 @@ TINY = {
 }
 
 STANDIN_CODE = {
-    "integrity/stored_arrays.py": "def check_arrays(paths):\n    pass\n",
+    "integrity/harmless.py": (
+        (ROOT / "workflow/graft/integrity/harmless.py").read_text(encoding="utf-8")
+        + "\n\ndef check_arrays(paths):\n    pass\n"
+    ),
     "project/labelled.py": "def check_labels(stage, flat):\n    pass\n",
     "scheduling/answer.py": "def say_answer():\n    return 'answer'\n",
 }

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from graft.common.errors import UserError
-from graft.models.framework import keras  # noqa: F401, set up before any module of Keras
+from graft.models.framework import keras
 from graft.network.stored_weights import NotPlain, count_numbers
 
 
@@ -33,8 +33,8 @@ def fetching(what: str, instead: str) -> Iterator[None]:
     Raises:
         UserError: the file cannot be fetched, is not the right one, or is damaged.
     """
-    from keras.src.utils import file_utils
-
+    # The networks look the function up in this module, each time that they need a file.
+    file_utils = keras.src.utils.file_utils
     download, given = file_utils.get_file, list[Path]()
 
     def get_file(name: str, origin: str, *, cache_subdir: str, file_hash: str | None = None) -> str:

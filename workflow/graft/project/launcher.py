@@ -28,9 +28,8 @@ from graft.integrity.ground import (
     take_ground,
     write_record,
 )
-from graft.integrity.inside import check_folders
+from graft.integrity.harmless import check_arrays, check_folders
 from graft.integrity.lifetime import end_with_dvc
-from graft.integrity.stored_arrays import check_arrays
 from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
 from graft.project.pipeline import Declaration, declarations

@@ -17,7 +17,7 @@ from typing import Any
 from graft.common.errors import UserError, refuse
 from graft.common.graphics import GPU
 from graft.integrity.earlier import BY_ROW
-from graft.integrity.inside import check_folders, check_inside
+from graft.integrity.harmless import check_folders, check_inside
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 FILE = Path("dvc.yaml")

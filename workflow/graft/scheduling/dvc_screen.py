@@ -98,7 +98,7 @@ class _Told(logging.Filter):
 def _explain_settings() -> bool:
     """Says what is wrong with params.yaml or the images, of which DVC knows less; whether it is."""
     from graft.images.sources import check_folder
-    from graft.integrity.inside import check_folders
+    from graft.integrity.harmless import check_folders
     from graft.project.parameters import check_files, read_parameters
     from graft.project.pipeline import declarations
 

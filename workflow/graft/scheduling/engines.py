@@ -16,7 +16,7 @@ from typing import Any
 
 from graft.common.errors import UserError
 from graft.images.sources import check_folder, weigh_source
-from graft.integrity.inside import check_folders
+from graft.integrity.harmless import check_folders
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import (
     count_shards,

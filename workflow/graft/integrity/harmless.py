@@ -1,7 +1,8 @@
-"""What the files of arrays hold that a stage is given, looked at before it opens any.
+"""What a stage is handed and what it writes does no harm, even in a project of a stranger.
 
 An array of Python objects is a pickle, which runs code when it is loaded. NumPy refuses it, but in
-the middle of a stage and without the name of the file.
+the middle of a stage and without the name of the file. And what is there already, where a stage
+will write, both engines remove before it runs.
 """
 
 import math
@@ -11,6 +12,39 @@ from pathlib import Path
 from typing import BinaryIO
 
 from graft.common.errors import refuse
+
+
+def check_inside(where: str, output: Path) -> None:
+    """Checks the path of an output.
+
+    Args:
+        where: what names it, for errors.
+        output: the path, from the folder of the project.
+
+    Raises:
+        UserError: it leads out of the project.
+    """
+    if output.is_absolute() or ".." in output.parts or not output.name:
+        raise refuse(f"{where}: an output", "a file inside of the project", str(output))
+
+
+def check_folders(outputs: Iterable[Path]) -> None:
+    """Refuses a link in place of a folder of results: DVC would, once the stage has ended.
+
+    Args:
+        outputs: the files that stages write.
+
+    Raises:
+        UserError: the folder of one is a link that leads out of the project.
+    """
+    top = Path.cwd().resolve()
+    for folder in dict.fromkeys(output.parent for output in outputs):
+        if not folder.resolve().is_relative_to(top):
+            raise refuse(
+                str(folder),
+                "a folder of the project; large files go to another disk by `dvc cache dir`",
+                f"a link to {folder.resolve()}",
+            )
 
 
 def check_arrays(paths: Iterable[Path]) -> None:
