@@ -18,7 +18,7 @@ import project
 import standin
 from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, Declaration, declarations
-from graft.scheduling.verdict import Verdict, ask_dvc
+from graft.scheduling.verdict import DvcVerdict, ask_dvc
 from project import ROOT, Project
 
 FRESH = "Nothing to be done"
@@ -238,14 +238,14 @@ def test_a_kept_verdict_is_the_one_of_dvc(inside: Project, monkeypatch: pytest.M
     image = next(Path("data/raw/tiny").rglob("*.png"))
 
     def check(path: Path) -> None:
-        found, expected = Verdict(stages).stale, ask_dvc()
+        found, expected = DvcVerdict(stages).stale, ask_dvc()
         assert found.keys() == expected.keys(), path
 
     ask_dvc()  # meanwhile the clock of the file system goes on
-    Verdict(stages).keep()
+    DvcVerdict(stages).keep()
     with monkeypatch.context() as patch:
         patch.setattr("graft.scheduling.verdict.ask_dvc", lambda: pytest.fail("it asked again"))
-        assert not Verdict(stages).stale
+        assert not DvcVerdict(stages).stale
     others = ("data/split.csv", "reports/index.html", "params.yaml", PACKAGE / "common/tables.py")
     for path in map(Path, (image, *others)):
         before, times = path.read_bytes(), path.stat()
@@ -264,9 +264,9 @@ def test_a_kept_verdict_is_the_one_of_dvc(inside: Project, monkeypatch: pytest.M
             path.write_bytes(before)
     new = image.with_name("new.png")
     new.write_bytes(b"new")
-    assert "manifest" in Verdict(stages).stale
+    assert "manifest" in DvcVerdict(stages).stale
     new.unlink()
-    assert not Verdict(stages).stale and not ask_dvc()
+    assert not DvcVerdict(stages).stale and not ask_dvc()
 
 
 def test_a_new_key_makes_stale_the_stages_of_its_section(inside: Project) -> None:

@@ -36,7 +36,7 @@ from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
 from graft.scheduling.times import FLAGS, settle
-from graft.scheduling.verdict import Verdict
+from graft.scheduling.verdict import DvcVerdict
 
 _FORCED = Path(".graft/forced")
 # Bytes of images that keep a core busy for as long as Snakemake takes to give it away again. With
@@ -73,7 +73,7 @@ class Bridge:
                 alone = join_the_running()
                 if alone:
                     remove_leftovers()
-                verdict = Verdict(stages)
+                verdict = DvcVerdict(stages)
                 settle(stages, verdict.stale, alone)
                 verdict.keep()
                 if not workflow.output_settings.dryrun:

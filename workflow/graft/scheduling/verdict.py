@@ -29,7 +29,7 @@ _CONTROL = (
 )
 
 
-class Verdict:
+class DvcVerdict:
     """What is stale, asked of DVC unless it was asked already.
 
     Args:
