@@ -18,7 +18,7 @@ import project
 import standin
 from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, Declaration, declarations
-from graft.scheduling.verdict import DvcVerdict, ask_dvc
+from graft.scheduling.freshness import DvcVerdict, ask_dvc
 from project import ROOT, Project
 
 FRESH = "Nothing to be done"
@@ -244,7 +244,7 @@ def test_a_kept_verdict_is_the_one_of_dvc(inside: Project, monkeypatch: pytest.M
     ask_dvc()  # meanwhile the clock of the file system goes on
     DvcVerdict(stages).keep()
     with monkeypatch.context() as patch:
-        patch.setattr("graft.scheduling.verdict.ask_dvc", lambda: pytest.fail("it asked again"))
+        patch.setattr("graft.scheduling.freshness.ask_dvc", lambda: pytest.fail("it asked again"))
         assert not DvcVerdict(stages).stale
     others = ("data/split.csv", "reports/index.html", "params.yaml", PACKAGE / "common/tables.py")
     for path in map(Path, (image, *others)):

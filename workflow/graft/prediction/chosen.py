@@ -155,7 +155,7 @@ def _check_together() -> None:
     Raises:
         UserError: by the records of DVC they may not belong together, or it has none.
     """
-    from graft.scheduling.verdict import ask_dvc
+    from graft.scheduling.freshness import ask_dvc
 
     for address, changes in ask_dvc().items():
         watched = _TOGETHER.get(address.partition("@")[0], ())

@@ -32,11 +32,11 @@ from graft.scheduling.endings import (
     is_build,
 )
 from graft.scheduling.forking.client import start_server
+from graft.scheduling.freshness import DvcVerdict
 from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
 from graft.scheduling.times import FLAGS, settle
-from graft.scheduling.verdict import DvcVerdict
 
 _FORCED = Path(".graft/forced")
 # Bytes of images that keep a core busy for as long as Snakemake takes to give it away again. With
