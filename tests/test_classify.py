@@ -298,18 +298,20 @@ def test_what_cannot_be_fetched_is_named_with_its_place(answer, home: Path) -> N
     )
     # What a killed download has left of it; Keras knows no hash of this one.
     (home / "models" / file).write_bytes(b"half")
-    with pytest.raises(UserError, match=rf"cannot be read\. Delete {home}/models/{file}, so that"):
+    with pytest.raises(UserError, match=rf"must be the .* Delete {home}/models/{file}, so that"):
         answer("photos", *GIVEN[2:])
 
 
 def test_the_place_of_a_file_may_have_another_name_than_its_url(keras, home: Path) -> None:
     """So it is with those of NASNet."""
-    from graft.network.weights import fetching
+    from keras.src.utils import file_utils
+
+    from graft.network.fetched import fetching
 
     url = "https://example.org/NASNet-mobile.h5"
     message = f"x cannot be fetched. Download {url} where .* put it at {home}/models/mine.h5, or y"
     with pytest.raises(UserError, match=message), fetching("x", "y"):
-        keras.utils.get_file("mine.h5", url, cache_subdir="models")
+        file_utils.get_file("mine.h5", url, cache_subdir="models")
 
 
 def test_the_command_ends_with_status_2(folder: Path) -> None:

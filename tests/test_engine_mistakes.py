@@ -3,12 +3,16 @@
 The mistakes with graft's own commands are in `test_mistakes.py`.
 """
 
+import contextlib
 import re
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 import standin
+from graft.common.errors import UserError
+from graft.project.pipeline import find_leftovers, remove_leftovers
 from project import Project
 
 SNAKEMAKE, REPRO = ("snakemake", "--cores", "2"), ("dvc", "repro")
@@ -22,6 +26,13 @@ def nothing(made: Project) -> None:
 def broken_yaml(made: Project) -> None:
     with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
         file.write("more: [\n")
+
+
+def aliases(made: Project) -> None:
+    """Few lines that stand for 10¹⁰ values, which DVC would write out."""
+    lines = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)]
+    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.writelines(["a0: &a0 x\n", *lines])
 
 
 def surplus_key(made: Project) -> None:
@@ -61,6 +72,12 @@ MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
     (nothing, (*REPRO, "finetuned"), "Stage 'finetuned' not found"),
     (broken_yaml, SNAKEMAKE, "snakemake: error: params.yaml must be YAML"),
     (broken_yaml, REPRO, "dvc: error: params.yaml must be YAML"),
+    (
+        aliases,
+        SNAKEMAKE,
+        "error: params.yaml must be YAML .* aliases that stand for more than 10,000",
+    ),
+    (aliases, REPRO, "dvc: error: params.yaml must be YAML .* aliases that stand for more"),
     (surplus_key, REPRO, "params.yaml: surplus is unknown"),
     (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
     (no_images, REPRO, f"dvc: error: {PATH}'data/raw/tiny'"),
@@ -84,3 +101,36 @@ def test_a_mistake_is_one_message_at_the_end(standins: Project, mistake: int) ->
     assert re.search(message, " ".join(lines)), printed
     assert len(lines) <= 3 and "Traceback" not in printed
     assert not STAGE.match(printed.splitlines()[-1])
+
+
+def test_neither_engine_removes_an_output_elsewhere(standins: Project) -> None:
+    folder, out = standins.folder, "data/../../precious.txt"
+    precious = folder.parent / "precious.txt"
+    precious.write_text("mine")
+    text = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(text.replace("- data/warnings/manifest.json", f"- {out}"))
+    before = {path: path.read_bytes() for path in folder.rglob("data/**/*") if path.is_file()}
+    allowed = f"error: dvc.yaml: an output must be a file inside of the project. Received: {out!r}"
+    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
+        printed = standins.run(*command, status=status)
+        assert printed.count(allowed) == 1 and "Traceback" not in printed, printed
+    assert precious.read_text() == "mine"
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_outputs_follow_no_link(standins: Project) -> None:
+    """Files of shards that are gone are removed, but not in the folders of others."""
+    folder = standins.folder
+    outside = folder.parent / "outside"
+    shutil.move(folder / "data/tensors", outside)
+    (folder / "data/tensors").symlink_to(outside)
+    (outside / "2024.npy").write_text("mine")
+    with contextlib.chdir(folder):
+        assert find_leftovers()
+        with pytest.raises(UserError, match=r"data/tensors must be a folder of the project"):
+            remove_leftovers()
+    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
+        printed = standins.run(*command, status=status)
+        assert "error: data/tensors must be a folder of the project" in printed
+        assert "Traceback" not in printed
+    assert (outside / "2024.npy").read_text() == "mine"

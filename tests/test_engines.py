@@ -4,6 +4,7 @@ The stages are stand-ins (`standin.py`): the tests check when they run, and with
 """
 
 import fnmatch
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import project
 import standin
 from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, Declaration, declarations
-from graft.scheduling.engines import stale
+from graft.scheduling.freshness import DvcVerdict, ask_dvc
 from project import ROOT, Project
 
 FRESH = "Nothing to be done"
@@ -204,7 +205,7 @@ def test_each_parameter_rebuilds_what_the_table_says(inside: Project) -> None:
     others = {key: another(value) for key, value in flat.items() if key not in alone}
     for changes in (alone, others):
         inside.change(changes)
-        verdict = stale()
+        verdict = ask_dvc()
         for key in changes:
             # DVC names the section where a stage reads all of it.
             names = {key, key.partition(".")[0]}
@@ -213,7 +214,7 @@ def test_each_parameter_rebuilds_what_the_table_says(inside: Project) -> None:
                 first = set(verdict)
             assert dependents(first, stages) == expected[key], key
         inside.run("git", "checkout", "params.yaml")
-    assert not stale()
+    assert not ask_dvc()
 
 
 def test_each_room_makes_stale_what_the_table_says(inside: Project) -> None:
@@ -225,10 +226,47 @@ def test_each_room_makes_stale_what_the_table_says(inside: Project) -> None:
     everything = {stage.address.partition("@")[0] for stage in declarations(inside.values())}
     for room, stages in expected.items():
         (inside.folder / PACKAGE / room / "touched.py").write_text("# a change\n")
-        found = {address.partition("@")[0] for address in stale()}
+        found = {address.partition("@")[0] for address in ask_dvc()}
         assert found == (everything if stages == {"all"} else stages), room
         (inside.folder / PACKAGE / room / "touched.py").unlink()
-    assert not stale()
+    assert not ask_dvc()
+
+
+def test_a_kept_verdict_is_the_one_of_dvc(inside: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that DVC would see is missed, also where size and time of writing stay."""
+    stages = declarations(inside.values())
+    image = next(Path("data/raw/tiny").rglob("*.png"))
+
+    def check(path: Path) -> None:
+        found, expected = DvcVerdict(stages).stale, ask_dvc()
+        assert found.keys() == expected.keys(), path
+
+    ask_dvc()  # meanwhile the clock of the file system goes on
+    DvcVerdict(stages).keep()
+    with monkeypatch.context() as patch:
+        patch.setattr("graft.scheduling.freshness.ask_dvc", lambda: pytest.fail("it asked again"))
+        assert not DvcVerdict(stages).stale
+    others = ("data/split.csv", "reports/index.html", "params.yaml", PACKAGE / "common/tables.py")
+    for path in map(Path, (image, *others)):
+        before, times = path.read_bytes(), path.stat()
+        other = b" " + before[1:]
+        path.write_bytes(
+            before.replace(b"seed: 1", b"seed: 2") if path.suffix == ".yaml" else other
+        )
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        check(path)
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        check(path)
+        if path.name != "params.yaml":
+            path.unlink()
+            check(path)
+            path.write_bytes(before)
+    new = image.with_name("new.png")
+    new.write_bytes(b"new")
+    assert "manifest" in DvcVerdict(stages).stale
+    new.unlink()
+    assert not DvcVerdict(stages).stale and not ask_dvc()
 
 
 def test_a_new_key_makes_stale_the_stages_of_its_section(inside: Project) -> None:
@@ -240,13 +278,13 @@ def test_a_new_key_makes_stale_the_stages_of_its_section(inside: Project) -> Non
         ),
         encoding="utf-8",
     )
-    assert not stale()
+    assert not ask_dvc()
     params = inside.folder / "params.yaml"
     text = params.read_text(encoding="utf-8").replace(
         "duplicates:\n", "duplicates:\n  surplus: 0.5\n"
     )
     params.write_text(text, encoding="utf-8")
-    assert set(stale()) == {"duplicates", "report"}
+    assert set(ask_dvc()) == {"duplicates", "report"}
     inside.dvc("repro")
     assert inside.run("python", "-m", "graft", "duplicates").count("error") == 0
 

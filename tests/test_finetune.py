@@ -19,7 +19,7 @@ from graft.finetune.cut import Frozen, cut_model
 from graft.finetune.freeze import count_sizes, freeze_layers
 from graft.finetune.stored import frozen_outputs, open_training_data, store_outputs
 from graft.models.description import read_description
-from graft.models.framework import keras
+from graft.models.framework import keras, name_device
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_model
 from graft.project.schema import OPTIMIZERS
@@ -235,6 +235,7 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixt
     history = pd.read_csv("reports/finetuned/history.csv")
     seeds = pd.read_csv("reports/finetuned/repeats.csv")
     assert summary["cut"] == "halve_120" and summary["chosen"] == "finetuned"
+    assert summary["device"] == name_device()
     assert summary["best_epoch"] == history["val_loss"].idxmin() + 1 and summary["epochs"] == 2
     assert summary["val_loss"] < summary["start_val_loss"]
     tried = pd.read_csv("reports/finetuned/steps.csv", keep_default_na=False)

@@ -18,7 +18,7 @@ from graft.common.tables import read_json, write_json, write_table
 from graft.head.construction import dense_head
 from graft.head.standardising import find_moments
 from graft.images.files import identity
-from graft.models.framework import keras
+from graft.models.framework import keras, tf
 from graft.models.inference import run_graph
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_graph, save_model
@@ -293,6 +293,23 @@ def test_features_in_bfloat16_are_near_those_in_float32(
     assert rounded.dtype == np.float32
     assert not np.array_equal(full, rounded)
     assert np.abs(full - rounded).max() <= 2**-5 * np.abs(full).max()
+
+
+def test_features_on_a_graphics_card_are_refused_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("a graphics card is here")
+    workspace(tmp_path, {"features.runtime": "gpu", "backbone.weights": "none"})
+    (tmp_path / "data/pretrained").mkdir(parents=True)
+    store_pixels(tmp_path, 0, pictures(4)[0])
+    store_pixels(tmp_path, 1, pictures(0)[0])
+    monkeypatch.chdir(tmp_path)
+    run("backbone")
+    allowed = "openvino or tensorflow here, where TensorFlow finds no graphics card"
+    with pytest.raises(UserError, match=f"features.runtime must be {allowed}. Received: 'gpu'"):
+        run("features", "0")
+    assert not Path("data/features/0.npy").exists()
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])

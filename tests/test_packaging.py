@@ -20,9 +20,9 @@ from images import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-# Where a package is imported by another name than it is installed by.
 # What others import where it is installed.
 PLUGINS = {"dvc-s3", "ruamel-yaml-clib", "snakemake-executor-plugin-slurm"}
+# Where a package is imported by another name than it is installed by.
 INSTALLED_AS = {
     "PIL": "pillow",
     "ruamel": "ruamel-yaml",
@@ -40,7 +40,7 @@ def pins(requirements: list[str]) -> dict[str, str]:
     """Versions by name; every requirement must be `name==version`."""
     found = {}
     for requirement in requirements:
-        match = re.fullmatch(r"([\w.-]+)==(\d[\w.]*)", requirement)
+        match = re.fullmatch(r"([\w.-]+)(?:\[[\w-]+\])?==(\d[\w.]*)", requirement)
         assert match, f"{requirement} is not pinned with =="
         found[normal(match[1])] = match[2]
     assert len(found) == len(requirements)
@@ -121,14 +121,14 @@ def third_party(path: Path) -> set[str]:
 def test_what_is_imported_is_declared_and_the_reverse() -> None:
     imported = set().union(*map(third_party, (ROOT / "workflow").rglob("*.py")))
     assert imported == set(DEPENDENCIES | OPTIONAL) - PLUGINS
-    assert not DEPENDENCIES.keys() & OPTIONAL
+    assert DEPENDENCIES.keys() & OPTIONAL == {"tensorflow"}  # of the extra gpu, with its libraries
 
 
 def test_what_an_export_needs_is_in_its_extra() -> None:
     for kind in FORMATS.values():
         for modules in kind.needs.values():
             assert set(map(normal, modules)) <= set(EXTRAS[kind.extra])
-    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {"slurm", "s3"}
+    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {"gpu", "slurm", "s3"}
 
 
 def test_what_tests_import_is_declared() -> None:

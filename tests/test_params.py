@@ -564,6 +564,7 @@ class TestWeights:
             config = [{"name": "pixels"}, {"name": name, "config": {"layers": config}}]
         with zipfile.ZipFile("data/pretrained/mine.keras", "w") as file:
             file.writestr("config.json", json.dumps({"config": {"layers": config}}))
+            file.writestr("model.weights.h5", (ROOT / LEAVES["backbone.weights"]).read_bytes())
         return "data/pretrained/mine.keras"
 
     def test_as_many_numbers_as_the_network_has(self) -> None:
@@ -591,7 +592,7 @@ class TestWeights:
     @pytest.mark.parametrize("content", [b"", b"no HDF5", bytes(5000)])
     def test_what_is_no_hdf5_is_refused(self, content: bytes) -> None:
         Path(self.FILE).write_bytes(content)
-        assert f"a file of weights in HDF5. Received: '{self.FILE} (" in self.error()
+        assert f"a file of weights in HDF5, plain arrays. Received: '{self.FILE} (" in self.error()
 
     def test_a_model_has_the_layers_of_the_network(self) -> None:
         layers = list(NETWORKS["cnn"].layers)
@@ -625,7 +626,7 @@ class TestWeights:
                 file.writestr("model.json", "{}")
         else:
             weights.write_bytes(content)
-        assert f"a model in the format .keras. Received: '{weights} (" in self.error(
+        assert f"a model that graft made (.keras). Received: '{weights} (" in self.error(
             weights=str(weights)
         )
 

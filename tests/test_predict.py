@@ -20,9 +20,9 @@ from graft.models.description import write_description
 from graft.prediction.answers import answer_photos
 from graft.prediction.chosen import open_model
 from graft.tools.predict import main
-from images import encoded, graft, picture, workspace, write
+from images import ROOT, encoded, graft, picture, workspace, write
 from packing import KINDS, pack
-from trainings import describe
+from trainings import CNN, describe
 
 SIDE, SHARPNESS = 16, 0.03
 # A class may be called anything; none of this may reach a terminal as it is.
@@ -405,7 +405,9 @@ def test_a_keras_file_that_is_none_is_refused(
         note = old.read("graft.json")
     with zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
         new.writestr("graft.json", note)
-        new.writestr("config.json", '{"class_name": "Functional", "config": {}}')
+        config = {"module": "keras", "class_name": "Functional", "config": {}}
+        new.writestr("config.json", json.dumps(config))
+        new.writestr("model.weights.h5", (ROOT / CNN).read_bytes())
     with pytest.raises(UserError, match=r"^--model must be a model that Keras can load\. Received"):
         predict("photos", model=str(tmp_path / "odd.keras"))
 

@@ -255,3 +255,9 @@ def test_the_kept_epoch_is_named(monitor: str, best: int, expected: str) -> None
     text = describe_training(TRAINED | {"best_epoch": best}, monitor)
     assert text.startswith(expected)
     assert " ".join(text.split()).endswith("loss 0.250, 90.0 % of the validation images right.")
+
+
+def test_a_graphics_card_is_named() -> None:
+    for device, expected in (("CPU", "2 epochs; "), ("NVIDIA A2", "2 epochs on NVIDIA A2; ")):
+        training = TRAINED | {"best_epoch": 2, "device": device}
+        assert describe_training(training, "val_loss").startswith(expected)

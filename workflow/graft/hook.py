@@ -68,9 +68,10 @@ def _remove_leftovers() -> None:
     def reproduce(repo: object, *positions: object, **named: object) -> object:
         from pathlib import Path
 
-        from graft.project import pipeline
+        from graft.project import parameters, pipeline
 
         if Path.cwd() == Path(repo.root_dir) and pipeline.PACKAGE.is_dir():
+            parameters.read_values()  # DVC writes out what aliases stand for, however much it is
             pipeline.remove_leftovers()
         return original(repo, *positions, **named)
 
@@ -78,14 +79,14 @@ def _remove_leftovers() -> None:
 
 
 def _after_params() -> None:
-    """Keeps the key of each shard out of `dvc exp show` and `dvc params diff`."""
+    """Keeps shards and versions of libraries out of `dvc exp show` and `dvc params diff`."""
     from dvc.repo.params import show
 
     collect = show._collect_vars
 
     def collect_without(*positions: object, **named: object) -> dict[str, object]:
         found = collect(*positions, **named)
-        return {path: keys for path, keys in found.items() if not path.endswith(_SHARDS)}
+        return {path: keys for path, keys in found.items() if not path.endswith(_OWN)}
 
     show._collect_vars = collect_without
 
@@ -135,7 +136,7 @@ _AFTER = {
     "dvc.commands.experiments.run": _after_experiment,
     "snakemake.cli": _after_snakemake,
 }
-_SHARDS = "workflow/shards.yaml"
+_OWN = ("workflow/libraries.yaml", "workflow/shards.yaml")
 _ELSEWHERE = {"-s", "--snakefile", "-d", "--directory", "-h", "--help", "-v", "--version"}
 
 # At each import, OpenVINO would start a process that tells its maker of it. It does without.

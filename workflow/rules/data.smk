@@ -30,7 +30,7 @@ use rule manifest as tensors with:
     log:
         "logs/tensors@{shard}.log",
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: bridge.share_of_cores("tensors")
+    threads: bridge.share_of_cores("tensors", by_bytes=True)
     resources:
         mem_mb=bridge.amount(1000),
         runtime=bridge.amount(60),

@@ -16,7 +16,7 @@ from graft.finetune.stored import TrainingData, frozen_outputs, open_training_da
 from graft.judging.losses import weigh_images
 from graft.judging.stored_units import read_units
 from graft.models.description import read_description
-from graft.models.framework import keras
+from graft.models.framework import keras, name_device
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
 from graft.models.saving import load_model
@@ -86,6 +86,7 @@ def main(stage: Stage) -> None:
     before = judge(step.start, labels["valid"], class_weight)
     summary = {
         **first.counts._asdict(),
+        "device": name_device(),
         "epochs": len(result.history),
         "best_epoch": result.best,
         "step": step.step,
@@ -107,6 +108,7 @@ def keep_head(stage: Stage, start: Start) -> None:
     judged = {name: measured[name] for name in ("val_loss", "val_accuracy")}
     summary = {
         **start.counts._asdict(),
+        "device": "none",
         "epochs": 0,
         "best_epoch": 0,
         "step": 0.0,

@@ -21,6 +21,8 @@ from graft.common.tables import CSV_PREFIX
 
 # A file of this name at the top of a folder or an archive says what the images are.
 LABELS_CSV = "labels.csv"
+# Characters of the longest line of it, and those of a wrong one that an error shows.
+_LONGEST_LINE, _SHOWN = 2**20, 200
 # How people call the parts.
 _PART_NAMES = dict.fromkeys(("train", "training", "train_set", "training_set"), "train")
 _PART_NAMES |= dict.fromkeys(("valid", "validation", "val"), "valid")
@@ -155,17 +157,18 @@ def _rows(data: bytes, where: str, needed: tuple[str, ...]) -> Iterator[tuple[st
         text = data.decode("utf-8-sig")  # Excel begins its files with a mark
     except UnicodeDecodeError as error:
         raise refuse(where, "a CSV in UTF-8", data[error.start : error.start + 8]) from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(_lines(text, where), strict=True)
     try:
         header = next(reader, [])
         if not set(needed) <= set(header) or len(set(header)) < len(header):
             names = " and ".join(needed)
             allowed = f"a CSV whose first line names the columns, {names} among them, once"
-            raise refuse(where, allowed, ",".join(header))
+            raise refuse(where, allowed, ",".join(header)[:_SHOWN])
         for cells in filter(None, reader):  # an empty line has no cell
             line = f"{where}, line {reader.line_num}"
             if len(cells) != len(header):
-                raise refuse(line, f"{len(header)} cells, as the first line has", cells)
+                allowed = f"{len(header)} cells, as the first line has"
+                raise refuse(line, allowed, ",".join(cells)[:_SHOWN])
             row = dict(zip(header, cells, strict=True))
             for column in needed:
                 if not row[column]:
@@ -173,3 +176,11 @@ def _rows(data: bytes, where: str, needed: tuple[str, ...]) -> Iterator[tuple[st
             yield line, row
     except csv.Error as error:
         raise UserError(f"{where}, line {reader.line_num}: {error}") from None
+
+
+def _lines(text: str, where: str) -> Iterator[str]:
+    for number, line in enumerate(io.StringIO(text, newline=""), start=1):
+        if len(line) > _LONGEST_LINE:
+            allowed = f"at most {_LONGEST_LINE:,} characters"
+            raise refuse(f"{where}, line {number}", allowed, f"{len(line):,} characters")
+        yield line

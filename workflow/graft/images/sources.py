@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -130,6 +130,25 @@ def count_files(path: str) -> int:
             return sum(1 for _ in file)
     with open_source(path) as source:
         return source.count()
+
+
+def weigh_source(path: str, most: int) -> int:
+    """The bytes of what `dataset.path` names, as they are stored; of a CSV, of its folder.
+
+    Args:
+        path: of a folder, an archive or a CSV.
+        most: where there are more, this number is the answer, and no further file is looked at.
+    """
+    if _is_file(path) and not is_csv(path):
+        return min(most, Path(path).stat().st_size)
+    total = 0
+    for folder, _, names in os.walk(Path(path).parent if is_csv(path) else path):
+        for name in names:
+            with suppress(OSError):  # the stage says what is wrong with a file
+                total += Path(folder, name).stat().st_size
+            if total >= most:
+                return most
+    return total
 
 
 def _stop(error: OSError) -> None:

@@ -1,10 +1,9 @@
 """What a stage made before: a stage whose output has a row an image computes only new rows.
 
 There is no store for it. `dvc.lock` names the hashes of a stage's last outputs and of all that they
-were made from, and DVC's cache still has the files. Rows are taken from them only where a build
-from nothing would compute the same bytes, so what made them is noted beside: the versions of
-libraries that compute, and the kind of processor. What another machine made is not mixed with rows
-of this one.
+were made from, versions of libraries among it, and DVC's cache still has the files. Rows are taken
+from them only where a build from nothing would compute the same bytes, so the kind of processor
+that made them is noted beside. What another machine made is not mixed with rows of this one.
 """
 
 import hashlib
@@ -13,7 +12,6 @@ import platform
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 from graft.integrity.damage import hash_file
@@ -25,8 +23,6 @@ CACHE = "GRAFT_CACHE"
 BY_ROW = "by_row"
 _MADE = Path(".graft/made")
 _KEPT = 8  # outputs of a stage of which it is known what made them
-# What pixels and features are computed by.
-_LIBRARIES = ("imagehash", "keras", "numpy", "openvino", "pillow", "scipy", "tensorflow")
 _PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "cache size", "flags", "Features")
 
 
@@ -72,20 +68,20 @@ def note_made(address: str, outputs: Mapping[str, str], folder: Path = Path()) -
 
 
 def is_made_here(address: str, outputs: Mapping[str, str]) -> bool:
-    """Whether outputs were made by the libraries and the kind of processor of this process."""
+    """Whether outputs were made by the kind of processor of this process."""
     made = _read(_MADE / f"{address}.json").get(_name(outputs))
     return made is not None and made == describe_machine()
 
 
 def describe_machine() -> str:
-    """A digest of the versions of what computes, and of the kind of processor."""
+    """A digest of the kind of processor, and of the graphics cards."""
     found = [platform.machine(), platform.processor()]
-    for name in _LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
     with suppress(OSError):
         first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         found += [line for line in first.splitlines() if line.startswith(_PROCESSOR)]
+    with suppress(OSError):
+        for card in sorted(Path("/proc/driver/nvidia/gpus").iterdir()):
+            found.append((card / "information").read_text(encoding="utf-8").partition("\n")[0])
     return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 

@@ -18,6 +18,7 @@ checks around some of DVC's functions, in every process that runs DVC:
 - `Output._build`: of a folder that a stage depends on, DVC computes the hash ten times. Here it is
   computed once, as long as the signatures of all files in it stay the same. They are taken three
   times: at the start, after the command, and for the record.
+- `read_param_file`: of libraries, what is installed counts (`libraries`).
 - `Stage.run`: what lies in the folder once all is recorded is known by its signature, so that the
   launcher can tell an output that was damaged since.
 
@@ -47,6 +48,7 @@ from graft.integrity.ground import (
     sign,
     store_record,
 )
+from graft.integrity.libraries import VERSIONS, read_installed, write_versions
 from graft.integrity.lifetime import DVC_PROCESS
 from graft.integrity.run_cache import pull_entries, push_entries
 from graft.integrity.yaml_of_dvc import read_once
@@ -63,6 +65,7 @@ _matched: dict[int, list[Any] | None] = {}
 
 def install_checks() -> None:
     """Puts the checks around DVC's methods, in this process."""
+    from dvc.dependency import param
     from dvc.output import Output
     from dvc.stage import Stage
     from dvc.stage import run as running
@@ -83,6 +86,7 @@ def install_checks() -> None:
     _wrap(running, "_make_cmd", _make_command)
     _wrap(Stage, "reproduce", _reproduce)
     _wrap(Output, "_build", _build)
+    _wrap(param, "read_param_file", read_installed)
     mending.mend_dvc()
     read_once()
 
@@ -174,7 +178,7 @@ def _find_moved(stage: Any, matched: list[Any] | None) -> Iterator[str]:
         return
     recorded: dict[str, Any] = {}
     for dependency in stage.deps:
-        if isinstance(dependency.hash_info.value, dict):
+        if isinstance(dependency.hash_info.value, dict) and dependency.def_path != str(VERSIONS):
             recorded |= flatten(dependency.hash_info.value)
     if moved := find_moved_value(record["parameters"], recorded):
         yield moved
@@ -184,11 +188,14 @@ def _find_moved(stage: Any, matched: list[Any] | None) -> Iterator[str]:
 
 
 def _run(stage: Any, original: Callable[..., Any], *positions: Any, **more: Any) -> None:
+    made = stage.cmd and not more.get("dry")
+    if made:
+        write_versions(_folder(stage))
     try:
         original(stage, *positions, **more)
     finally:
         _matched.pop(id(stage), None)
-    if stage.cmd and not more.get("dry"):
+    if made:
         folder = _folder(stage)
         record = read_record(stage.addressing, folder)
         if record is not None and BY_ROW in (stage.meta or {}):  # its command has run

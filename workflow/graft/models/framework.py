@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from graft.common.graphics import is_gpu_allowed
+
 # Another number of threads divides sums in another way and changes the last bits, so the number is
 # the project's and not the machine's. Four cost 9 % on two cores and let larger machines gain.
 _THREADS = 4
@@ -37,16 +39,29 @@ def _quiet() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
+if not is_gpu_allowed():
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 with _quiet():
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(2)
     tf.config.experimental.enable_op_determinism()
+    # float32 is float32 on a card too, and not the 19 bits that it multiplies by default.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    for card in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(card, True)  # others may use the rest
     import keras
 
     # Its advice about functions that are traced again means the training of many models in a row.
     tf.get_logger().setLevel("ERROR")
     tf.config.list_logical_devices()
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "name_device", "tf"]
+
+
+def name_device() -> str:
+    """What TensorFlow computes on in this process: `CPU`, or the name of a graphics card."""
+    for card in tf.config.get_visible_devices("GPU"):
+        return tf.config.experimental.get_device_details(card).get("device_name", card.name)
+    return "CPU"

@@ -82,7 +82,7 @@ def save_graph(model: keras.Model, path: Path) -> None:
 
     inputs = model.inputs[0]
     spec = tf.TensorSpec(inputs.shape, inputs.dtype, inputs.name)
-    traced = tf.function(model.__call__, input_signature=[spec]).get_concrete_function()
+    traced = tf.function(model.__call__, [spec], autograph=False).get_concrete_function()
     before = _count_nodes()
     with _known_variables():
         graph = openvino.convert_model(traced)

@@ -1,13 +1,13 @@
 """What a file of weights holds, by its own account and without TensorFlow."""
 
-import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import refuse
 from graft.network.catalogue import Network
+from graft.network.stored_model import read_config
+from graft.network.stored_weights import NotPlain, count_numbers
 
 _WHERE = "params.yaml: backbone.weights"
 # Layers of `data/models/*.keras`, from the outside in: the network as Keras knows it is the last.
@@ -43,24 +43,12 @@ def count_weights(path: Path) -> int:
     """How many numbers a weights file of Keras holds, of either of its formats.
 
     Raises:
-        UserError: it is no such file.
+        UserError: it is no such file, or holds something else than plain arrays.
     """
-    import h5py
-
-    total = 0
-
-    def add(name: str, item: Any) -> None:
-        nonlocal total
-        # Some files bring the optimizer's state along.
-        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
-            total += item.size
-
     try:
-        with h5py.File(path) as file:
-            file.visititems(add)
-    except OSError as error:
-        raise refuse(_WHERE, "a file of weights in HDF5", f"{path} ({error})") from None
-    return total
+        return count_numbers(path)
+    except (OSError, NotPlain) as error:
+        raise refuse(_WHERE, "a file of weights in HDF5, plain arrays", _say(path, error)) from None
 
 
 def layers_of(path: Path, nested: Sequence[str] = _NESTED) -> tuple[str, ...]:
@@ -71,20 +59,26 @@ def layers_of(path: Path, nested: Sequence[str] = _NESTED) -> tuple[str, ...]:
         nested: the layers that lead to the network, itself the last.
 
     Raises:
-        UserError: it is no such file.
+        UserError: it is no such file, or has a part that no such model has.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise refuse(_WHERE, "a model in the format .keras", f"{path} ({error})") from None
+        config: Any = read_config(path)
+    except NotPlain as error:
+        raise refuse(_WHERE, "a model that graft made (.keras)", _say(path, error)) from None
     for name in nested:
         config = next((layer for layer in _layers(config) if layer.get("name") == name), None)
         if config is None:
             allowed = "a model that graft made, such as data/models/finetuned.keras"
             raise refuse(_WHERE, allowed, f"{path}, which has no layer {name}")
-    return tuple(layer["name"] for layer in _layers(config))
+    return tuple(str(layer.get("name")) for layer in _layers(config))
+
+
+def _say(path: Path, error: Exception) -> str:
+    return f"{path} ({' '.join(str(error).split())[:300]})"
 
 
 def _layers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from config.get("config", {}).get("layers", ())
+    inside = config.get("config")
+    layers = inside.get("layers") if isinstance(inside, dict) else None
+    found = layers if isinstance(layers, list) else ()
+    return (layer for layer in found if isinstance(layer, dict))

@@ -1,15 +1,14 @@
 """Weights of networks: fetched by Keras, read from a file, or copied from a model of graft's."""
 
-import sys
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 
-from graft.common.errors import UserError, refuse
+from graft.common.errors import refuse
 from graft.models.framework import keras
 from graft.models.pooling import NETWORK
 from graft.models.saving import calm, load_model
+from graft.network.fetched import fetching, first_line
 
 _WHERE = "params.yaml: backbone.weights"
 
@@ -59,42 +58,6 @@ def _explained(path: Path, allowed: str) -> Iterator[None]:
         raise refuse(_WHERE, "a file that exists", str(path))
     try:
         yield
-    except (ValueError, OSError, KeyError) as error:
-        raise refuse(_WHERE, allowed, f"{path} ({_first_line(error)})") from None
-
-
-@contextmanager
-def fetching(what: str, instead: str) -> Iterator[None]:
-    """Puts a clear error in place of Keras' own where it cannot fetch or read a file.
-
-    Keras prints its progress on standard output, where the answers of a command belong: here it
-    goes to standard error.
-
-    Args:
-        what: what the file holds.
-        instead: what the user may do instead of putting the file in its place.
-
-    Raises:
-        UserError: the file cannot be fetched, is not the right one, or is damaged.
-    """
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
     except Exception as error:
-        # Only Keras' own functions know the file: its name is not always that of the URL.
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            known = frame.f_locals
-            if frame.f_code.co_name == "get_file" and "download_target" in known:
-                failed = f"fetched. Download {known['origin']} where there is a network and put it"
-                failed += f" at {known['download_target']}"
-            elif "weights_path" in known:
-                failed = f"read. Delete {known['weights_path']}, so that it is fetched again"
-            else:
-                continue
-            first = _first_line(error)
-            raise UserError(f"{what} cannot be {failed}, or {instead}. Received: {first}") from None
-        raise
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+        # A file that Keras has not written can make it raise almost anything.
+        raise refuse(_WHERE, allowed, f"{path} ({first_line(error)[:300]})") from None

@@ -101,6 +101,13 @@ def _open_file(path: Path, stack: ExitStack) -> tuple[ModelDescription, list[Gra
 
 def _convert(path: Path, folder: Path) -> Path:
     """The graph of a `.keras` file, in another folder."""
+    from graft.network.stored_model import NotPlain, read_config
+
+    allowed = "a model that graft made"
+    try:
+        read_config(path)
+    except NotPlain as error:
+        raise refuse("--model", allowed, f"{files.printable(str(path))} ({error})") from None
     from graft.models.saving import load_model, save_graph
 
     graph = folder / "model.xml"
@@ -148,9 +155,9 @@ def _check_together() -> None:
     Raises:
         UserError: by the records of DVC they may not belong together, or it has none.
     """
-    from graft.scheduling.engines import stale
+    from graft.scheduling.freshness import ask_dvc
 
-    for address, changes in stale().items():
+    for address, changes in ask_dvc().items():
         watched = _TOGETHER.get(address.partition("@")[0], ())
         for path in map(Path, _changed_paths(changes)):
             if path in watched:

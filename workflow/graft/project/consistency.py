@@ -63,7 +63,7 @@ def _problems_of_network(flat: Mapping[str, Any]) -> Iterator[Problem]:
     yield name == STACK and not stack, "backbone.stack", allowed
     network = look_up(name, stack)
     rounded = flat["features.precision"] != "float32"
-    allowed = "float32 where features.runtime is tensorflow"
+    allowed = f"float32 where features.runtime is {flat['features.runtime']}"
     yield rounded and flat["features.runtime"] != "openvino", "features.precision", allowed
     allowed = f"none or a file for {name}, which has no ImageNet weights"
     yield flat["backbone.weights"] == "imagenet" and name in OWN, "backbone.weights", allowed

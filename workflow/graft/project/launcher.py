@@ -16,6 +16,7 @@ from typing import Any
 
 from graft.common.atomic import whole
 from graft.common.errors import UserError, refuse
+from graft.common.graphics import allow_gpu
 from graft.common.stage import Stage
 from graft.integrity.ground import (
     Ground,
@@ -27,6 +28,7 @@ from graft.integrity.ground import (
     take_ground,
     write_record,
 )
+from graft.integrity.harmless import check_arrays, check_folders
 from graft.integrity.lifetime import end_with_dvc
 from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
@@ -64,18 +66,21 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     if declaration is None:
         same = [" ".join(known) for known in commands if known[:1] == tuple(arguments[:1])]
         raise refuse("a stage", f"one of {', '.join(same)}", " ".join(arguments))
-    _check_folders(declaration.outputs)
+    check_folders(declaration.outputs)
     flat = flatten(values)
     check_made(declaration, stages)
     if PRETRAINED in declaration.inputs:
         check_weights(values)
     check_upstream(declaration, stages, flat)
+    check_arrays(declaration.inputs)
     check_labels(declaration, flat)
     parameters = select_parameters(declaration, flat)
     ground = take_ground(parameters, (*declaration.rooms, *declaration.inputs))
     for room in declaration.rooms:
         if code and digest(room, ground.files[room]) != code.get(room):
             raise _moved(declaration, f"{room}, which was changed")
+    if declaration.gpu:
+        allow_gpu()
     module = importlib.import_module(find_module(arguments[0]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
@@ -91,18 +96,6 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     clear_scratch(stage.address)
     write_record(declaration.address, ground, declaration.outputs)
     return declaration.address
-
-
-def _check_folders(outputs: Sequence[Path]) -> None:
-    """Refuses a link in place of a folder of results: DVC would, once the stage has ended."""
-    top = Path.cwd().resolve()
-    for folder in dict.fromkeys(output.parent for output in outputs):
-        if not folder.resolve().is_relative_to(top):
-            raise refuse(
-                str(folder),
-                "a folder of the project; large files go to another disk by `dvc cache dir`",
-                f"a link to {folder.resolve()}",
-            )
 
 
 def _check_ground(declaration: Declaration, ground: Ground) -> None:

@@ -33,14 +33,7 @@ def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
     Raises:
         UserError: the first thing that is wrong, with its key, what is allowed and what was there.
     """
-    try:
-        values = read_yaml_file(path)
-    except FileNotFoundError:
-        where = f"run graft in the project's folder{say_way_up()}"
-        raise UserError(f"there is no {path} here: {where}") from None
-    except (NoYaml, OSError) as error:
-        allowed = "YAML in UTF-8 with each key once"
-        raise UserError(f"{path} must be {allowed}. Received: {error}") from None
+    values = read_values(path)
     key = _sign_validation(values) if path == PARAMETERS else ""
     if not key or _read_text(_VALID) != key:
         from graft.project.schema import check_parameters  # it imports pydantic
@@ -49,6 +42,22 @@ def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
         if key:
             _note_valid(key)
     return values
+
+
+def read_values(path: Path = PARAMETERS) -> Any:
+    """The values of a file of parameters, whatever they are.
+
+    Raises:
+        UserError: there is none, or it is no YAML.
+    """
+    try:
+        return read_yaml_file(path)
+    except FileNotFoundError:
+        where = f"run graft in the project's folder{say_way_up()}"
+        raise UserError(f"there is no {path} here: {where}") from None
+    except (NoYaml, OSError) as error:
+        allowed = "YAML in UTF-8 with each key once"
+        raise UserError(f"{path} must be {allowed}. Received: {error}") from None
 
 
 def _sign_validation(values: Any) -> str:

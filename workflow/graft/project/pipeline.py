@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError, refuse
+from graft.common.graphics import GPU
 from graft.integrity.earlier import BY_ROW
+from graft.integrity.harmless import check_folders, check_inside
 from graft.project.yaml12 import NoYaml, read_yaml_file
 
 FILE = Path("dvc.yaml")
@@ -23,6 +25,7 @@ PACKAGE = Path("workflow/graft")
 # Into how many shards the images are divided. It is no parameter: results do not depend on it.
 SHARDS = Path("workflow/shards.yaml")
 MOST_SHARDS = 10_000
+_PARAMETERS = "params.yaml"
 _EXPRESSION = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -41,6 +44,7 @@ class Declaration:
         outputs: the files that it writes.
         dependencies: rooms and inputs as `dvc.yaml` lists them, folders as such.
         by_row: those whose content the stage knows row by row.
+        gpu: whether it may use a graphics card.
     """
 
     address: str
@@ -51,6 +55,7 @@ class Declaration:
     outputs: tuple[Path, ...]
     dependencies: tuple[Path, ...] = ()
     by_row: tuple[Path, ...] = ()
+    gpu: bool = False
 
 
 @cache
@@ -61,9 +66,20 @@ def _document() -> dict[str, Any]:
             f" Received: {Path.cwd()}"
         )
     try:
-        return read_yaml_file(FILE)
+        document = read_yaml_file(FILE)
     except NoYaml as error:
         raise UserError(f"{FILE} must be YAML with each key once. Received: {error}") from None
+    try:
+        outputs = [
+            Path(out)
+            for entry in document["stages"].values()
+            for out in _list_outputs(entry.get("do", entry))
+        ]
+    except (LookupError, AttributeError, TypeError, StopIteration):
+        raise refuse(str(FILE), "stages with their outputs, as DVC has them", "others") from None
+    for output in outputs:
+        check_inside(str(FILE), output)
+    return document
 
 
 def say_way_up() -> str:
@@ -104,6 +120,7 @@ def describe_stage(stage: str) -> str:
         "parameters": (
             "all of params.yaml" if isinstance(name, dict) else name
             for name in body.get("params", ())
+            if _is_own(name)
         ),
     }
     address = f"{stage}@{keys[0]}" if keys[0] else stage
@@ -164,18 +181,26 @@ def _declare(
     deps = [Path(_fill(dep, scope)) for dep in body.get("deps", ())]
     rooms = tuple(dep for dep in deps if dep.is_relative_to(PACKAGE))
     inputs = [path for dep in deps if dep not in rooms for path in inside.get(dep, [dep])]
-    parameters = body.get("params", ())
+    parameters, meta = body.get("params", ()), body.get("meta", {})
     return Declaration(
         address=f"{stage}@{key}" if key else stage,
         command=_fill(body["cmd"], scope),
         # `params.yaml:` without keys is the whole file.
-        parameters=tuple("" if isinstance(name, dict) else name for name in parameters),
+        parameters=tuple(
+            "" if isinstance(name, dict) else name for name in parameters if _is_own(name)
+        ),
         rooms=rooms,
         inputs=tuple(inputs),
         outputs=outputs,
         dependencies=tuple(deps),
-        by_row=tuple(Path(_fill(path, scope)) for path in body.get("meta", {}).get(BY_ROW, ())),
+        by_row=tuple(Path(_fill(path, scope)) for path in meta.get(BY_ROW, ())),
+        gpu=meta.get(GPU, False),
     )
+
+
+def _is_own(parameter: str | dict[str, Any]) -> bool:
+    """Whether an entry is of params.yaml; what other files say only DVC reads."""
+    return isinstance(parameter, str) or _PARAMETERS in parameter
 
 
 def _body(stage: str) -> dict[str, Any]:
@@ -184,12 +209,17 @@ def _body(stage: str) -> dict[str, Any]:
 
 
 def _outputs(body: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[Path, ...]:
+    paths = tuple(Path(_fill(out, scope)) for out in _list_outputs(body))
+    for path in paths:
+        check_inside(str(FILE), path)
+    return paths
+
+
+def _list_outputs(body: Mapping[str, Any]) -> list[str]:
     # DVC's run cache forgets a stage with an output that is neither cached nor metric nor plot, so
     # small text that belongs into git is declared as one of the latter.
-    outs = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ())]
-    return tuple(
-        Path(_fill(out if isinstance(out, str) else next(iter(out)), scope)) for out in outs
-    )
+    outs = (out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ()))
+    return [out if isinstance(out, str) else next(iter(out)) for out in outs]
 
 
 def _scope(stage: str, key: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,8 +291,14 @@ def find_leftovers() -> list[Path]:
 
 
 def remove_leftovers() -> None:
-    """Removes them. What DVC has recorded of them is in its cache."""
-    for path in find_leftovers():
+    """Removes them. What DVC has recorded of them is in its cache.
+
+    Raises:
+        UserError: the folder of one is a link that leads out of the project.
+    """
+    leftovers = find_leftovers()
+    check_folders(leftovers)
+    for path in leftovers:
         path.unlink(missing_ok=True)
 
 

@@ -18,9 +18,10 @@ from graft.integrity.ground import flatten
 from graft.project.parameters import PARAMETERS
 from graft.project.pipeline import say_way_up
 from graft.project.schema import check_parameters
-from graft.project.yaml12 import read_yaml
+from graft.project.yaml12 import NoYaml, read_yaml, read_yaml_file
 
 RECIPES = Path("workflow/recipes")
+_LONGEST_TITLE = 200  # characters
 DEFAULTS = Path(__file__).parents[2] / "defaults.yaml"
 
 
@@ -54,7 +55,7 @@ def compose_parameters(recipe: str, changes: Mapping[str, Any]) -> str:
     yaml.width = 1000  # comments at the end of a line stay there
     path = RECIPES / f"{recipe}.yaml"
     values = yaml.load(DEFAULTS.read_text(encoding="utf-8"))
-    own = load_commented(str(path), path.read_text(encoding="utf-8")) or {}
+    own = _load_recipe(path)
     for key, value in [*flatten(own).items(), *changes.items()]:
         _set(values, key, value)
     text = io.StringIO()
@@ -65,7 +66,20 @@ def compose_parameters(recipe: str, changes: Mapping[str, Any]) -> str:
 
 
 def _title(path: Path) -> str:
-    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline(_LONGEST_TITLE).strip().lstrip("# ")
+
+
+def _load_recipe(path: Path) -> Any:
+    """The values of a recipe; what ruamel.yaml would read for hours is refused before."""
+    allowed = "YAML in UTF-8 with each key once: sections of parameters"
+    try:
+        plain = read_yaml_file(path)
+    except (NoYaml, OSError) as error:
+        raise refuse(str(path), allowed, str(error)) from None
+    if not isinstance(plain, dict | None):
+        raise refuse(str(path), allowed, type(plain).__name__)
+    return load_commented(str(path), path.read_text(encoding="utf-8-sig")) or {}
 
 
 def load_commented(where: str, text: str) -> Any:

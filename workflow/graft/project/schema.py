@@ -149,7 +149,7 @@ class Backbone(Section):
 class Features(Section):
     """How the features are computed."""
 
-    runtime: _one_of("openvino", "tensorflow")
+    runtime: _one_of("openvino", "tensorflow", "gpu")
     precision: _one_of("float32", "bfloat16")
 
 

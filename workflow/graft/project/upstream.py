@@ -18,6 +18,7 @@ from graft.common.errors import UserError
 from graft.integrity.damage import hash_file
 from graft.integrity.earlier import CACHE, Earlier, is_made_here
 from graft.integrity.ground import digest, find_moved_value, flatten, read_record, sign
+from graft.integrity.libraries import VERSIONS, find_versions
 from graft.project.parameters import select_parameters
 from graft.project.pipeline import Declaration
 from graft.project.yaml12 import NoYaml, read_yaml
@@ -149,6 +150,10 @@ def _find_changes(
     params = flatten(entry.get("params", {}).get("params.yaml", {}))
     if params and (moved := find_moved_value(params, select_parameters(stage, flat))):
         yield moved
+    versions = entry.get("params", {}).get(str(VERSIONS), {})
+    for room, before in versions.items():
+        if before != (now := find_versions().get(room)):
+            yield f"libraries of {room} are {now} and were {before}"
     for dependency in entry.get("deps", ()):
         room = Path(dependency["path"])
         if room in stage.rooms and dependency.get("md5") != _hash_room(room):

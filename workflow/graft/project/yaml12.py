@@ -22,6 +22,8 @@ _INT = re.compile(r"^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _OTHER = ("merge", "null", "timestamp", "value")  # the same in both versions
 _DEEPEST = 100  # levels
+_LARGEST = 4 * 2**20  # bytes of a file that people write
+_REPEATED = 10_000  # values that aliases stand for, which other programs write out
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
@@ -72,7 +74,7 @@ def read_yaml(data: bytes) -> Any:
     """
     try:
         text = data.decode("utf-8-sig")
-        _check_depth(text)
+        _check_events(text)
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         # The parser's own text goes over several lines, with advice for programmers.
@@ -82,21 +84,39 @@ def read_yaml(data: bytes) -> Any:
         raise NoYaml(text + place) from None
 
 
-def _check_depth(text: str) -> None:
-    # The C loader calls itself at each level and would end the process where the stack does.
-    depth = 0
+def _check_events(text: str) -> None:
+    """Refuses a text that is small and means much."""
+    total = repeated = 0  # values, those that aliases stand for among them
+    begun: list[tuple[str | None, int]] = []  # collections: their anchor, the total before
+    known: dict[str | None, int] = {}  # how many values an anchor names
     for event in yaml.parse(text, yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
+        if isinstance(event, yaml.AliasEvent):
+            count = known.get(event.anchor, 1)
+            total, repeated = total + count, repeated + count
+        elif isinstance(event, yaml.NodeEvent):
+            total += 1
+            known[event.anchor] = 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                begun.append((event.anchor, total - 1))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = begun.pop()
+            known[anchor] = total - before
+        # The C loader calls itself at each level and would end the process where the stack does.
+        if len(begun) > _DEEPEST:
             raise ValueError(f"more than {_DEEPEST} levels")
+        if repeated > _REPEATED:
+            raise ValueError(f"aliases that stand for more than {_REPEATED:,} values")
 
 
 def read_yaml_file(path: Path) -> Any:
-    """The same of a file.
+    """The same of a file that people write, of 4 MiB at most.
 
     Raises:
-        NoYaml: it holds none.
+        NoYaml: it holds none, or is larger.
         OSError: it cannot be read.
     """
-    return read_yaml(path.read_bytes())
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise NoYaml(f"a file of more than {_LARGEST >> 20} MiB")
+    return read_yaml(data)

@@ -98,11 +98,14 @@ class _Told(logging.Filter):
 def _explain_settings() -> bool:
     """Says what is wrong with params.yaml or the images, of which DVC knows less; whether it is."""
     from graft.images.sources import check_folder
+    from graft.integrity.harmless import check_folders
     from graft.project.parameters import check_files, read_parameters
+    from graft.project.pipeline import declarations
 
     try:
         values = read_parameters()
         check_files(values)
+        check_folders(path for stage in declarations(values) for path in stage.outputs)
         check_folder(values["dataset"]["path"])
     except UserError as error:
         print(f"dvc: error: {error}", file=sys.stderr, flush=True)

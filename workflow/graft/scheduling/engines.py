@@ -5,15 +5,18 @@ read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each 
 `graft build`, and DVC decides.
 """
 
+import math
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
-from graft.images.sources import check_folder
+from graft.images.sources import check_folder, weigh_source
+from graft.integrity.harmless import check_folders
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import (
     count_shards,
@@ -30,12 +33,16 @@ from graft.scheduling.endings import (
     is_build,
 )
 from graft.scheduling.forking.client import start_server
+from graft.scheduling.freshness import DvcVerdict
 from graft.scheduling.locks import join_the_running
 from graft.scheduling.screen import Screen
 from graft.scheduling.snakemake_screen import make_screen, say_address
-from graft.scheduling.times import BUSY, FLAGS, settle
+from graft.scheduling.times import FLAGS, settle
 
 _FORCED = Path(".graft/forced")
+# Bytes of images that keep a core busy for as long as Snakemake takes to give it away again. With
+# fewer a shard leaves the other cores to stages that can run beside it.
+_WORTH_A_CORE = 25_000_000
 
 
 class Bridge:
@@ -58,6 +65,7 @@ class Bridge:
             self._values = read_parameters()
             check_files(self._values)
             stages = declarations(self._values)
+            check_folders(path for stage in stages for path in stage.outputs)
             if workflow.is_main_process:
                 # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
                 hand_on_signal(signal.SIGINT, is_build)
@@ -67,7 +75,9 @@ class Bridge:
                 alone = join_the_running()
                 if alone:
                     remove_leftovers()
-                settle(stages, stale(), alone)
+                verdict = DvcVerdict(stages)
+                settle(stages, verdict.stale, alone)
+                verdict.keep()
                 if not workflow.output_settings.dryrun:
                     self._screen = make_screen(workflow.output_settings)
         except (UserError, OSError) as error:
@@ -100,18 +110,28 @@ class Bridge:
 
         return function
 
-    def share_of_cores(self, stage: str) -> Callable[[Iterable[str]], int]:
+    def share_of_cores(self, stage: str, by_bytes: bool = False) -> Callable[[Iterable[str]], int]:
         """A function of the wildcards: the cores of one of the keys of a `foreach` stage.
 
         Together they have all cores that Snakemake was given, and each has one at least. It also
         works where Snakemake was given none, as with `--unlock` or `--dag`.
+
+        Args:
+            stage: its name.
+            by_bytes: whether a few small images get fewer cores: their stage runs beside others.
         """
         keys, cores = stage_keys(stage), self._workflow.resource_settings.cores or 1
         each, rest = divmod(cores, len(keys))
 
+        @cache
+        def find_most() -> int:
+            path, most = self._values["dataset"]["path"], cores * len(keys) * _WORTH_A_CORE
+            bytes_of_shard = weigh_source(path, most) / len(keys) if by_bytes else most
+            return max(1, math.ceil(bytes_of_shard / _WORTH_A_CORE))
+
         def function(wildcards: Iterable[str]) -> int:
             (key,) = wildcards
-            return max(1, each + (keys.index(key) < rest))
+            return max(1, min(each + (keys.index(key) < rest), find_most()))
 
         return function
 
@@ -199,29 +219,3 @@ class Bridge:
         if self._workflow.is_main_process:
             self._workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
             self._workflow.dag.ignore_incomplete = True
-
-
-def stale() -> dict[str, list[Any]]:
-    """What DVC says of the stages that are not up to date: by address, what changed.
-
-    A stage that another DVC process is running is among them, since it is not up to date yet.
-
-    Raises:
-        UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
-
-    verdict: dict[str, list[Any]] = {}
-    try:
-        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
-            for stage in repo.index.stages:
-                try:
-                    changes = stage.status()
-                except LockError:
-                    changes = {stage.addressing: [BUSY]}
-                verdict |= changes
-    except DvcException as error:
-        raise UserError(f"DVC cannot tell what is up to date: {error}") from None
-    return verdict

@@ -10,6 +10,7 @@ import h5py
 from graft.common.errors import nearest, refuse
 from graft.images import files
 from graft.network.catalogue import NETWORKS
+from graft.network.stored_weights import NotPlain, count_numbers
 from graft.prediction import imagenet, photos
 from graft.prediction.answers import best_labels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
@@ -87,8 +88,10 @@ def _check_weights(path: Path, name: str) -> None:
     try:
         usable = path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path)
         problem = "" if usable else "not an .h5 file" if path.is_file() else "no such file"
-    except OSError as error:
-        problem = files.unreadable(error)
+        if usable:
+            count_numbers(path)
+    except (OSError, NotPlain) as error:
+        problem = files.unreadable(error) if isinstance(error, OSError) else str(error)
     if problem:
         allowed = f"{_WEIGHTS}, or a Keras weights file (.h5) of {name} with its classifier"
         raise refuse("--weights", allowed, f"{path} ({problem})")

@@ -27,6 +27,7 @@ class Changes:
         self._run = tf.function(
             lambda images: layers(images, training=True),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
+            autograph=False,
         )
         self._states = layers.variables  # of the generators: seed, and how often they have drawn
         start = [keras.ops.convert_to_numpy(state) for state in self._states]

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from graft.models.framework import keras
+from graft.models.framework import keras, name_device
 from graft.training.states import read_state, write_state
 
 # Of the time, for keeping states: a large model on few images would otherwise do little else. What
@@ -46,6 +46,8 @@ class Resuming(keras.callbacks.Callback):
         self._epochs = epochs
         self._cost, self._kept = 0.0, time.monotonic()  # seconds of the last one, and when it was
         self._found = None if file is None else read_state(file)
+        if self._found and self._found.facts["device"] != name_device():
+            self._found = None  # its epochs would not be those of this device
         facts = self._found.facts if self._found else {"rows": [], "ended": False}
         self.rows: list[dict[str, float]] = facts["rows"]
         self.ended: bool = facts["ended"]
@@ -77,6 +79,7 @@ class Resuming(keras.callbacks.Callback):
 
     def _keep(self, file: Path) -> None:
         facts = {
+            "device": name_device(),
             "rows": self.rows,
             "ended": self.ended,
             "best": {name: getattr(self._best, name) for name in ("best", "best_epoch", "wait")},

@@ -136,6 +136,8 @@ def describe_training(training: Mapping[str, Any], monitor: str) -> str:
     result = f"validation loss {loss}, {accuracy} of the validation images right."
     n, best = training["epochs"], training["best_epoch"]
     epochs = f"{n} epoch{'' if n == 1 else 's'}"
+    if (device := training.get("device", "CPU")) != "CPU":
+        epochs += f" on {device}"
     if "regularisation" in training:
         return f"Fitted at once, without epochs: {result}"
     if not n:
