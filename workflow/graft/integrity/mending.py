@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from graft.integrity.processes import name_processes, strike_off_the_ended
+from graft.integrity.processes.noted import name_processes, strike_off_the_ended
 from graft.integrity.yaml_of_dvc import modify_lock
 
 _CONFLICT = "<<<<<<< "

@@ -1,0 +1,1 @@
+"""The processes that work in a project, on this machine and on others."""
