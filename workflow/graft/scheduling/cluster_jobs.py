@@ -5,16 +5,18 @@ nothing of its jobs. Snakemake takes that for their end, asks no more and waits 
 """
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 
 def keep_jobs() -> None:
     """Lets Snakemake forget only the jobs whose end was reported, whatever cluster has them."""
-    from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
-
-    for plugin in RemoteExecutor.__subclasses__():
-        _keep_jobs(plugin)
+    # Snakemake has imported it where a plugin for a cluster is installed.
+    interface = sys.modules.get("snakemake_interface_executor_plugins.executors.remote")
+    if interface is not None:
+        for plugin in interface.RemoteExecutor.__subclasses__():
+            _keep_jobs(plugin)
 
 
 def _keep_jobs(plugin: Any) -> None:
