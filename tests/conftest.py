@@ -19,6 +19,12 @@ LONG = (
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out the tests on a real Slurm, which take minutes each, unless they are named."""
+    named = any("cluster" in argument for argument in config.args)
+    return True if collection_path.name == "cluster" and not named else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts the files with tests."""
     places = {name: place for place, name in enumerate(LONG)}

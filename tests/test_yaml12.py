@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from graft.integrity.yaml_of_dvc import dump_lock
+from graft.integrity.within_dvc.yaml_of_dvc import dump_lock
 from graft.project.yaml12 import NoYaml, read_yaml
 from images import ROOT
 

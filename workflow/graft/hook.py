@@ -51,11 +51,11 @@ def keep_bytecode() -> None:
 
 
 def _after_dvc() -> None:
-    from graft.integrity import within_dvc
+    from graft.integrity.within_dvc import checks
 
     if sys.argv[1:2] == ["repro"]:
         _say_where_to_go("dvc", "dvc.yaml")
-    within_dvc.install_checks()
+    checks.install_checks()
     _remove_leftovers()
 
 

@@ -18,8 +18,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from graft.integrity.processes.noted import name_processes, strike_off_the_ended
-from graft.integrity.yaml_of_dvc import modify_lock
+from graft.integrity.within_dvc.processes import name_processes, strike_off_the_ended
+from graft.integrity.within_dvc.yaml_of_dvc import modify_lock
 
 _CONFLICT = "<<<<<<< "
 # The names that git would give to the last two versions of dvc.lock that DVC has written here.

@@ -35,7 +35,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from graft.integrity import mending
 from graft.integrity.damage import find_damaged
 from graft.integrity.earlier import BY_ROW, CACHE, note_made
 from graft.integrity.ground import (
@@ -50,8 +49,9 @@ from graft.integrity.ground import (
 )
 from graft.integrity.libraries import VERSIONS, read_installed, write_versions
 from graft.integrity.lifetime import DVC_PROCESS
-from graft.integrity.run_cache import pull_entries, push_entries
-from graft.integrity.yaml_of_dvc import read_once
+from graft.integrity.within_dvc import mending
+from graft.integrity.within_dvc.run_cache import pull_entries, push_entries
+from graft.integrity.within_dvc.yaml_of_dvc import read_once
 
 _MOVED = "nothing was kept; run it again"
 _ONE_COMMAND = re.compile(r"graft [\w@ .-]+")

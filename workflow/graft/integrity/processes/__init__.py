@@ -1,1 +1,0 @@
-"""The processes that work in a project, on this machine and on others."""

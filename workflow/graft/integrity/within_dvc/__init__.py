@@ -1,0 +1,1 @@
+"""What graft puts into DVC, in every process that runs it."""
