@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from graft.common.errors import refuse
-from graft.integrity.within_dvc import hash_ahead
+from graft.integrity.within_dvc.checks import hash_ahead
 from graft.project.pipeline import stage_keys, stage_names
 from graft.scheduling.endings import FullDiskWatch, hand_on_signal
 from graft.scheduling.locks import one_at_a_time
