@@ -232,6 +232,21 @@ def test_each_room_makes_stale_what_the_table_says(inside: Project) -> None:
     assert not ask_dvc()
 
 
+def test_a_larger_network_asks_for_more(standins: Project) -> None:
+    def ask() -> dict[str, tuple[int, int]]:
+        printed = standins.snakemake("--dry-run", "--forceall", "--verbose")
+        found = re.findall(r"rule (\w+):.*?runtime=(\d+), mem_mb=(\d+)", printed, re.DOTALL)
+        return {rule: (int(memory), int(minutes)) for rule, minutes, memory in found}
+
+    small = ask()
+    assert small["finetune"] == (4009, 60) and small["split"] == (500, 10)
+    standins.change({"backbone.name": "EfficientNetV2S", "image.side": 320})
+    large = ask()
+    assert large["split"] == small["split"]
+    assert large["finetune"] == (4 * 4000 + 407, round(60 * 4 * 9.0043**0.5))
+    assert large["features"][1] > 10 * small["features"][1]
+
+
 def test_a_kept_verdict_is_the_one_of_dvc(inside: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that DVC would see is missed, also where size and time of writing stay."""
     stages = declarations(inside.values())

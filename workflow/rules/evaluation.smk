@@ -23,8 +23,8 @@ use rule manifest as evaluate with:
     log:
         "logs/evaluate@{model}.log",
     resources:
-        mem_mb=bridge.amount(2000, each=20),
-        runtime=bridge.amount(20, each=10),
+        mem_mb=bridge.amount(2000, each=20, network="memory"),
+        runtime=bridge.amount(20, each=10, network="minutes"),
     params:
         arguments=bridge.arguments("evaluate"),
 

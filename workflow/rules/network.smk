@@ -10,7 +10,7 @@ use rule manifest as backbone with:
     log:
         "logs/backbone.log",
     resources:
-        mem_mb=bridge.amount(2000),
+        mem_mb=bridge.amount(2000, network="memory"),
         runtime=bridge.amount(20),
     params:
         arguments=bridge.arguments("backbone"),
@@ -26,7 +26,7 @@ use rule manifest as features with:
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
     threads: bridge.share_of_cores("features")
     resources:
-        mem_mb=bridge.amount(2000),
-        runtime=bridge.amount(60),
+        mem_mb=bridge.amount(2000, network="memory"),
+        runtime=bridge.amount(60, network="minutes"),
     params:
         arguments=bridge.arguments("features"),

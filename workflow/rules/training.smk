@@ -12,8 +12,8 @@ use rule manifest as views with:
         "logs/views.log",
     threads: 2 if bridge.parameter("augment", "copies") else 1
     resources:
-        mem_mb=bridge.amount(2000, each=20),
-        runtime=bridge.amount(10, each=20),
+        mem_mb=bridge.amount(2000, each=20, network="memory"),
+        runtime=bridge.amount(10, each=20, network="minutes"),
     params:
         arguments=bridge.arguments("views"),
 
@@ -70,7 +70,7 @@ use rule manifest as finetune with:
         "logs/finetune.log",
     threads: 1 if bridge.parameter("finetune", "unfreeze") == "none" else 4
     resources:
-        mem_mb=bridge.amount(4000, each=50),
-        runtime=bridge.amount(60, each=120),
+        mem_mb=bridge.amount(4000, each=50, network="memory"),
+        runtime=bridge.amount(60, each=120, network="minutes"),
     params:
         arguments=bridge.arguments("finetune"),
