@@ -18,8 +18,10 @@ from project import Project
 from test_rooms import SOURCES, closure
 
 # Starts a server, runs the command in its arguments, and ends as that has ended.
+# (What a shell runs in its background would not hear Ctrl-C otherwise.)
 ENGINE = """
-import subprocess, sys
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, "workflow")
 from graft.scheduling.forking.client import start_server
 start_server()
