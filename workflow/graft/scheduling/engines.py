@@ -9,6 +9,7 @@ import math
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -194,6 +195,11 @@ class Bridge:
 
     def answer(self) -> None:
         """Says what came out, if this run has made the report."""
+        # With each job Snakemake sets a timer, to look for more a second later. Python would wait
+        # for the last one at its end.
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.cancel()
         if self._screen is None:
             return
         self._screen.close()
