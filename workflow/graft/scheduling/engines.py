@@ -125,7 +125,7 @@ class Bridge:
             stage: its name.
             by_bytes: whether a few small images get fewer cores: their stage runs beside others.
         """
-        keys, cores = stage_keys(stage), self._workflow.resource_settings.cores or 1
+        keys, cores = stage_keys(stage), self.cores
         each, rest = divmod(cores, len(keys))
 
         @cache
@@ -139,6 +139,11 @@ class Bridge:
             return max(1, min(each + (keys.index(key) < rest), find_most()))
 
         return function
+
+    @property
+    def cores(self) -> int:
+        """The cores that Snakemake was given; one where it was given none."""
+        return self._workflow.resource_settings.cores or 1
 
     def amount(
         self, base: int, each: int = 0, network: str = ""
