@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from faults.runs import await_true
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
@@ -37,6 +39,9 @@ def find_missing() -> str | None:
         return f"{', '.join(missing)} not installed (Debian: slurm-wlm munge)"
     if os.geteuid() != 0 or not _succeeds(*_APART, "true"):
         return "starting Slurm needs the rights of root"
+    # A node that says it has more than the machine is not used.
+    if psutil.virtual_memory().total < MEMORY * 2**20 or (os.cpu_count() or 1) < CORES:
+        return f"a node needs {CORES} cores and {MEMORY:,} MiB"
     return None
 
 
