@@ -10,9 +10,9 @@ use rule manifest as views with:
         *bridge.outputs("views"),
     log:
         "logs/views.log",
-    threads: 2 if bridge.parameter("augment", "copies") else 1
     # Before the features, which take all cores and which it does not need: the head waits for both.
     priority: 1
+    threads: 2 if bridge.parameter("augment", "copies") else 1
     resources:
         mem_mb=bridge.amount(2000, each=20, network="memory"),
         runtime=bridge.amount(10, each=20, network="minutes"),
