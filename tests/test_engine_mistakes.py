@@ -29,7 +29,7 @@ def broken_yaml(made: Project) -> None:
 
 
 def aliases(made: Project) -> None:
-    """Few lines that stand for 10¹⁰ values, which DVC would write out."""
+    """Eleven lines whose aliases repeat a value 10¹⁰ times; DVC would write them all out."""
     lines = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)]
     with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
         file.writelines(["a0: &a0 x\n", *lines])
@@ -75,9 +75,9 @@ MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
     (
         aliases,
         SNAKEMAKE,
-        "error: params.yaml must be YAML .* aliases that stand for more than 10,000",
+        "error: params.yaml must be YAML .* aliases that repeat more than 10,000",
     ),
-    (aliases, REPRO, "dvc: error: params.yaml must be YAML .* aliases that stand for more"),
+    (aliases, REPRO, "dvc: error: params.yaml must be YAML .* aliases that repeat more"),
     (surplus_key, REPRO, "params.yaml: surplus is unknown"),
     (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
     (no_images, REPRO, f"dvc: error: {PATH}'data/raw/tiny'"),

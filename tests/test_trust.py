@@ -400,13 +400,13 @@ BOMB = "a0: &a0 x\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 20)
 )
 TEXTS = {
-    "aliases": (BOMB, "aliases that stand for more than 10,000 values"),
+    "aliases": (BOMB, "aliases that repeat more than 10,000 values"),
     "merged aliases": (
         "a0: &a0 {x: 1}\n"
         + "".join(
             f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 20)
         ),
-        "aliases that stand for more than 10,000 values",
+        "aliases that repeat more than 10,000 values",
     ),
     "large": ("#" * (4 * 2**20 + 1), "a file of more than 4 MiB"),
     "code": ("a: !!python/object/apply:os.system [touch ran]\n", "could not determine a constr"),

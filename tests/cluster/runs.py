@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import standin
+from cluster.slurm import Slurm
 from faults.runs import await_true
 from project import Project
 from test_engines import assert_fresh
@@ -28,6 +29,18 @@ def finish(run: "subprocess.Popen[str]") -> None:
     """Waits for the end of a run, which must be a good one."""
     printed, _ = run.communicate()
     assert run.returncode == 0, printed
+
+
+def finish_without_its_node(run: "subprocess.Popen[str]", slurm: Slurm, mark: Path) -> None:
+    """Kills the node of the only job, releases its stage, and waits for a good end of the run."""
+    ((_, node),) = slurm.jobs()
+    number = int(node.removeprefix("n"))
+    slurm.kill_node(number)
+    mark.unlink()
+    try:
+        finish(run)
+    finally:
+        slurm.start_node(number)
 
 
 def hold(made: Project, address: str, pauses: Path) -> Path:

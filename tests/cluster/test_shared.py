@@ -1,4 +1,4 @@
-"""A build on nodes that share nothing but a file system over the network.
+"""Nodes that share only a network file system build the same.
 
     uv run --extra slurm pytest tests/cluster/test_shared.py
 
@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from cluster import gluster
-from cluster.runs import PATIENCE, assert_built, await_reached, finish, hold, start
+from cluster.runs import (
+    PATIENCE,
+    assert_built,
+    await_reached,
+    finish,
+    finish_without_its_node,
+    hold,
+    start,
+)
 from cluster.slurm import Slurm, find_missing, run_slurm
 from faults.runs import await_true
 from project import Project
@@ -58,11 +66,5 @@ def test_a_node_that_is_lost_leaves_no_locks(shared: Project, cluster: tuple[Pat
     mark = hold(shared, "finetune", pauses)
     run = start(shared)
     await_reached(mark)
-    ((_, node),) = slurm.jobs()
-    slurm.kill_node(int(node.removeprefix("n")))
-    mark.unlink()
-    try:
-        finish(run)
-    finally:
-        slurm.start_node(int(node.removeprefix("n")))
+    finish_without_its_node(run, slurm, mark)
     assert_built(shared)

@@ -2,7 +2,7 @@
 
     uv run --extra slurm pytest tests/cluster
 
-The stages are stand-ins. People start a run by `snakemake --profile workflow/profiles/slurm`.
+The stages only hash what they read. The command is that of the README.
 """
 
 import subprocess
@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster.runs import PATIENCE, PROFILE, assert_built, await_reached, finish, hold, start
+from cluster.runs import (
+    PATIENCE,
+    PROFILE,
+    assert_built,
+    await_reached,
+    finish,
+    finish_without_its_node,
+    hold,
+    start,
+)
 from cluster.slurm import Slurm, find_missing, run_slurm
 from faults.runs import await_true
 from project import Project
@@ -71,13 +80,7 @@ def test_a_lost_node_is_replaced(short: Project, slurm: Slurm, tmp_path: Path) -
     mark = hold(short, "finetune", tmp_path)
     run = start(short)
     await_reached(mark)
-    ((_, node),) = slurm.jobs()
-    slurm.kill_node(int(node.removeprefix("n")))
-    mark.unlink()
-    try:
-        finish(run)
-    finally:
-        slurm.start_node(int(node.removeprefix("n")))
+    finish_without_its_node(run, slurm, mark)
     assert_built(short)
 
 

@@ -82,19 +82,17 @@ def _outputs(stage: Stage, pixels: RowSource) -> Iterator[np.ndarray]:
         graph = stage.input("data/backbone/graph.xml")
         yield from run_graph(graph, pixels, stage["features.precision"])
         return
-    size = INFERENCE_BATCH
-    if stage["features.runtime"] == "gpu":
+    if on_card := stage["features.runtime"] == "gpu":
         allow_gpu()
-        size = _GPU_BATCH
     from graft.models.framework import name_device
     from graft.models.pooling import Depth, together
     from graft.models.saving import load_model
 
-    if size == _GPU_BATCH and name_device() == "CPU":
+    if on_card and name_device() == "CPU":
         allowed = "openvino or tensorflow here, where TensorFlow finds no graphics card"
         raise refuse("params.yaml: features.runtime", allowed, "gpu")
     depths = read_json(stage.input("data/backbone/depths.json"))["depths"]
     network = load_model(stage.input("data/backbone/network.keras"))
     model = together(network, [Depth(**row) for row in depths])
-    for batch in in_batches(pixels, size):
+    for batch in in_batches(pixels, _GPU_BATCH if on_card else INFERENCE_BATCH):
         yield model.predict_on_batch(batch)

@@ -150,9 +150,9 @@ def _find_changes(
     params = flatten(entry.get("params", {}).get("params.yaml", {}))
     if params and (moved := find_moved_value(params, select_parameters(stage, flat))):
         yield moved
-    versions = entry.get("params", {}).get(str(VERSIONS), {})
-    for room, before in versions.items():
-        if before != (now := find_versions().get(room)):
+    installed = find_versions()
+    for room, before in entry.get("params", {}).get(str(VERSIONS), {}).items():
+        if before != (now := installed.get(room)):
             yield f"libraries of {room} are {now} and were {before}"
     for dependency in entry.get("deps", ()):
         room = Path(dependency["path"])

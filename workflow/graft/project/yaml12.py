@@ -105,7 +105,7 @@ def _check_events(text: str) -> None:
         if len(begun) > _DEEPEST:
             raise ValueError(f"more than {_DEEPEST} levels")
         if repeated > _REPEATED:
-            raise ValueError(f"aliases that stand for more than {_REPEATED:,} values")
+            raise ValueError(f"aliases that repeat more than {_REPEATED:,} values")
 
 
 def read_yaml_file(path: Path) -> Any:
