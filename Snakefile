@@ -1,5 +1,6 @@
-# Snakemake schedules, DVC remembers. dvc.yaml says what each stage reads and writes; the rules say how
-# it runs. DVC decides what has to run: workflow/graft/scheduling/engines.py.
+# Snakemake schedules, DVC remembers. dvc.yaml says what each stage reads and writes; the rules say
+# how it runs. DVC is asked what is stale before a run, and told after it what was made:
+# workflow/graft/scheduling/engines.py.
 
 import sys
 
@@ -36,4 +37,8 @@ onstart:
 
 
 onsuccess:
-    bridge.answer()
+    bridge.end()
+
+
+onerror:
+    bridge.end()

@@ -7,7 +7,7 @@ import pytest
 
 from graft.integrity.libraries import LIBRARIES, VERSIONS, find_versions
 from graft.project.pipeline import PACKAGE
-from graft.project.yaml12 import read_yaml_file
+from graft.integrity.yaml12 import read_yaml_file
 from images import ROOT
 from project import Project
 from test_engines import assert_fresh, runs

@@ -14,7 +14,7 @@ from graft.integrity.ground import flatten
 from graft.project.launcher import find_module, select_parameters
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import PACKAGE, declarations, stage_names
-from graft.project.yaml12 import read_yaml_file
+from graft.integrity.yaml12 import read_yaml_file
 from images import ROOT
 
 SOURCES = {

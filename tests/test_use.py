@@ -11,7 +11,7 @@ from graft.integrity.ground import flatten
 from graft.project.choices import CHOICES, Choice, choose_network
 from graft.project.parameters import read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
-from graft.project.yaml12 import read_yaml
+from graft.integrity.yaml12 import read_yaml
 from images import ROOT, graft
 
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from graft.integrity.within_dvc.yaml_of_dvc import dump_lock
-from graft.project.yaml12 import NoYaml, read_yaml
+from graft.integrity.yaml12 import NoYaml, read_yaml
 from images import ROOT
 
 SCALARS = st.text("0123456789+-._:eExXobaftrulnNyYsS~=<% ", min_size=1, max_size=9)

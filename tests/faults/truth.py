@@ -16,7 +16,7 @@ from graft.integrity.ground import flatten
 from graft.project.launcher import select_parameters, split_options
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations
-from graft.project.yaml12 import NoYaml, read_yaml_file
+from graft.integrity.yaml12 import NoYaml, read_yaml_file
 
 IGNORED = {".gitignore", "__pycache__"}
 

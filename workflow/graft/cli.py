@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from graft.scheduling.forking.client import VARIABLE, describe_python, run_in_server
+from graft.scheduling.fork_server import VARIABLE, name_server, run_in_server, start_server
 
 _PACKAGE = Path("workflow/graft")
 _LOGS = Path("logs")
@@ -39,21 +39,30 @@ def main() -> None:
     # Without what Python keeps of modules that it has compiled, starts take three times as long.
     sys.dont_write_bytecode = False
     arguments = sys.argv[1:] or ["--help"]
-    run_in_server(arguments)
-    _run_signed(arguments, _sign_code(arguments))
+    code = None
+    if "DVC_STAGE" in os.environ:  # DVC waits for this process, and its number names the server
+        run_in_server(arguments, name_server(os.getppid()))
+        code = _sign_code(arguments)
+        from graft.project.pipeline import find_stages_with
+
+        start_server(os.getppid(), find_stages_with("tensorflow"))  # for the stages after this one
+    elif VARIABLE in os.environ:
+        run_in_server(arguments, os.environ[VARIABLE])
+    _run_signed(arguments, code or _sign_code(arguments))
 
 
-def serve(descriptor: int, path: str | None) -> None:
-    """Runs the commands of a run in forks of this process (`scheduling/forking/server.py`).
+def serve(descriptor: int, engine: int, heavy: list[str], python: list[object]) -> None:
+    """Runs the stages of a run in forks of this process (`scheduling/fork_server.py`).
 
     Args:
         descriptor: of the socket that requests come from.
-        path: the value of PYTHONPATH for all commands.
+        engine, heavy, python: as the server has them.
     """
     import socket
 
+    from graft.scheduling import fork_server
+
     code = _sign_code([])
-    from graft.scheduling.forking.server import ForkServer
 
     def run(arguments: list[str]) -> None:
         now = _sign_code(arguments)
@@ -61,10 +70,7 @@ def serve(descriptor: int, path: str | None) -> None:
             _start_anew(arguments)
         _run_signed(arguments, now)
 
-    server = ForkServer(run, describe_python(path))
-    server.add_listener(socket.socket(fileno=descriptor))
-    server.serve()
-    os._exit(0)
+    fork_server.serve(socket.socket(fileno=descriptor), engine, heavy, python, run)
 
 
 def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
@@ -121,6 +127,18 @@ def _start_anew(arguments: list[str]) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", "graft", *arguments], environment)
 
 
+def _run_stage(arguments: list[str], code: Mapping[Path, str] | None) -> None:
+    from graft.project.launcher import run_stage
+
+    began = time.monotonic()
+    stage = run_stage(arguments, code)
+    _note_use(stage.address, began)
+    if "DVC_STAGE" in os.environ and "answer" in stage.traits:
+        from graft.scheduling.answer import say_answer  # it imports pandas
+
+        print(say_answer(), flush=True)
+
+
 def _note_use(address: str, began: float) -> None:
     """Writes what a stage took to `logs/STAGE.tsv`, in the units of Snakemake's benchmarks.
 
@@ -143,6 +161,7 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     import importlib
 
     from graft.common.errors import UserError
+    from graft.integrity.moment import forget_false_entries
     from graft.project import pipeline
 
     name, *more = arguments
@@ -154,13 +173,12 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
                 lines = [f"  {command:<10} {summary}" for command, summary in commands.items()]
                 print(f"\n{title}:", *lines, sep="\n")
     elif name in stages and {"-h", "--help"}.intersection(more):
-        print(pipeline.describe_stage(name))
+        print(pipeline.explain_stage(name))
     elif name in stages:
-        from graft.project import launcher  # a tenth of a second, which `build` need not wait for
-
-        began = time.monotonic()
-        _note_use(launcher.run_stage(arguments, code), began)
+        _run_stage(arguments, code)
     elif name.isidentifier() and find_tools(name):
+        if pipeline.FILE.is_file():
+            forget_false_entries()
         importlib.import_module(f"graft.tools.{name}").main(more)
     else:
         allowed = f"a command must be one of {', '.join([*find_tools(), *stages])}"

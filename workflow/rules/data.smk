@@ -17,9 +17,9 @@ rule manifest:
         mem_mb=bridge.amount(500, each=10),
         runtime=bridge.amount(10, each=5),
     params:
-        arguments=bridge.arguments("manifest"),
+        stage=bridge.command("manifest"),
     shell:
-        "graft build {params.arguments} > {log} 2>&1"
+        "{params.stage} > {log} 2>&1"
 
 
 use rule manifest as tensors with:
@@ -35,7 +35,7 @@ use rule manifest as tensors with:
         mem_mb=bridge.amount(1000),
         runtime=bridge.amount(60),
     params:
-        arguments=bridge.arguments("tensors"),
+        stage=bridge.command("tensors"),
 
 
 use rule manifest as duplicates with:
@@ -49,7 +49,7 @@ use rule manifest as duplicates with:
         mem_mb=bridge.amount(500, each=100),
         runtime=bridge.amount(10, each=10),
     params:
-        arguments=bridge.arguments("duplicates"),
+        stage=bridge.command("duplicates"),
 
 
 use rule manifest as split with:
@@ -63,7 +63,7 @@ use rule manifest as split with:
         mem_mb=bridge.amount(500, each=40),
         runtime=bridge.amount(10, each=2),
     params:
-        arguments=bridge.arguments("split"),
+        stage=bridge.command("split"),
 
 
 use rule manifest as warnings with:
@@ -77,4 +77,4 @@ use rule manifest as warnings with:
         mem_mb=bridge.amount(500, each=40),
         runtime=bridge.amount(10, each=2),
     params:
-        arguments=bridge.arguments("warnings"),
+        stage=bridge.command("warnings"),

@@ -28,7 +28,7 @@ use rule manifest as evaluate with:
         mem_mb=bridge.amount(2000, each=20, network="memory"),
         runtime=bridge.amount(20, each=10, network="minutes"),
     params:
-        arguments=bridge.arguments("evaluate"),
+        stage=bridge.command("evaluate"),
 
 
 use rule manifest as report with:
@@ -50,4 +50,4 @@ use rule manifest as report with:
         mem_mb=bridge.amount(1000, each=40),
         runtime=bridge.amount(20, each=5),
     params:
-        arguments=bridge.arguments("report"),
+        stage=bridge.command("report"),

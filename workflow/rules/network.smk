@@ -13,7 +13,7 @@ use rule manifest as backbone with:
         mem_mb=bridge.amount(2000, network="memory"),
         runtime=bridge.amount(20),
     params:
-        arguments=bridge.arguments("backbone"),
+        stage=bridge.command("backbone"),
 
 
 use rule manifest as features with:
@@ -29,4 +29,4 @@ use rule manifest as features with:
         mem_mb=bridge.amount(2000, network="memory"),
         runtime=bridge.amount(60, network="minutes"),
     params:
-        arguments=bridge.arguments("features"),
+        stage=bridge.command("features"),

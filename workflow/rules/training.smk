@@ -17,7 +17,7 @@ use rule manifest as views with:
         mem_mb=bridge.amount(2000, each=20, network="memory"),
         runtime=bridge.amount(10, each=20, network="minutes"),
     params:
-        arguments=bridge.arguments("views"),
+        stage=bridge.command("views"),
 
 
 use rule manifest as depth with:
@@ -31,7 +31,7 @@ use rule manifest as depth with:
         mem_mb=bridge.amount(1000, each=200),
         runtime=bridge.amount(10, each=10),
     params:
-        arguments=bridge.arguments("depth"),
+        stage=bridge.command("depth"),
 
 
 use rule manifest as cross_validation with:
@@ -45,7 +45,7 @@ use rule manifest as cross_validation with:
         mem_mb=bridge.amount(1000, each=200),
         runtime=bridge.amount(10, each=10),
     params:
-        arguments=bridge.arguments("cross_validation"),
+        stage=bridge.command("cross_validation"),
 
 
 use rule manifest as head with:
@@ -60,7 +60,7 @@ use rule manifest as head with:
         mem_mb=bridge.amount(2000, each=200),
         runtime=bridge.amount(20, each=20),
     params:
-        arguments=bridge.arguments("head"),
+        stage=bridge.command("head"),
 
 
 use rule manifest as finetune with:
@@ -75,4 +75,4 @@ use rule manifest as finetune with:
         mem_mb=bridge.amount(4000, each=50, network="memory"),
         runtime=bridge.amount(60, each=120, network="minutes"),
     params:
-        arguments=bridge.arguments("finetune"),
+        stage=bridge.command("finetune"),

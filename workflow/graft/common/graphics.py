@@ -5,8 +5,6 @@ Only stages that gain from one may: those that say so in dvc.yaml (`gpu` of thei
 its start takes seconds.
 """
 
-# The key of a stage's `meta` in dvc.yaml.
-GPU = "gpu"
 _allowed = False
 
 

@@ -1,14 +1,11 @@
-"""Files that are not what DVC recorded: their bytes have another hash."""
+"""Files by the hash of their bytes, as DVC names them."""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
-from graft.integrity.ground import Signature, sign
-
-_DIRECTORY = ".dir"
-_checked: dict[str, Signature] = {}
+from graft.integrity.ground import sign
 
 
 def hash_file(path: Path) -> str:
@@ -17,30 +14,18 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def find_damaged(locate: Callable[[str], str], name: str) -> list[Path]:
-    """The damaged files among those that hold an output in DVC's cache; missing ones are not named.
+def hash_folder(folder: Path) -> str:
+    """The hash of a folder as DVC computes it: of its list of files and their hashes."""
+    return hash_list(
+        {Path(name).relative_to(folder).as_posix(): hash_file(Path(name)) for name in sign(folder)}
+    )
 
-    A file that was found sound is hashed again only if it was written or changed since.
+
+def hash_list(files: Mapping[str, str]) -> str:
+    """The hash of a folder by the hashes of its files.
 
     Args:
-        locate: where the cache has the file of a hash.
-        name: the hash of a file; or of a folder, with `.dir` at its end: then its list and all
-            files in the list are looked at.
+        files: the hash of each, by its path in the folder.
     """
-    path = Path(locate(name))
-    if not _is_sound(path, name.removesuffix(_DIRECTORY)):
-        return [path]
-    if not name.endswith(_DIRECTORY) or not path.exists():
-        return []
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    return [bad for entry in entries for bad in find_damaged(locate, entry["md5"])]
-
-
-def _is_sound(path: Path, name: str) -> bool:
-    signature = sign(path).get(str(path))
-    if signature is None or _checked.get(str(path)) == signature:
-        return True
-    if hash_file(path) != name:
-        return False
-    _checked[str(path)] = signature
-    return True
+    entries = [{"md5": name, "relpath": path} for path, name in sorted(files.items())]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"

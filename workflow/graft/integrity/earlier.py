@@ -6,6 +6,7 @@ from them only where a build from nothing would compute the same bytes, so the k
 that made them is noted beside. What another machine made is not mixed with rows of this one.
 """
 
+import configparser
 import hashlib
 import json
 import platform
@@ -17,13 +18,21 @@ from pathlib import Path
 from graft.integrity.damage import hash_file
 from graft.integrity.ground import store_whole
 
-# Where DVC's cache is. It is named to a stage only where rows may be taken from there.
-CACHE = "GRAFT_CACHE"
 # The key of a stage's `meta` in dvc.yaml: inputs that may differ, since they are known row by row.
 BY_ROW = "by_row"
 _MADE = Path(".graft/made")
 _KEPT = 8  # outputs of a stage of which it is known what made them
 _PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "cache size", "flags", "Features")
+
+
+def find_cache() -> Path:
+    """Where DVC's cache has its files, by the settings of this project."""
+    settings = configparser.ConfigParser(interpolation=None)
+    folder = Path(".dvc")
+    with suppress(configparser.Error, UnicodeError):
+        settings.read([folder / "config", folder / "config.local"], encoding="utf-8")
+    named = settings.get("cache", "dir", fallback="cache").strip('"')
+    return folder / named / "files/md5"
 
 
 class Earlier:
@@ -52,15 +61,14 @@ class Earlier:
         return None
 
 
-def note_made(address: str, outputs: Mapping[str, str], folder: Path = Path()) -> None:
+def note_made(address: str, outputs: Mapping[str, str]) -> None:
     """Notes that outputs were made here and now.
 
     Args:
         address: of the stage.
         outputs: their hashes by path.
-        folder: of the project.
     """
-    path = folder / _MADE / f"{address}.json"
+    path = _MADE / f"{address}.json"
     made = _read(path)
     made.pop(_name(outputs), None)
     made |= {_name(outputs): describe_machine()}

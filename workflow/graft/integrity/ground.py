@@ -1,9 +1,7 @@
 """The ground of a stage: the parameters, code and data that it is given.
 
 The launcher takes the ground before the stage reads anything, and compares it after the stage has
-ended. DVC hashes later still, so the ground is compared once more when DVC has done so
-(`within_dvc`): what has not moved from the first look to the last is what the stage used and what
-DVC has hashed.
+ended: what has not moved is what the stage used (`records`).
 
 A file is known by its inode, size and two times. The time of its last change cannot be set by a
 program, so a file that was changed and changed back has moved, too. Only the standard library is
@@ -19,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RECORDS = Path(".graft/ground")
 # Compiled code, DVC's lists of what git ignores, and what a killed process left: no stage reads it.
 _UNREAD = {"__pycache__", ".gitignore"}
 _PART = ".part-"
@@ -116,49 +113,12 @@ def find_moved_value(before: Mapping[str, Any], now: Mapping[str, Any]) -> str |
     return None
 
 
-def write_record(address: str, ground: Ground, written: Iterable[Path]) -> None:
-    """Records the ground of a stage that has ended well, for the checks within DVC.
-
-    Args:
-        address: of the stage.
-        ground: what it was given.
-        written: its outputs.
-    """
-    record = {
-        "parameters": dict(ground.parameters),
-        "read": {str(path): digest(path, found) for path, found in ground.files.items()},
-        "written": {str(path): digest(path) for path in written},
-    }
-    store_record(address, record)
-
-
-def store_record(address: str, record: Mapping[str, Any], folder: Path = Path()) -> None:
-    """Stores what is known of a stage's last run."""
-    store_whole(folder / RECORDS / f"{address}.json", record)
-
-
 def store_whole(path: Path, content: Mapping[str, Any]) -> None:
     """Writes JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_PART}{path.name}")
     part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
-
-
-def read_record(address: str, folder: Path = Path()) -> dict[str, Any] | None:
-    """The record of a stage; None if there is none that can be read."""
-    try:
-        text = (folder / RECORDS / f"{address}.json").read_text(encoding="utf-8")
-        record = json.loads(text)
-        kinds = {name: type(record[name]) for name in ("parameters", "read", "written")}
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    return record if set(kinds.values()) == {dict} else None
-
-
-def drop_record(address: str, folder: Path = Path()) -> None:
-    """Forgets the record of a stage."""
-    (folder / RECORDS / f"{address}.json").unlink(missing_ok=True)
 
 
 def digest(path: Path, signatures: Mapping[str, Signature] | None = None) -> str:

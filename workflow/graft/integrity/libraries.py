@@ -1,18 +1,18 @@
 """The versions of the libraries that each room computes with: another one may give other results.
 
-`dvc.yaml` lists them for a stage as it lists rooms of code: as parameters in a file, by room. What
-is installed counts, whatever the file says: DVC reads the installed versions in its place, and it
-is brought up to date when a stage runs, so that git shows what changed. Libraries that only check,
-log or test are not among them.
+`dvc.yaml` lists them for a stage as it lists rooms of code: as parameters in a file, by room. graft
+writes the file whenever Snakemake starts. A stage does not run while the file says anything else
+than what is installed. Libraries that only check, log or test are not among them.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from graft.common.atomic import write_text
+from graft.common.errors import UserError
+from graft.integrity.yaml12 import NoYaml, read_yaml_file
 
 VERSIONS = Path("workflow/libraries.yaml")
 # By room, without those of `common`, which all stages use; a test compares them with what the rooms
@@ -41,34 +41,42 @@ def find_versions() -> dict[str, str]:
     }
 
 
-def write_versions(folder: Path) -> None:
-    """Brings the file of a project up to date; one that is, is not touched.
+def write_versions() -> bool:
+    """Brings the file of the project up to date; one that is, is not touched.
 
-    Args:
-        folder: of the project.
+    Returns:
+        whether it was another one.
     """
     text = _HEAD + "".join(f"{room}: {found}\n" for room, found in find_versions().items())
-    path = folder / VERSIONS
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    if VERSIONS.exists() and VERSIONS.read_text(encoding="utf-8", errors="replace") == text:
+        return False
+    write_text(VERSIONS, text)
+    return True
 
 
-def read_installed(
-    files: Any, original: Callable[..., Any], path: str, *positions: Any, **named: Any
-) -> Any:
-    """In place of DVC's `read_param_file`: the rooms of the file, with what is installed.
+def check_versions(rooms: Iterable[str]) -> None:
+    """Checks that the file says what is installed.
+
+    One that cannot be read, as in the conflict of a merge, is written anew: nothing is lost by it.
 
     Args:
-        files: the file system of DVC; what a commit holds is read as it is.
-        original: DVC's function.
-        path: the file.
-        positions, named: what else DVC gives it.
+        rooms: those that are looked at.
+
+    Raises:
+        UserError: it says something else.
     """
-    found = original(files, path, *positions, **named)
-    if files.protocol != "local" or Path(path).parts[-len(VERSIONS.parts) :] != VERSIONS.parts:
-        return found
-    now = find_versions()
-    return {room: now.get(room, value) for room, value in found.items()}
+    try:
+        said = dict(read_yaml_file(VERSIONS))
+    except (NoYaml, OSError, TypeError, ValueError):
+        write_versions()
+        return
+    installed = find_versions()
+    for room in rooms:
+        if said.get(room) != installed.get(room):
+            raise UserError(
+                f"{VERSIONS} must say what is installed: `uv run snakemake -n` writes it, then"
+                f" run again. Received: {said.get(room)} where {installed.get(room)} is installed"
+            )
 
 
 @cache

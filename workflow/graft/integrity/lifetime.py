@@ -8,26 +8,12 @@ import os
 import select
 import threading
 
-from graft.common.errors import UserError
-
-# The process of DVC that waits for a stage. It is named only where DVC checks what it records.
-DVC_PROCESS = "GRAFT_DVC"
+_STAGE = "DVC_STAGE"  # DVC names it to the command of a stage
 
 
-def end_with_dvc() -> None:
-    """Ends this process when the DVC that runs it does; a stage run by hand is let alone.
-
-    Raises:
-        UserError: this is a DVC without graft's checks, of another environment.
-    """
-    if "DVC_STAGE" not in os.environ:
-        return
-    if DVC_PROCESS not in os.environ:
-        raise UserError(
-            "stages must be run by the DVC of graft's own environment: `uv run dvc repro`."
-            " Received: a DVC without graft's checks"
-        )
-    end_with(int(os.environ[DVC_PROCESS]))
+def is_run_by_dvc() -> bool:
+    """Whether DVC has started this process to run a stage, and waits for it."""
+    return _STAGE in os.environ
 
 
 def end_with(process: int) -> None:

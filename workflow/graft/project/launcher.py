@@ -3,11 +3,12 @@
 All that every stage needs is done here, so that no stage depends on the code for it: params.yaml is
 checked as a whole, `dvc.yaml` says what the stage may read and must write, the stage writes to
 temporary paths, and these are renamed once it has ended well, if nothing that it was given has
-moved meanwhile. Until then it may keep what lets it go on after it was killed, in a folder of its
-own.
+moved meanwhile. It leaves a record of what it has made, and from what. Until then it may keep what
+lets it go on after it was killed, in a folder of its own.
 """
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -18,6 +19,8 @@ from graft.common.atomic import whole
 from graft.common.errors import UserError, refuse
 from graft.common.graphics import allow_gpu
 from graft.common.stage import Stage
+from graft.integrity.damage import hash_file
+from graft.integrity.earlier import note_made
 from graft.integrity.ground import (
     Ground,
     digest,
@@ -26,24 +29,36 @@ from graft.integrity.ground import (
     flatten,
     sign,
     take_ground,
-    write_record,
 )
 from graft.integrity.harmless import check_arrays, check_folders
-from graft.integrity.lifetime import end_with_dvc
+from graft.integrity.libraries import check_versions
+from graft.integrity.lifetime import end_with, is_run_by_dvc
+from graft.integrity.locks import BUILDING, one_at_a_time
+from graft.integrity.moment import check_moment
+from graft.integrity.records import Made, Record, State, drop_record, read_locked, store_record
+from graft.integrity.yaml12 import NoYaml, read_yaml_file
 from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
-from graft.project.pipeline import Declaration, declarations
+from graft.project.pipeline import FORCE, Declaration, declarations, remove_leftovers
 from graft.project.scratch import clear_scratch, find_scratch
-from graft.project.upstream import check_made, check_upstream, find_earlier
-from graft.project.yaml12 import NoYaml, read_yaml_file
+from graft.project.upstream import (
+    check_made,
+    check_upstream,
+    describe_stage,
+    find_earlier,
+    is_unchanged,
+)
 
 ROOMS = Path(__file__).parent.parent
 # What a stage reads that takes weights from a file.
 PRETRAINED = Path("data/pretrained")
 
 
-def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> str:
+def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> Declaration:
     """Runs a stage by the arguments of its command in `dvc.yaml`.
+
+    A stage that has made its outputs from the very same is not run again, unless DVC has started
+    it, which has looked by itself, or `--force` is among the arguments.
 
     Args:
         arguments: such as `tensors 0` or `manifest --shards 4`.
@@ -51,14 +66,18 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
             None where the package is not a part of the project.
 
     Returns:
-        the address of the stage.
+        the stage.
 
     Raises:
         UserError: params.yaml is not valid, `dvc.yaml` has no stage with this command, the inputs
             are missing, damaged or of other settings, or something that the stage was given has
             moved.
     """
-    end_with_dvc()
+    by_dvc = is_run_by_dvc()
+    if by_dvc:
+        end_with(os.getppid())
+    forced = by_dvc or FORCE in arguments
+    arguments = [argument for argument in arguments if argument != FORCE]
     values = read_parameters()
     stages = declarations(values)
     commands = {tuple(stage.command.split()[1:]): stage for stage in stages}
@@ -67,35 +86,87 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
         same = [" ".join(known) for known in commands if known[:1] == tuple(arguments[:1])]
         raise refuse("a stage", f"one of {', '.join(same)}", " ".join(arguments))
     check_folders(declaration.outputs)
-    flat = flatten(values)
-    check_made(declaration, stages)
-    if PRETRAINED in declaration.inputs:
-        check_weights(values)
-    check_upstream(declaration, stages, flat)
+    check_versions(declaration.libraries)
+    waiting = f"graft {arguments[0]}: waiting for another process that builds {declaration.address}"
+    with one_at_a_time(BUILDING / declaration.address, waiting):
+        if by_dvc:
+            remove_leftovers()
+            check_moment(declaration.address)
+        check_made(declaration, stages)
+        if PRETRAINED in declaration.inputs:
+            check_weights(values)
+        flat = flatten(values)
+        # First of all looks, for the last one to be compared with.
+        own = select_parameters(declaration, flat)
+        ground = take_ground(own, (*declaration.rooms, *declaration.inputs))
+        check_upstream(declaration, stages, flat)
+        now = describe_stage(declaration, stages, flat)
+        if not forced and is_unchanged(declaration, now):
+            print(f"{declaration.address.replace('@', ' ')}: unchanged")
+        else:
+            _run(declaration, values, ground, now, code)
+    return declaration
+
+
+def _run(
+    declaration: Declaration,
+    values: Mapping[str, Any],
+    ground: Ground,
+    now: Made,
+    code: Mapping[Path, str] | None,
+) -> None:
+    """Runs a stage whose inputs are there.
+
+    Args:
+        declaration: of the stage.
+        values: all parameters, nested.
+        ground: that was taken first.
+        now: what it is made from.
+        code: as `run_stage` has it.
+    """
+    address = declaration.address
+    before = read_locked([address]).get(address) if is_run_by_dvc() else None
+    drop_record(address)
     check_arrays(declaration.inputs)
-    check_labels(declaration, flat)
-    parameters = select_parameters(declaration, flat)
-    ground = take_ground(parameters, (*declaration.rooms, *declaration.inputs))
+    check_labels(declaration, flatten(values))
     for room in declaration.rooms:
         if code and digest(room, ground.files[room]) != code.get(room):
             raise _moved(declaration, f"{room}, which was changed")
-    if declaration.gpu:
+    if "gpu" in declaration.traits:
         allow_gpu()
-    module = importlib.import_module(find_module(arguments[0]))
+    module = importlib.import_module(find_module(declaration.command.split()[1]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
         stage = make_stage(declaration, values, written)
-        scratch = find_scratch(stage, declaration.rooms)
-        clear_scratch(stage.address, scratch)
-        module.main(replace(stage, scratch=scratch, previous=find_earlier(declaration, flat)))
+        scratch = find_scratch(address, now) if "resumable" in declaration.traits else None
+        clear_scratch(address, scratch)
+        module.main(replace(stage, scratch=scratch, previous=find_earlier(declaration, now)))
         try:
             _check_ground(declaration, ground)
         except UserError:
-            clear_scratch(stage.address)  # what is there may be of two settings
+            clear_scratch(address)  # what is there may be of two settings
             raise
-    clear_scratch(stage.address)
-    write_record(declaration.address, ground, declaration.outputs)
-    return declaration.address
+        outputs = {str(path): hash_file(part) for path, part in written.items()}
+        sizes = [_identify(part) for part in parts]
+    clear_scratch(address)
+    if sizes != [_identify(path) for path in declaration.outputs]:
+        raise _moved(declaration, "an output that was changed at the same moment")
+    signatures = {
+        str(path): digest(path, found)
+        for path, found in ground.files.items()
+        if now.dependencies.get(str(path), "") is None  # not known by its bytes
+    }
+    signatures |= {path: digest(Path(path)) for path in outputs}
+    state = State.LEFT_TO_DVC if is_run_by_dvc() else State.FINISHED
+    store_record(address, Record(now._replace(outputs=outputs), signatures, state, before))
+    if declaration.by_row:
+        note_made(address, outputs)
+
+
+def _identify(path: Path) -> tuple[int, int, int]:
+    """What stays of a file that is renamed, and not of one that is written to."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _check_ground(declaration: Declaration, ground: Ground) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import digest
+from graft.integrity.yaml12 import NoYaml, read_yaml_file
 from graft.project.pipeline import Declaration, say_way_up
-from graft.project.yaml12 import NoYaml, read_yaml_file
 
 PARAMETERS = Path("params.yaml")
 # The signature of the parameters that were last found valid: the stages of a run need not ask

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError, refuse
-from graft.common.graphics import GPU
 from graft.integrity.earlier import BY_ROW
 from graft.integrity.harmless import check_folders, check_inside
-from graft.project.yaml12 import NoYaml, read_yaml_file
+from graft.integrity.libraries import VERSIONS
+from graft.integrity.yaml12 import NoYaml, read_yaml_file
 
 FILE = Path("dvc.yaml")
-PACKAGE = Path("workflow/graft")
+CODE = Path("workflow")
+PACKAGE = CODE / "graft"
 # Into how many shards the images are divided. It is no parameter: results do not depend on it.
 SHARDS = Path("workflow/shards.yaml")
 MOST_SHARDS = 10_000
 _PARAMETERS = "params.yaml"
+FORCE = "--force"  # after the command of a stage: it runs even if nothing has changed
 _EXPRESSION = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -43,8 +45,9 @@ class Declaration:
             files that they declare in it: other files there are of an earlier build.
         outputs: the files that it writes.
         dependencies: rooms and inputs as `dvc.yaml` lists them, folders as such.
-        by_row: those whose content the stage knows row by row.
-        gpu: whether it may use a graphics card.
+        libraries: the rooms whose libraries it computes with.
+        by_row: the dependencies whose content the stage knows row by row.
+        traits: what its `meta` in `dvc.yaml` says of it: the keys that are true.
     """
 
     address: str
@@ -54,8 +57,9 @@ class Declaration:
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
     dependencies: tuple[Path, ...] = ()
+    libraries: tuple[str, ...] = ()
     by_row: tuple[Path, ...] = ()
-    gpu: bool = False
+    traits: frozenset[str] = frozenset()
 
 
 @cache
@@ -104,7 +108,14 @@ def stage_keys(stage: str) -> tuple[str, ...]:
     return tuple(str(item) for item in items)
 
 
-def describe_stage(stage: str) -> str:
+def find_stages_with(trait: str) -> list[str]:
+    """The stages whose `meta` in `dvc.yaml` has a key that is true."""
+    return [
+        name for name in _document()["stages"] if _body(name).get("meta", {}).get(trait) is True
+    ]
+
+
+def explain_stage(stage: str) -> str:
     """The help of a stage: what it does, reads and writes, with the files of its first key.
 
     It needs no valid parameters: it shows the key `dataset.path` and not its value.
@@ -193,8 +204,14 @@ def _declare(
         inputs=tuple(inputs),
         outputs=outputs,
         dependencies=tuple(deps),
+        libraries=tuple(
+            room
+            for name in parameters
+            if isinstance(name, dict)
+            for room in name.get(str(VERSIONS)) or ()
+        ),
         by_row=tuple(Path(_fill(path, scope)) for path in meta.get(BY_ROW, ())),
-        gpu=meta.get(GPU, False),
+        traits=frozenset(key for key, value in meta.items() if value is True),
     )
 
 

@@ -15,10 +15,10 @@ from ruamel.yaml.error import YAMLError
 
 from graft.common.errors import UserError, nearest, refuse
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import NoYaml, read_yaml, read_yaml_file
 from graft.project.parameters import PARAMETERS
 from graft.project.pipeline import say_way_up
 from graft.project.schema import check_parameters
-from graft.project.yaml12 import NoYaml, read_yaml, read_yaml_file
 
 RECIPES = Path("workflow/recipes")
 _LONGEST_TITLE = 200  # characters

@@ -7,37 +7,28 @@ computation, whichever engine runs it.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
-from graft.common.stage import Stage
-from graft.integrity.damage import hash_file
+from graft.integrity.records import Made
 
 # Beside the files of the engines: ignored by git and unknown to DVC.
 SCRATCH = Path(".graft/scratch")
-_PACKAGE = Path(__file__).parent.parent
-# The others take minutes at most, and would read their inputs twice for it.
-_TRAININGS = ("head", "finetune")
 
 
-def find_scratch(stage: Stage, rooms: Iterable[Path]) -> Path | None:
-    """The folder of this computation, which need not be there yet; None if the stage needs none.
+def find_scratch(address: str, made_from: Made) -> Path:
+    """The folder of a computation, which need not be there yet.
 
     Args:
-        stage: with its address, options, parameters and inputs.
-        rooms: the folders of the package whose code it runs.
+        address: of the stage.
+        made_from: all that its outputs are made from.
+
+    Raises:
+        ValueError: it is more than is known by its bytes.
     """
-    if stage.address not in _TRAININGS:
-        return None
-    code = {
-        f"{room.name}/{path.name}": hash_file(path)
-        for room in rooms
-        for path in (_PACKAGE / room.name).glob("*.py")
-    }
-    inputs = {str(path): hash_file(path) for path in stage.read}
-    all_ = [stage.address, dict(stage.options), dict(stage), code, inputs]
-    digest = hashlib.sha256(json.dumps(all_, sort_keys=True).encode()).hexdigest()
-    return SCRATCH / stage.address / digest
+    if None in made_from.dependencies.values():
+        raise ValueError(f"{address} reads data that is not known by its bytes")
+    text = json.dumps(made_from[:4], sort_keys=True)
+    return SCRATCH / address / hashlib.sha256(text.encode()).hexdigest()
 
 
 def clear_scratch(address: str, kept: Path | None = None) -> None:

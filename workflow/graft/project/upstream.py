@@ -1,31 +1,24 @@
 """What a stage is given from earlier ones: made with the same settings, and undamaged.
 
-DVC looks at each stage when its turn comes. Whoever edits params.yaml or the code between two
-stages of one run would get results of both settings in one report, until the next run. So a stage
-does not start while an earlier one is of other settings.
+A stage runs when its turn comes. Whoever edits params.yaml or the code between two stages of one
+run would get results of both settings in one report, until the next run. So a stage does not start
+while an earlier one is of other settings.
 """
 
-import hashlib
-import json
-import os
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
-from graft.integrity.damage import hash_file
-from graft.integrity.earlier import CACHE, Earlier, is_made_here
-from graft.integrity.ground import digest, find_moved_value, flatten, read_record, sign
-from graft.integrity.libraries import VERSIONS, find_versions
+from graft.integrity.damage import hash_file, hash_folder, hash_list
+from graft.integrity.earlier import Earlier, find_cache, is_made_here
+from graft.integrity.ground import sign
+from graft.integrity.libraries import find_versions
+from graft.integrity.records import UNREADABLE, Made, find_known, hash_made, is_sound
 from graft.project.parameters import select_parameters
-from graft.project.pipeline import Declaration
-from graft.project.yaml12 import NoYaml, read_yaml
+from graft.project.pipeline import CODE, Declaration
 
-LOCK = Path("dvc.lock")
-# Where the entry of a stage begins in it.
-_ENTRY = re.compile(r"^  (?=\w)", re.MULTILINE)
 _NAMED = 3  # files that a sentence names
 
 
@@ -39,7 +32,7 @@ def check_made(stage: Declaration, stages: Sequence[Declaration]) -> None:
     Raises:
         UserError: a file is missing that another stage writes; it says which command makes it.
     """
-    makers = {path: earlier.address for earlier in stages for path in earlier.outputs}
+    makers = find_makers(stages)
     missing = [path for path in stage.inputs if path in makers and not path.exists()]
     if missing:
         named = ", ".join(f"no {path} (of {makers[path]})" for path in missing[:_NAMED])
@@ -55,7 +48,7 @@ def check_upstream(
 ) -> None:
     """Checks all that earlier stages hand to a stage.
 
-    What DVC has not recorded is not judged: a stage can be run by hand, in any order.
+    What is not recorded is not judged: a stage can be run by hand, in any order.
 
     Args:
         stage: about to run.
@@ -63,75 +56,125 @@ def check_upstream(
         flat: all parameters by dotted key.
 
     Raises:
-        UserError: an earlier stage ran with another value of a parameter or with other code, or one
-            of the inputs is damaged. A damaged input is removed, for DVC to make it anew.
+        UserError: an earlier stage ran with another value of a parameter, with other code or
+            libraries, or one of the inputs is damaged. A damaged input is removed, to be made anew.
     """
     ancestors = _find_ancestors(stage, stages)
-    try:
-        recorded = _read_entries({earlier.address for earlier in ancestors})
-    except (NoYaml, OSError, UnicodeError, AttributeError):  # DVC says what is wrong with it
-        return
+    known = _find_known([earlier.address for earlier in ancestors])
     for earlier in ancestors:
-        entry = recorded.get(earlier.address, {})
-        if moved := next(_find_changes(earlier, entry, flat), None):
-            raise UserError(
-                f"{stage.address} needs {earlier.address} made with the same settings:"
-                f" run the whole pipeline again. Received: {moved}"
+        if made := known.get(earlier.address):
+            settings = describe_settings(earlier, flat)
+            if moved := next(made._replace(dependencies=_of_code(made)).find_changes(settings), ""):
+                raise UserError(
+                    f"{stage.address} needs {earlier.address} made with the same settings:"
+                    f" run the whole pipeline again. Received: {moved}"
+                )
+            _check_outputs(earlier.address, made, stage.inputs)
+
+
+def describe_settings(stage: Declaration, flat: Mapping[str, Any]) -> Made:
+    """What a stage would be made from now, without data: parameters, libraries, code.
+
+    Args:
+        stage: any.
+        flat: all parameters by dotted key.
+    """
+    installed = find_versions()
+    return Made(
+        stage.command,
+        select_parameters(stage, flat),
+        {room: installed.get(room, "") for room in stage.libraries},
+        {str(path): _hash_code(path) for path in stage.dependencies if _is_code(path)},
+        {},
+    )
+
+
+def describe_stage(
+    stage: Declaration, stages: Sequence[Declaration], flat: Mapping[str, Any]
+) -> Made:
+    """What a stage would be made from now, with the data that other stages have made.
+
+    Args:
+        stage: about to run.
+        stages: all of them.
+        flat: all parameters by dotted key.
+    """
+    settings, makers = describe_settings(stage, flat), find_makers(stages)
+    folders = {path.parent for path in makers}
+    data: dict[str, str | None] = {}
+    for path in stage.dependencies:
+        if path in makers:
+            data[str(path)] = hash_made(path, makers[path])
+        elif path in folders:  # as DVC hashes it: with whatever else is there
+            data[str(path)] = hash_list(
+                {
+                    file.relative_to(path).as_posix(): (
+                        hash_made(file, makers[file]) if file in makers else hash_file(file)
+                    )
+                    for file in map(Path, sign(path))
+                }
             )
-        _check_outputs(earlier.address, entry, stage.inputs)
+        elif not _is_code(path):
+            data[str(path)] = None
+    return settings._replace(dependencies={**settings.dependencies, **data})
 
 
-def find_earlier(stage: Declaration, flat: Mapping[str, Any]) -> Earlier | None:
+def is_unchanged(stage: Declaration, now: Made) -> bool:
+    """Whether a stage has made its outputs from the very same, and they are still there.
+
+    Args:
+        stage: about to run.
+        now: what it would be made from.
+    """
+    made = _find_known([stage.address]).get(stage.address)
+    return (
+        made is not None
+        and not any(made.find_changes(now))
+        and set(made.outputs) == set(map(str, stage.outputs))
+        and all(
+            Path(path).is_file() and hash_file(Path(path)) == made.dependencies[path]
+            for path, name in now.dependencies.items()
+            if name is None
+        )
+        and is_sound(made.outputs, stage.address)
+    )
+
+
+def find_earlier(stage: Declaration, now: Made) -> Earlier | None:
     """The files of a stage's last run, where rows of its outputs are what they would be now.
 
     Args:
         stage: about to run.
-        flat: all parameters by dotted key.
+        now: what it would be made from.
 
     Returns:
         The outputs, and the inputs by row; None where anything else that the stage depends on has
-        changed, where the outputs were made on another machine, or where DVC does not run it.
+        changed, or where the outputs were made on another machine.
     """
-    cache = os.environ.get(CACHE)
-    if not (cache and stage.by_row):
+    rows = set(map(str, stage.by_row))
+    made = _find_known([stage.address]).get(stage.address) if rows else None
+    if made is None or not rows <= set(made.dependencies):
         return None
+    same = {path: name for path, name in made.dependencies.items() if path not in rows}
+    others = {path: name for path, name in now.dependencies.items() if path not in rows}
+    if any(made._replace(dependencies=same).find_changes(now._replace(dependencies=others))):
+        return None
+    if not is_made_here(stage.address, made.outputs):
+        return None
+    hashes = {path: made.dependencies[path] for path in rows} | dict(made.outputs)
+    return Earlier(find_cache(), {Path(path): name for path, name in hashes.items() if name})
+
+
+def find_makers(stages: Sequence[Declaration]) -> dict[Path, str]:
+    """The address of the stage that writes a file, by its path."""
+    return {path: stage.address for stage in stages for path in stage.outputs}
+
+
+def _find_known(addresses: Sequence[str]) -> dict[str, Made]:
     try:
-        entry = _read_entries({stage.address})[stage.address]
-        recorded = {Path(dependency["path"]): dependency["md5"] for dependency in entry["deps"]}
-        outputs = {output["path"]: output["md5"] for output in entry["outs"]}
-        same = (
-            entry["cmd"] == stage.command
-            and set(recorded) == set(stage.dependencies)
-            and not any(_find_changes(stage, entry, flat))
-            and all(
-                recorded[path] == (hash_folder(path) if path.is_dir() else hash_file(path))
-                for path in recorded
-                if path not in stage.by_row and path not in stage.rooms
-            )
-            and is_made_here(stage.address, outputs)
-        )
-    except (NoYaml, OSError, UnicodeError, LookupError, TypeError, AttributeError):
-        return None
-    if not same:
-        return None
-    rows = {path: recorded[path] for path in stage.by_row}
-    return Earlier(Path(cache), rows | {Path(path): name for path, name in outputs.items()})
-
-
-def _read_entries(addresses: Collection[str]) -> dict[str, Any]:
-    """What dvc.lock records of some stages; the text of others, of a thousand shards, is skipped.
-
-    Raises:
-        NoYaml: it is no YAML.
-        OSError, UnicodeError: it cannot be read.
-        AttributeError: it has another form.
-    """
-    text = LOCK.read_text(encoding="utf-8")
-    start, *entries = _ENTRY.split(text)
-    if not start.endswith("stages:\n"):  # not as DVC writes it
-        return read_yaml(text.encode()).get("stages", {})
-    own = [entry for entry in entries if entry.partition(":\n")[0] in addresses]
-    return read_yaml("".join(f"  {entry}" for entry in own).encode()) or {}
+        return find_known(addresses)
+    except UNREADABLE:  # the engine says what is wrong with dvc.lock
+        return {}
 
 
 def _find_ancestors(stage: Declaration, stages: Sequence[Declaration]) -> list[Declaration]:
@@ -143,48 +186,25 @@ def _find_ancestors(stage: Declaration, stages: Sequence[Declaration]) -> list[D
     return found[::-1]
 
 
-def _find_changes(
-    stage: Declaration, entry: Mapping[str, Any], flat: Mapping[str, Any]
-) -> Iterator[str]:
-    """What is not as it was when DVC recorded a stage."""
-    params = flatten(entry.get("params", {}).get("params.yaml", {}))
-    if params and (moved := find_moved_value(params, select_parameters(stage, flat))):
-        yield moved
-    installed = find_versions()
-    for room, before in entry.get("params", {}).get(str(VERSIONS), {}).items():
-        if before != (now := installed.get(room)):
-            yield f"libraries of {room} are {now} and were {before}"
-    for dependency in entry.get("deps", ()):
-        room = Path(dependency["path"])
-        if room in stage.rooms and dependency.get("md5") != _hash_room(room):
-            yield f"{room}, which was changed"
+def _of_code(made: Made) -> dict[str, str | None]:
+    return {path: name for path, name in made.dependencies.items() if _is_code(Path(path))}
 
 
-def _check_outputs(address: str, entry: Mapping[str, Any], inputs: Sequence[Path]) -> None:
-    record = read_record(address) or {"written": {}}
-    for output in entry.get("outs", ()):
-        path = Path(output["path"])
-        # Read only if it may have been written since DVC was done with it.
-        if path not in inputs or record["written"].get(str(path)) == digest(path):
-            continue
-        if sign(path) and hash_file(path) != output.get("md5"):
-            path.unlink()
+def _check_outputs(address: str, made: Made, inputs: Sequence[Path]) -> None:
+    for path, name in made.outputs.items():
+        # Read only if it may have been written since it was recorded.
+        if name and Path(path) in inputs and hash_made(Path(path), address) != name:
+            Path(path).unlink()
             raise UserError(
                 f"{path} must be what {address} wrote; it was removed, run again."
                 " Received: a damaged file"
             )
 
 
+def _is_code(path: Path) -> bool:
+    return path.is_relative_to(CODE)
+
+
 @cache
-def _hash_room(room: Path) -> str:
-    return hash_folder(room)
-
-
-def hash_folder(folder: Path) -> str:
-    """The hash of a folder as DVC computes it: of its list of files and their hashes."""
-    entries = [
-        {"md5": hash_file(Path(name)), "relpath": Path(name).relative_to(folder).as_posix()}
-        for name in sign(folder)
-    ]
-    entries.sort(key=lambda entry: entry["relpath"])
-    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+def _hash_code(path: Path) -> str:
+    return hash_folder(path) if path.is_dir() else hash_file(path)

@@ -72,10 +72,9 @@ def hand_on_signal(number: int, others: Callable[[list[str]], bool]) -> None:
         signal.signal(number, hand_on)
 
 
-def is_build(command: list[str]) -> bool:
-    """Whether the command of a process is `graft build`."""
-    names = [Path(word).name for word in command]
-    return "graft" in names and names[names.index("graft") + 1 :][:1] == ["build"]
+def is_stage(command: list[str]) -> bool:
+    """Whether the command of a process below an engine is that of a stage."""
+    return "graft" in [Path(word).name for word in command]
 
 
 def find_full_disk(error: BaseException | None) -> UserError | None:
@@ -103,19 +102,3 @@ def _say_full(place: Path | str) -> UserError:
         f"no space is left on the disk of {place}. Nothing was recorded: make space, then run the"
         " same command again"
     )
-
-
-class FullDiskWatch(logging.Handler):
-    """Notices an error of a full disk among those that a library only logs.
-
-    Attributes:
-        message: what to say; None as long as there was no such error.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.message: UserError | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Looks at one record."""
-        self.message = self.message or find_full_disk(record.exc_info and record.exc_info[1])

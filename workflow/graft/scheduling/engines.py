@@ -1,16 +1,18 @@
 """The bridge between the two engines: what DVC knows, in the terms of Snakemake.
 
 DVC compares contents and remembers; Snakemake compares times and schedules. When the Snakefile is
-read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each rule then runs
-`graft build`, and DVC decides.
+read, DVC is asked which stages are stale, and `times.py` tells Snakemake. Each rule then runs its
+stage without DVC, and DVC is told at the end of the run.
 """
 
+import atexit
+import contextlib
 import math
+import os
 import re
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,28 +20,29 @@ from typing import Any
 from graft.common.errors import UserError
 from graft.images.sources import check_folder, weigh_source
 from graft.integrity.harmless import check_folders
+from graft.integrity.libraries import write_versions
+from graft.integrity.locks import join_the_running
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import look_up
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import (
+    FORCE,
     count_shards,
     declarations,
+    find_stages_with,
     output_patterns,
     remove_leftovers,
     stage_keys,
 )
-from graft.scheduling.cluster_jobs import keep_jobs
+from graft.scheduling.dvc_memory import DvcMemory
 from graft.scheduling.endings import (
     check_free_space,
     find_full_disk,
     hand_on_signal,
-    is_build,
+    is_stage,
 )
-from graft.scheduling.forking.client import start_server
-from graft.scheduling.freshness import DvcVerdict
-from graft.scheduling.locks import join_the_running
-from graft.scheduling.screen import Screen
-from graft.scheduling.snakemake_screen import make_screen, say_address
+from graft.scheduling.fork_server import start_server
+from graft.scheduling.freshness import KeptVerdict
 from graft.scheduling.times import FLAGS, settle
 
 _FORCED = Path(".graft/forced")
@@ -65,53 +68,60 @@ class Bridge:
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
-        self._screen: Screen | None = None  # only where jobs are scheduled
-        try:
+        with _one_message():
             self._values = read_parameters()
             check_files(self._values)
             stages = declarations(self._values)
             check_folders(path for stage in stages for path in stage.outputs)
+            self._stages = {stage.address: stage for stage in stages}
+            self._memory = DvcMemory(stages)
             if workflow.is_main_process:
-                # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
-                hand_on_signal(signal.SIGINT, is_build)
-                keep_jobs()
-                check_folder(self._values["dataset"]["path"])
-                check_free_space()
-                alone = join_the_running()
-                if alone:
-                    remove_leftovers()
-                verdict = DvcVerdict(stages)
-                settle(stages, verdict.stale, alone)
-                verdict.keep()
-                if not workflow.output_settings.dryrun:
-                    self._screen = make_screen(workflow.output_settings)
-        except (UserError, OSError) as error:
-            message = error if isinstance(error, UserError) else find_full_disk(error)
-            if message is None:
-                raise
-            print(f"snakemake: error: {message}", file=sys.stderr)
-            sys.exit(2)
-        self._stages = {stage.address: stage for stage in stages}
+                self._prepare()
+
+    def _prepare(self) -> None:
+        """Brings all that there is in line with DVC's memory, in the process that schedules."""
+        stages = [*self._stages.values()]
+        # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
+        hand_on_signal(signal.SIGINT, is_stage)
+        check_folder(self._values["dataset"]["path"])
+        check_free_space()
+        alone = join_the_running()
+        if alone:
+            remove_leftovers()
+        write_versions()
+        kept, stale = KeptVerdict(stages), {}
+        if not kept.holds():
+            atexit.register(self._memory.release)
+            stale = self._memory.catch_up() if self._runs_jobs else self._memory.ask()
+        settle(stages, stale, alone)
+        if not stale:
+            kept.keep()
+
+    @property
+    def _runs_jobs(self) -> bool:
+        """Whether jobs are to run, by what Snakemake knows now: not for `-n`, `--lint`, `--dag`."""
+        settings = self._workflow.output_settings
+        return not settings.dryrun and self._workflow.resource_settings.cores is not None
 
     def inputs(self, stage: str) -> Callable[[Iterable[str]], list[str]]:
         """An input function: the files that the stage reads, and its flag."""
 
         def function(wildcards: Iterable[str]) -> list[str]:
-            self._leave_memory_to_dvc()
             address = say_address(stage, wildcards)
             return [*map(str, self._stages[address].inputs), str(FLAGS / address)]
 
         return function
 
-    def arguments(self, stage: str) -> Callable[[Iterable[str]], str]:
-        """A function of the wildcards: the arguments of `graft build`, such as `tensors@0`.
+    def command(self, stage: str) -> Callable[[Iterable[str]], str]:
+        """A function of the wildcards: the command of the stage, such as `graft tensors 0`.
 
-        With `--force` where the user forces the rule: DVC alone would skip a fresh stage.
+        With `--force` where the user forces the rule: a stage that is up to date does not run.
         """
 
         def function(wildcards: Iterable[str]) -> str:
             address = say_address(stage, wildcards)
-            return f"{address} --force" if self._is_forced(stage, address) else address
+            force = f" {FORCE}" if self._is_forced(stage, address) else ""
+            return self._stages[address].command + force
 
         return function
 
@@ -192,24 +202,20 @@ class Bridge:
         return [str(path) for stage in stages for path in stage.outputs if path not in read]
 
     def start(self) -> None:
-        """Prepares for the jobs of this run, if they run on this machine and in this Python."""
+        """Prepares for the jobs of this run; a fork server only if they run in this Python."""
         workflow = self._workflow
-        elsewhere = workflow.non_local_exec or workflow.deployment_settings.deployment_method
-        if workflow.is_main_process and not elsewhere:
-            start_server()
+        if workflow.is_main_process:
+            with _one_message():
+                self._memory.claim()
+            if not (workflow.non_local_exec or workflow.deployment_settings.deployment_method):
+                start_server(os.getpid(), find_stages_with("tensorflow"))
 
-    def answer(self) -> None:
-        """Says what came out, if this run has made the report."""
-        # With each job Snakemake sets a timer, to look for more a second later. Python would wait
-        # for the last one at its end.
-        for thread in threading.enumerate():
-            if isinstance(thread, threading.Timer):
-                thread.cancel()
-        if self._screen is None:
-            return
-        self._screen.close()
-        if not self._workflow.output_settings.quiet:
-            self._screen.answer()
+    def end(self) -> None:
+        """Tells DVC what the jobs of this run have finished, however it ends."""
+        if self._workflow.is_main_process:
+            with _one_message():
+                self._memory.tell()
+            self._memory.release()
 
     def _suit_network(self, amount: int, network: str) -> int:
         if not network:
@@ -241,13 +247,20 @@ class Bridge:
                 mark.unlink(missing_ok=True)
         return forced
 
-    def _leave_memory_to_dvc(self) -> None:
-        # Snakemake also remembers commands, lists of inputs and interrupted jobs, but only of its
-        # own runs: after `dvc repro` or `git checkout` that memory is of something else. Its
-        # settings exist only once the Snakefile has been read, hence from an input function, and
-        # not from a profile, which people choose for their cluster.
-        from snakemake.settings.enums import RerunTrigger
 
-        if self._workflow.is_main_process:
-            self._workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
-            self._workflow.dag.ignore_incomplete = True
+def say_address(stage: str, wildcards: Iterable[str]) -> str:
+    """The stage's address in DVC, such as `tensors@0`."""
+    return "@".join([stage, *wildcards])
+
+
+@contextlib.contextmanager
+def _one_message() -> Iterator[None]:
+    """Ends the process with one message and status 2 for an error that a user can mend."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        message = error if isinstance(error, UserError) else find_full_disk(error)
+        if message is None:
+            raise
+        print(f"snakemake: error: {message}", file=sys.stderr)
+        sys.exit(2)

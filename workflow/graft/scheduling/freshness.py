@@ -1,6 +1,6 @@
-"""DVC's verdict: which stages are not up to date.
+"""A verdict that is kept: everything was up to date, and nothing has moved since.
 
-To ask DVC takes longer than all else in a run that has nothing to do. So where DVC has found
+To ask DVC takes longer than all else in a run that has nothing to do. So where it has found
 everything up to date, the signatures of all that it looked at are kept. As long as these files,
 by inode, size and both times, and the installed libraries are the same, the verdict is.
 """
@@ -11,26 +11,24 @@ import sys
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from graft.common.errors import UserError
 from graft.integrity.ground import digest, is_settled, sign, store_whole
 from graft.integrity.libraries import VERSIONS
+from graft.integrity.records import LOCK, RECORDS, State
 from graft.project import pipeline
 from graft.project.parameters import PARAMETERS
-from graft.project.upstream import LOCK
-from graft.scheduling.times import BUSY
 
 _KEPT = Path(".graft/fresh.json")
 _RUNNING = Path(".dvc/tmp/rwlock")  # what DVC's processes read and write at this moment
 _CONTROL = (
     *(pipeline.FILE, LOCK, PARAMETERS, pipeline.SHARDS, VERSIONS),
     *(Path(".dvc/config"), Path(".dvc/config.local"), Path(".dvcignore")),
+    *(RECORDS / state for state in (State.FINISHED, State.LEFT_TO_DVC)),
 )
 
 
-class DvcVerdict:
-    """What is stale, asked of DVC unless it was asked already.
+class KeptVerdict:
+    """What was found up to date, as long as nothing moves.
 
     Args:
         stages: all of them.
@@ -40,12 +38,14 @@ class DvcVerdict:
         used = chain.from_iterable((*s.dependencies, *s.outputs) for s in stages)
         self._files = list(dict.fromkeys(chain(_CONTROL, used)))
         self._before = self._sign()
-        self._known = _read_known() == self._before and not _is_at_work()
-        self.stale: dict[str, list[Any]] = {} if self._known else ask_dvc()
+
+    def holds(self) -> bool:
+        """Whether nothing has moved since everything was up to date."""
+        return _read_known() == self._before and not _is_at_work()
 
     def keep(self) -> None:
-        """Keeps it for the next run, if nothing is stale and nothing has moved meanwhile."""
-        if not (self.stale or self._known) and self._before and self._before == self._sign():
+        """Keeps it for the next run, if nothing has moved since this was made."""
+        if self._before and self._before == self._sign():
             store_whole(_KEPT, {"signatures": self._before})
 
     def _sign(self) -> str:
@@ -61,32 +61,6 @@ class DvcVerdict:
             status = place.stat() if place.is_dir() else None
             found.update(f"{place}\0{status and (status.st_ino, status.st_mtime_ns)}\0".encode())
         return found.hexdigest()
-
-
-def ask_dvc() -> dict[str, list[Any]]:
-    """What DVC says of the stages that are not up to date: by address, what changed.
-
-    A stage that another DVC process is running is among them, since it is not up to date yet.
-
-    Raises:
-        UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
-
-    verdict: dict[str, list[Any]] = {}
-    try:
-        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
-            for stage in repo.index.stages:
-                try:
-                    changes = stage.status()
-                except LockError:
-                    changes = {stage.addressing: [BUSY]}
-                verdict |= changes
-    except DvcException as error:
-        raise UserError(f"DVC cannot tell what is up to date: {error}") from None
-    return verdict
 
 
 def _read_known() -> str | None:

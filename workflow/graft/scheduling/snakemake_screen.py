@@ -1,21 +1,23 @@
 """What Snakemake logs, on the screen: its file in `.snakemake/log` has the rest."""
 
-import atexit
 import logging
 import re
-from collections.abc import Iterable
+import sys
 from pathlib import Path
-from typing import Any
 
-from snakemake.logging import LogEvent
+from snakemake.logging import (
+    ColorizingTextHandler,
+    DefaultFilter,
+    DefaultFormatter,
+    LogEvent,
+)
+from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from graft.scheduling.screen import Screen
 
-_STREAM = "DefaultStreamHandler"  # Snakemake's own name for its handler
 _NOISE = {
     LogEvent.WORKFLOW_STARTED,
     LogEvent.RESOURCES_INFO,
-    LogEvent.RUN_INFO,
     LogEvent.GROUP_INFO,
     LogEvent.SHELLCMD,
     LogEvent.JOB_STARTED,
@@ -50,73 +52,86 @@ _SUBMITTED = re.compile(r"Job \S+ has been submitted ")
 _SOME_FAILED = "At least one job did not complete successfully"
 
 
-class ScreenHandler(logging.Handler):
-    """Tells a `Screen` what Snakemake logs of its jobs, and prints what else a person needs.
+class LogHandler(LogHandlerBase):
+    """Shows the jobs of this process on a `Screen`, and prints what else a person needs.
 
-    Args:
-        screen: where the jobs go.
-        other: Snakemake's handler, which prints what is no job; None if nothing else is printed.
+    Those who ask Snakemake for another output, as by `--verbose` or `--quiet`, get that, and only
+    the message of a stage that failed besides.
     """
 
-    def __init__(self, screen: Screen, other: logging.Handler | None) -> None:
-        super().__init__(logging.INFO)
-        self._screen, self._other = screen, other
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def __post_init__(self) -> None:
+        settings = self.common_settings
+        asked = (settings.verbose, settings.quiet, settings.printshellcmds, settings.debug_dag)
+        self._shown = not any((*asked, settings.dryrun))
+        self._screen = Screen(self._shown)
+        self._open = True
         self._jobs: dict[int, str] = {}
+        self._other = ColorizingTextHandler(
+            nocolor=settings.nocolor, stream=sys.stdout if settings.dryrun else sys.stderr
+        )
+        self._other.setFormatter(
+            DefaultFormatter(settings.quiet, getattr(settings, "show_failed_logs", False))
+        )
+        self._other.addFilter(
+            DefaultFilter(
+                settings.quiet,
+                settings.debug_dag,
+                settings.verbose,
+                settings.dryrun,
+                settings.printshellcmds,
+            )
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one record of Snakemake's logger."""
+        if not self._tell(record) or not self._shown:
+            text = record.getMessage()
+            noise = text.startswith(_NOISE_IN_WORDS) or _SUBMITTED.match(text)
+            # The last that Snakemake says.
+            if _SOME_FAILED in text and self._screen.has_failures:
+                self._screen.close()
+            elif not (noise and self._shown):
+                with self._screen.paused():
+                    self._other.handle(record)
+
+    def close(self) -> None:
+        """Says at the end why stages failed, or what came out, once."""
+        self._screen.close()
+        if self._open and not self.common_settings.quiet:
+            self._screen.answer()
+        self._open = False
+        super().close()
+
+    def _tell(self, record: logging.LogRecord) -> bool:
+        """Tells the screen; gives whether a record is of what the screen shows."""
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_INFO:
             if record.log:  # `all` has none, and does nothing
-                address = say_address(record.rule_name, record.wildcards.values())
+                address = Path(record.log[0]).stem
                 self._jobs[record.jobid] = address
                 self._screen.begin(address, Path(record.log[0]))
         elif event == LogEvent.JOB_FINISHED:
             if address := self._jobs.pop(record.job_id, None):
                 self._screen.end(address)
         elif event == LogEvent.JOB_ERROR:
-            if address := self._jobs.pop(record.jobid, None):
-                self._screen.fail(address)
+            self._fail(record.jobid)
         elif event == LogEvent.GROUP_ERROR:
             for job in record.job_error_info:
-                if address := self._jobs.pop(job["jobid"], None):
-                    self._screen.fail(address)
+                self._fail(job["jobid"])
         elif event == LogEvent.PROGRESS:
             self._screen.total = record.total - 1  # without `all`
         elif event == LogEvent.RUN_INFO:
             self._screen.total = record.stats["total"] - 1
-        elif event not in _NOISE:
-            text = record.getMessage()
-            noise = text.startswith(_NOISE_IN_WORDS) or _SUBMITTED.match(text)
-            # The last that Snakemake says.
-            if _SOME_FAILED in text and self._screen.has_failures:
-                self._screen.close()
-            elif self._other and not noise:
-                with self._screen.paused():
-                    self._other.handle(record)
+        else:
+            return event in _NOISE
+        return True
 
-
-def say_address(stage: str, wildcards: Iterable[str]) -> str:
-    """The stage's address in DVC, such as `tensors@0`."""
-    return "@".join([stage, *wildcards])
-
-
-def make_screen(settings: Any) -> Screen:
-    """Shows the jobs of this process on a screen of ours, in place of Snakemake's own lines.
-
-    Those who ask Snakemake for another output, as by `--verbose` or `--quiet`, get that, and only
-    the message of a stage that failed besides.
-
-    Args:
-        settings: Snakemake's `OutputSettings`.
-    """
-    logger = logging.getLogger("snakemake.logging")
-    stream = next((known for known in logger.handlers if known.name == _STREAM), None)
-    asked = settings.verbose or settings.quiet or settings.printshellcmds or settings.debug_dag
-    shown = stream is not None and not asked
-    screen = Screen(shown)
-    if shown:
-        logger.removeHandler(stream)
-    logger.addHandler(ScreenHandler(screen, stream if shown else None))
-    atexit.register(screen.close)
-    return screen
+    def _fail(self, job: int) -> None:
+        if address := self._jobs.pop(job, None):
+            self._screen.fail(address)

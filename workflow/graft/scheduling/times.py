@@ -18,7 +18,7 @@ from graft.project.pipeline import Declaration
 
 FLAGS = Path(".graft/flags")
 LOGS = Path("logs")
-# What DVC's verdict says of a stage that one of its processes is running at this moment.
+# What the verdict says of a stage that a process is running at this moment.
 BUSY = "being built by another process"
 # Snakemake takes the time of this file for that of the folder it is in.
 _TIMESTAMP = ".snakemake_timestamp"

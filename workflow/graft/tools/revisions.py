@@ -14,8 +14,8 @@ import pandas as pd
 from graft.common.errors import UserError, refuse
 from graft.common.tables import read_table
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import read_yaml
 from graft.judging.losses import LEAST_PROBABILITY
-from graft.project.yaml12 import read_yaml
 
 _PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"

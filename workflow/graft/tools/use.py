@@ -8,6 +8,7 @@ from typing import Any
 from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import NoYaml, read_yaml
 from graft.project.choices import (
     BY_NUMBER,
     CHOICES,
@@ -20,7 +21,6 @@ from graft.project.choices import (
 from graft.project.parameters import PARAMETERS, list_changes, read_parameters, show_value
 from graft.project.pipeline import count_shards
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
-from graft.project.yaml12 import NoYaml, read_yaml
 from graft.tools.options import CommandParser
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+# A stage holds the file of its address there while it is built.
+BUILDING = Path(".graft/building")
 _RUNNING = Path(".graft/running")
 _LEFT = Path(".snakemake/locks")  # Snakemake's own locks: files that a killed run leaves
 _held: list[IO[str]] = []
@@ -53,6 +55,15 @@ def one_at_a_time(path: Path, waiting: str) -> Iterator[None]:
                 print(waiting, file=sys.stderr, flush=True)
                 _lock(file, fcntl.LOCK_EX)
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process is in a block of `one_at_a_time` with this path."""
+    try:
+        with path.open("r", encoding="utf-8") as file:
+            return not _lock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # never held, or a file system without locks
+        return False
 
 
 def _lock(file: IO[str], how: int) -> bool:

@@ -1,0 +1,49 @@
+"""A damaged `dvc.lock` is mended where nothing is lost by it."""
+
+import subprocess
+import sys
+
+from graft.common.atomic import write_text
+from graft.common.errors import UserError
+from graft.integrity.records import LOCK
+from graft.integrity.yaml12 import NoYaml, read_yaml
+
+_CONFLICT = "<<<<<<< "
+
+
+def mend_lock() -> None:
+    """Replaces a `dvc.lock` that cannot be read by what git has of it, or removes it.
+
+    Nothing is lost by it: DVC's run cache gives the results back.
+
+    Raises:
+        UserError: it holds a merge conflict, in which a person has to choose.
+    """
+    if not LOCK.exists():
+        return
+    data = LOCK.read_bytes()
+    try:
+        found = read_yaml(data)
+        if isinstance(found, dict) and isinstance(found.get("stages", {}), dict):
+            return
+    except NoYaml:
+        pass
+    text = data.decode("utf-8", "replace")
+    if any(line.startswith(_CONFLICT) for line in text.splitlines()):
+        raise UserError(
+            f"{LOCK} must be without conflicts of a merge: give `git checkout --ours {LOCK}`, then"
+            f" run again. Received: {_CONFLICT.strip()}"
+        )
+    command = ["git", "show", f":./{LOCK}"]
+    kept = subprocess.run(command, capture_output=True, check=False).stdout
+    if kept and kept != data:
+        write_text(LOCK, kept.decode("utf-8"))
+        say(f"{LOCK} was damaged and is as git has it again; a run renews what has changed")
+    else:
+        LOCK.unlink()
+        say(f"{LOCK} was damaged and was removed; DVC's cache gives the results back")
+
+
+def say(message: str) -> None:
+    """One line for the person who waits."""
+    print(f"graft: {message}", file=sys.stderr, flush=True)

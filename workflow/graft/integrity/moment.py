@@ -1,0 +1,109 @@
+"""The moment between the end of a stage that DVC runs and DVC's own look at it.
+
+DVC hashes what a stage depends on after its command has run (DVC's issue 11058). What changes in
+that moment, some hundredths of a second, is recorded as if the stage had used it, and the run cache
+would hand the result out for it. The stage itself leaves a record of what it used, so the next
+start of any command of graft finds a false entry, and removes it from dvc.lock and the run cache.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graft.common.atomic import write_text
+from graft.common.errors import UserError
+from graft.integrity.earlier import find_cache
+from graft.integrity.records import (
+    ENTRY,
+    LOCK,
+    UNREADABLE,
+    Made,
+    Record,
+    State,
+    confirm_record,
+    drop_record,
+    list_records,
+    read_entries,
+    read_record,
+    take_made,
+)
+from graft.integrity.yaml12 import NoYaml, read_yaml
+
+
+def check_moment(address: str) -> None:
+    """Looks at what DVC has recorded since the last look, before it runs another stage.
+
+    Args:
+        address: of the stage that is about to run.
+
+    Raises:
+        UserError: an entry was false, and is removed: what follows from it must be made anew.
+    """
+    forgotten = forget_false_entries()
+    if set(forgotten) - {address}:
+        raise UserError(
+            "what a stage is made from must stay as it is until DVC has recorded it: run again."
+            f" Received: {next(iter(forgotten.values()))}"
+        )
+
+
+def forget_false_entries() -> dict[str, str]:
+    """Removes from dvc.lock and the run cache what DVC has recorded, and what was not used.
+
+    Returns:
+        By address of the stages whose entries are gone, what had moved.
+    """
+    forgotten: dict[str, str] = {}
+    for address in list_records(State.LEFT_TO_DVC):
+        record = read_record(address)
+        try:
+            entry = read_entries([address]).get(address)
+            recorded = entry and take_made(entry)
+        except UNREADABLE:  # whoever needs it says what is wrong with it
+            return forgotten
+        if record is None or recorded in (None, record.before):
+            continue  # DVC is still at work, or was killed before it came to record
+        if (moved := next(_find_moved(record, recorded), None)) is None:
+            confirm_record(address, record)
+            continue
+        _remove_from_lock(address)
+        _remove_from_run_cache(entry)
+        drop_record(address)
+        forgotten[address] = moved
+        print(
+            f"graft: dvc.lock's record of {address} was removed, and the stage is made anew: what"
+            f" it was made from moved before DVC looked at it ({moved})",
+            file=sys.stderr,
+        )
+    return forgotten
+
+
+def _find_moved(record: Record, recorded: Made) -> Iterator[str]:
+    yield from record.made.find_changes(recorded)
+    for path, name in record.made.outputs.items():
+        if recorded.outputs.get(path) != name:
+            yield f"{path}, which was changed"
+    data = [path for path, name in record.made.dependencies.items() if name is None]
+    for path in record.moved_signatures(data):
+        yield f"{path}, which was changed"
+
+
+def _remove_from_lock(address: str) -> None:
+    start, *entries = ENTRY.split(LOCK.read_text(encoding="utf-8"))
+    kept = [f"  {entry}" for entry in entries if entry.partition(":\n")[0] != address]
+    if kept:
+        write_text(LOCK, start + "".join(kept))
+    else:
+        LOCK.unlink()
+
+
+def _remove_from_run_cache(entry: Mapping[str, Any]) -> None:
+    names = [output["md5"] for output in entry["outs"]]
+    for path in (find_cache().parents[1] / "runs").glob("*/*/*"):
+        data = path.read_bytes()
+        if all(name.encode() in data for name in names):
+            try:
+                if read_yaml(data) == entry:
+                    path.unlink()
+            except NoYaml:
+                continue

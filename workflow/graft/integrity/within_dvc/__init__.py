@@ -1,1 +1,0 @@
-"""What graft puts into DVC, in every process that runs it."""

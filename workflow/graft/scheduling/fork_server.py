@@ -1,0 +1,248 @@
+"""A process that has imported what stages need, and starts each stage of a run as a fork of it.
+
+By itself, each stage would import for most of its time: pandas 0.3 s, scikit-learn 1 s, TensorFlow
+4 s. Here a process does so once, between requests. A fork is the same program with the same
+arguments, folder, environment and streams as if it had been started by itself. Stages that need
+TensorFlow are forks of a second process, made when the first of them comes. Code of graft is not
+imported ahead.
+
+The process that an engine has started asks, hands on signals, and ends as the fork has ended. If it
+is killed, so is the fork. The server ends with the engine. It is imported at each start of each
+stage, so it imports nothing that costs time. Only on Linux; elsewhere each stage starts by itself.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes below it
+_ENDINGS = (signal.SIGINT, signal.SIGTERM)
+_LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywhere
+_SECOND = b"second"
+_AHEAD = (  # in the order in which stages need them
+    *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
+    *("imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse", "scipy.optimize"),
+    *("sklearn.utils", "sklearn.linear_model", "matplotlib.figure"),
+    *("matplotlib.backends.backend_agg", "jinja2"),
+)
+
+
+def name_server(engine: int) -> str:
+    """The name of the server of an engine, by the number of its process."""
+    return f"graft-{os.geteuid()}-{engine}"
+
+
+def start_server(engine: int, heavy: Collection[str]) -> None:
+    """Starts a server for all stages of a run, which ends with its engine; costs milliseconds.
+
+    Args:
+        engine: the number of its process.
+        heavy: the names of the stages that need TensorFlow.
+    """
+    if sys.platform != "linux":
+        return
+    above = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+    environment = {
+        "PYTHONPATH": os.pathsep.join(above),
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+    with contextlib.suppress(OSError), _listen(name_server(engine)) as listener:  # there is one
+        arguments = listener.fileno(), engine, sorted(heavy), _describe_python()
+        subprocess.Popen(
+            [sys.executable, "-c", f"from graft.cli import serve; serve{arguments!r}"],
+            pass_fds=[listener.fileno()],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
+            start_new_session=True,  # Ctrl-C is for the stages, not for it
+            env=os.environ | environment,
+        )
+        os.environ[VARIABLE] = name_server(engine)
+
+
+def run_in_server(arguments: list[str], name: str | None) -> None:
+    """Lets a server run a command, and ends this process as the command has ended.
+
+    It returns where there is no server of this name, or where that is one of another environment.
+
+    Args:
+        arguments: of the command `graft`.
+        name: of the server; None for none.
+    """
+    # Signals that come meanwhile are for the one that does the work.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        server, answer = _ask(arguments, name)
+        if answer == _SECOND:
+            server, answer = _ask(arguments, f"{name}-second")
+        worker = int(answer)
+        for number in _ENDINGS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda received, _: os.kill(worker, received))
+    except (OSError, ValueError):
+        return
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if status := server.recv(64):
+        os._exit(int(status))
+    print("graft: error: the stage was killed; run again", file=sys.stderr)
+    sys.exit(128 + signal.SIGKILL)
+
+
+def serve(
+    listener: socket.socket,
+    engine: int,
+    heavy: Collection[str],
+    python: Sequence[Any],
+    run: Callable[[list[str]], None],
+    ahead: Sequence[str] = _AHEAD,
+) -> None:
+    """Answers requests until the engine has ended.
+
+    Args:
+        listener: where they come from.
+        engine, heavy: as `start_server` has them.
+        python: what clients must have in common with it.
+        run: does in a fork what its arguments say.
+        ahead: the modules to import between requests, once there has been one.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork but its client
+    ending, waiting, has_second = os.pidfd_open(engine), [*reversed(ahead), ""], False
+    while True:
+        # The empty name, which comes first, is there until the first request.
+        idle = None if "" in waiting or not waiting else 0
+        ready, _, _ = select.select([listener, ending], [], [], idle)
+        if ending in ready:
+            os._exit(0)
+        if not ready:
+            _import(waiting.pop())
+            continue
+        client, _ = listener.accept()
+        text, streams, _, _ = socket.recv_fds(client, _LARGEST, 3)
+        request = json.loads(text.decode("utf-8", "surrogateescape") or "{}")
+        if request.get("python") == python and _find_user(client) == os.geteuid():
+            waiting = [name for name in waiting if name]
+            if request["arguments"][0] in heavy:
+                if not has_second:
+                    _start_second(listener, client, engine, python, run)
+                    has_second = True
+                client.send(_SECOND)
+            elif os.fork() == 0:
+                listener.close()
+                _become(client, request, streams, run)
+        client.close()
+        for stream in streams:
+            os.close(stream)
+
+
+def _start_second(listener: socket.socket, client: socket.socket, engine: int, *more: Any) -> None:
+    """Makes the process with TensorFlow, by the same name and a word."""
+    second = _listen(f"{name_server(engine)}-second")
+    if os.fork():
+        second.close()
+        return
+    listener.close()
+    client.close()
+    # What TensorFlow says of its start must not get among the lines of a run.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    for module in ("tensorflow", "keras"):
+        _import(module)
+    gc.freeze()  # what is shared with the forks is not written to by looking for garbage
+    serve(second, engine, (), *more, ahead=())
+
+
+def _become(
+    client: socket.socket,
+    request: dict[str, Any],
+    streams: list[int],
+    run: Callable[[list[str]], None],
+) -> NoReturn:
+    """Makes this fork the process that the client would have been, and ends it."""
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv[1:] = request["arguments"]
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in _ENDINGS:
+        handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else handler)
+    client.send(str(os.getpid()).encode())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+
+    def end_with_client() -> None:
+        if not client.recv(1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end_with_client, daemon=True).start()
+    status = 1
+    try:
+        run(request["arguments"])
+        status = 0
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    # What else Python does at its end is to take all modules apart, which nobody waits for.
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    client.send(str(status).encode())
+    os._exit(status)
+
+
+def _listen(name: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(f"\0{name}")
+    listener.listen(128)
+    return listener
+
+
+def _ask(arguments: list[str], name: str | None) -> tuple[socket.socket, bytes]:
+    """Sends a request; gives the way to the server, and its answer: the number of a process."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.connect(f"\0{name}")
+    if _find_user(server) != os.geteuid():
+        raise OSError("the server is somebody else's")
+    request = {
+        "arguments": arguments,
+        "environment": dict(os.environ),
+        "python": _describe_python(),
+        "ignored": [n for n in _ENDINGS if signal.getsignal(n) is signal.SIG_IGN],
+    }
+    text = json.dumps(request).encode("utf-8", "surrogateescape")
+    if len(text) > _LARGEST:
+        raise OSError("the environment is too large for a request")
+    socket.send_fds(server, [text], [0, 1, 2])
+    return server, server.recv(64)
+
+
+def _import(module: str) -> None:
+    with contextlib.suppress(Exception):  # the command that needs it says what is wrong
+        importlib.import_module(module)
+
+
+def _find_user(peer: socket.socket) -> int:
+    """The number of the user at the other end."""
+    size = struct.calcsize("3i")
+    return struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1]
+
+
+def _describe_python() -> list[Any]:
+    """What a server and its clients must have in common: modules, folder and rights of files."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return [sys.executable, sys.prefix, os.environ.get("PYTHONPATH"), str(Path.cwd()), umask]
