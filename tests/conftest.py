@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import images
-import project
+# What helpers assert is told as fully as what tests do.
+pytest.register_assert_rewrite("images", "packing", "project")
+
+import images  # noqa: E402
+import project  # noqa: E402
 
 # As graft itself does: without what Python keeps of compiled modules, tests take twice as long.
 sys.dont_write_bytecode = False

@@ -12,8 +12,7 @@ import project
 import standin
 from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, declarations
-from project import Project
-from test_engines import FRESH, UP_TO_DATE, runs
+from project import FRESH, UP_TO_DATE, Project, runs
 
 CHOICES = {
     "report.smoothing": (0.8, 0.5),

@@ -14,8 +14,7 @@ import pytest
 import alone
 import project
 from graft.project.pipeline import PACKAGE
-from project import Project
-from test_engines import FRESH, UP_TO_DATE
+from project import FRESH, UP_TO_DATE, Project
 
 # Every stage has something to do.
 CHANGES = project.TINY | {

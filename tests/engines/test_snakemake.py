@@ -15,8 +15,7 @@ import pytest
 import standin
 from graft.project.pipeline import declarations
 from graft.scheduling.endings import find_full_disk
-from project import Project
-from test_engines import FRESH, assert_fresh, runs
+from project import FRESH, Project, assert_fresh, runs
 
 
 def hear_interrupts() -> None:

@@ -2,8 +2,7 @@
 
 import json
 import math
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,84 +16,20 @@ from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
 from images import graft
 from pages import Page
+from repositories import LABELS, MODELS, commit, git, write_results
 
-MODELS = ("head", "finetuned")
-LABELS = [f"c{number % 10}" for number in range(300)]
 # The accuracies of five seeds, some points apart from each other.
 FIVE = (0.90, 0.91, 0.92, 0.91, 0.90)
-
-
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def write(
-    folder: Path,
-    wrong: Sequence[int],
-    seeds: Sequence[float] | None = None,
-    images: int = 300,
-    parameters: Mapping[str, Any] | None = None,
-    per_unit: int = 1,
-    sure: float = 0.9,
-    earlier: bool = False,
-    prefix: str = "",
-) -> None:
-    """What a build leaves for `compare`, the same for both models and both parts.
-
-    Args:
-        wrong: which images are classified wrong.
-        seeds: accuracies of the seeds; without them there is no repeats.csv.
-        images: how many there are in each part.
-        parameters: the section `head` of params.yaml.
-        per_unit: images that belong together, one after the other.
-        sure: the probability of the predicted class.
-        earlier: as graft built before it kept predictions on validation.
-        prefix: of the names of the images.
-    """
-    (folder / "params.yaml").write_text(json.dumps({"head": dict(parameters or {})}))
-    rows, losses = [], []
-    for number, label in enumerate(LABELS[:images]):
-        predicted, truth = ("other", 0.05) if number in wrong else (label, sure)
-        row = f"{prefix}{label}/{number}.png,{label},{predicted},{sure}"
-        rows.append(row if earlier else f"{row},{truth},{number // per_unit}")
-        losses.append(-math.log(truth))
-    accuracy, loss = round(1 - len(wrong) / images, 6), round(sum(losses) / images, 6)
-    for model in MODELS:
-        reports = folder / "reports" / model
-        reports.mkdir(parents=True, exist_ok=True)
-        metrics = {"accuracy": accuracy, "log_loss": loss, "n": images}
-        names = ["predictions"]
-        if not earlier:
-            metrics = {"valid_accuracy": accuracy, "valid_log_loss": loss} | metrics
-            names.append("validation")
-        (reports / "metrics.json").write_text(json.dumps(metrics))
-        header = "path,label,predicted,confidence" + ("" if earlier else ",truth,unit")
-        for name in names:
-            (reports / f"{name}.csv").write_text("\n".join([header, *rows, ""]))
-        if seeds is not None:
-            # Another accuracy on each part, so that a mix-up shows.
-            table = [
-                f"{seed},9,{1 - value},{value},{value - 0.01},{1.01 - value}"
-                for seed, value in enumerate(seeds, 1)
-            ]
-            header = "seed,epochs,val_loss,val_accuracy,accuracy,log_loss"
-            (reports / "repeats.csv").write_text("\n".join([header, *table, ""]))
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A git repository with one commit, in which 30 of 300 images are wrong; the test is there."""
     git(tmp_path, "init", "--quiet")
-    write(tmp_path, range(30), FIVE, parameters={"batch": 64, "stack": []})
+    write_results(tmp_path, range(30), FIVE, parameters={"batch": 64, "stack": []})
     commit(tmp_path, "First try")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def commit(folder: Path, message: str) -> None:
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", message)
 
 
 def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -106,7 +41,9 @@ def test_the_work_tree_is_compared_with_the_last_commit(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     better = [value + 0.06 for value in FIVE]
-    write(repository, range(6), better, parameters={"batch": 32, "kind": "svm", "stack": []})
+    write_results(
+        repository, range(6), better, parameters={"batch": 32, "kind": "svm", "stack": []}
+    )
     main([])
     out, errors = capsys.readouterr()
     assert errors == ""
@@ -148,11 +85,11 @@ def test_any_two_revisions_can_be_compared(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git(repository, "tag", "--annotate", "v1", "--message", "one")
-    write(repository, range(60), parameters={"batch": 64, "stack": []})
+    write_results(repository, range(60), parameters={"batch": 64, "stack": []})
     (repository / "reports/head/repeats.csv").unlink()
     commit(repository, "Second try")
     git(repository, "branch", "other")
-    write(repository, range(90))
+    write_results(repository, range(90))
     result = found(capsys, "v1", "other")
     assert result["part"] == "validation"
     assert result["old"]["title"].endswith(" First try")
@@ -174,9 +111,9 @@ def test_images_that_belong_together_are_counted_together(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ten images more are right: of ten units, or of one."""
-    write(repository, range(30), per_unit=10)
+    write_results(repository, range(30), per_unit=10)
     commit(repository, "In units")
-    write(repository, range(20), per_unit=10)
+    write_results(repository, range(20), per_unit=10)
     main([])
     out = capsys.readouterr().out
     assert "the same 300 in 30 units: 0 only right before, 10 only now; permutation by unit" in out
@@ -185,12 +122,12 @@ def test_images_that_belong_together_are_counted_together(
     assert images["p"] > 0.5 and images["low"] <= 0 < images["high"]
     assert found(capsys)["models"]["head"]["log_loss"]["verdict"] == "unclear"
     # As single images.
-    write(repository, range(30))
+    write_results(repository, range(30))
     commit(repository, "Each by itself")
-    write(repository, range(20))
+    write_results(repository, range(20))
     assert found(capsys)["models"]["head"]["accuracy"]["images"]["p"] < 0.01
     # If one side takes fewer images together, the other side's units are used.
-    write(repository, range(20), per_unit=10)
+    write_results(repository, range(20), per_unit=10)
     images = found(capsys)["models"]["head"]["accuracy"]["images"]
     assert images["units"] == [300, 30] and images["p"] > 0.5
 
@@ -198,7 +135,7 @@ def test_images_that_belong_together_are_counted_together(
 def test_accuracy_and_log_loss_have_verdicts_of_their_own(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(repository, range(30), FIVE, parameters={"batch": 64, "stack": []}, sure=0.6)
+    write_results(repository, range(30), FIVE, parameters={"batch": 64, "stack": []}, sure=0.6)
     (repository / "reports/head/repeats.csv").unlink()
     head = found(capsys)["models"]["head"]
     assert (head["accuracy"]["verdict"], head["log_loss"]["verdict"]) == ("same", "worse")
@@ -212,7 +149,7 @@ def test_what_training_measured_in_another_way_is_not_compared(
 ) -> None:
     key = "class_weight"
     better = [value + 0.06 for value in FIVE]
-    write(repository, range(6), better, parameters={"batch": 64, "stack": [], key: 0.1})
+    write_results(repository, range(6), better, parameters={"batch": 64, "stack": [], key: 0.1})
     models = found(capsys)["models"]
     assert models["head"]["accuracy"]["seeds"] is models["head"]["log_loss"]["seeds"] is None
     assert models["finetuned"]["log_loss"]["seeds"] is not None
@@ -225,11 +162,11 @@ def test_what_training_measured_in_another_way_is_not_compared(
 def test_results_of_an_earlier_graft_are_compared_by_the_test_part(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(repository, range(30), FIVE, earlier=True)
+    write_results(repository, range(30), FIVE, earlier=True)
     for name in MODELS:
         (repository / f"reports/{name}/validation.csv").unlink()
     commit(repository, "As it was built before")
-    write(repository, range(6), FIVE)
+    write_results(repository, range(6), FIVE)
     with pytest.raises(UserError) as raised:
         main([])
     assert str(raised.value) == (
@@ -257,7 +194,7 @@ def test_other_splits_and_classes_are_never_compared_in_pairs(
 
     lock("one")
     commit(repository, "With its split")
-    write(repository, range(6), FIVE)
+    write_results(repository, range(6), FIVE)
     images = found(capsys)["models"]["head"]["accuracy"]["images"]
     assert (images["paired"], images["others"]) == (True, [])
     lock("two")
@@ -291,7 +228,7 @@ def test_a_project_may_be_a_folder_of_its_repository(
 ) -> None:
     inner = repository / "inner"
     inner.mkdir()
-    write(inner, range(3))
+    write_results(inner, range(3))
     commit(repository, "Another project")
     monkeypatch.chdir(inner)
     assert found(capsys)["models"]["head"]["accuracy"]["values"] == [0.99, 0.99]
@@ -300,7 +237,7 @@ def test_a_project_may_be_a_folder_of_its_repository(
 def test_other_images_are_taken_as_independent(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(repository, range(15), images=200)
+    write_results(repository, range(15), images=200)
     for measure, difference in (("accuracy", 0.025), ("log_loss", -0.025 * math.log(18))):
         images = found(capsys)["models"]["head"][measure]["images"]
         assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
@@ -313,7 +250,7 @@ def test_other_images_are_taken_as_independent(
     assert "exceeds neither the noise of the images nor of the seeds." in out
     # In units, the same says less.
     wide = images["high"] - images["low"]
-    write(repository, range(15), images=200, per_unit=5)
+    write_results(repository, range(15), images=200, per_unit=5)
     images = found(capsys)["models"]["head"]["log_loss"]["images"]
     assert images["high"] - images["low"] > 1.1 * wide
 
@@ -336,7 +273,7 @@ def test_results_of_other_parameters_are_named(
     (repository / "dvc.lock").write_text(json.dumps(lock))
     main([])
     assert "Run the pipeline" not in capsys.readouterr().out
-    write(repository, range(30), FIVE, parameters={"batch": 32})
+    write_results(repository, range(30), FIVE, parameters={"batch": 32})
     assert found(capsys)["new"]["outdated"] == ["head.batch", "head.stack"]
     main([])
     out = capsys.readouterr().out
@@ -448,14 +385,16 @@ def test_a_page_holds_the_comparison_and_runs_nothing(
 ) -> None:
     hostile = "<script>alert(1)</script>"
     better = [value + 0.06 for value in FIVE]
-    write(repository, range(6), better, parameters={"batch": 32, "kind": hostile, "stack": []})
+    write_results(
+        repository, range(6), better, parameters={"batch": 32, "kind": hostile, "stack": []}
+    )
     for model in MODELS:
         rows = [f"{epoch},1,0.5,{1 / epoch},0.5" for epoch in (1, 2, 3)]
         table = "\n".join(["epoch,loss,accuracy,val_loss,val_accuracy", *rows, ""])
         (repository / f"reports/{model}/history.csv").write_text(table)
     commit(repository, f"Second {hostile}")
     git(repository, "update-ref", "refs/exps/ab/cdef/tall-idea", "HEAD")
-    write(repository, range(20, 60), parameters={"batch": 8, "stack": []})
+    write_results(repository, range(20, 60), parameters={"batch": 8, "stack": []})
     main(["HEAD~1", "tall-idea", "HEAD", "--html", "comparison.html"])
     assert capsys.readouterr().out == "The comparison is in comparison.html.\n"
     html = (repository / "comparison.html").read_text(encoding="utf-8")

@@ -14,8 +14,7 @@ import pytest
 import project
 import standin
 from graft.project.pipeline import PACKAGE
-from project import Project
-from test_engines import assert_fresh, runs
+from project import Project, assert_fresh, runs
 
 MADE = "data/models/head.keras"
 

@@ -15,7 +15,7 @@ from graft.project.pipeline import PACKAGE, stage_names
 from graft.scheduling.forking.client import VARIABLE
 from graft.scheduling.forking.server import TENSORFLOW_STAGES
 from project import Project
-from test_rooms import SOURCES, closure
+from sources import SOURCES, closure
 
 # Starts a server, runs the command in its arguments, and ends as that has ended.
 # (What a shell runs in its background would not hear Ctrl-C otherwise.)

@@ -1,4 +1,4 @@
-"""Mistakes of new users: each ends with one short message, the last on the screen.
+"""What new users do wrong: each ends with one short message, the last on the screen.
 
 Nothing is left half-written, and what can be known without decoding is said before anything is
 decoded.
@@ -28,7 +28,7 @@ LONGEST = 700  # characters of a message
 Command = Callable[..., tuple[int, str]]
 
 
-class Mistake(NamedTuple):
+class Misuse(NamedTuple):
     """What someone does, and what is said.
 
     Attributes:
@@ -53,68 +53,62 @@ def images(path: str, **more: object) -> dict[str, object]:
     return {"dataset.path": path, **{f"dataset.{key}": value for key, value in more.items()}}
 
 
-MISTAKES = [
+MISUSES = [
     # graft use
-    Mistake("a wrong path", "use photos --images pet", r"exists \(did you mean .*/pets\?\)"),
-    Mistake("no path", "use photos --images=", r"--images must be a file or folder that exists"),
-    Mistake("~ and a wrong path", "use photos --images ~/none", r"exists.*'.*/none'$"),
-    Mistake("the project itself", "use photos --images .", r"the project is in this one"),
-    Mistake("small letters", "use photos --network vgg16", r"did you mean VGG16\?"),
-    Mistake("no such recipe", "use photo", r"did you mean photos\?"),
-    Mistake(
-        "a path alone", "use photos pets", r"it takes no pets\. Right is `graft use photos --i"
-    ),
-    Mistake("a space for =", "use photos --set head.epochs 3", r"it takes no 3\. "),
-    Mistake("no value", "use photos --set head.epochs", r"--set must be KEY=VALUE, such as"),
-    Mistake("a misspelled key", "use photos --set head.epoch=3", r"did you mean epochs\?"),
-    Mistake(
+    Misuse("a wrong path", "use photos --images pet", r"exists \(did you mean .*/pets\?\)"),
+    Misuse("no path", "use photos --images=", r"--images must be a file or folder that exists"),
+    Misuse("~ and a wrong path", "use photos --images ~/none", r"exists.*'.*/none'$"),
+    Misuse("the project itself", "use photos --images .", r"the project is in this one"),
+    Misuse("small letters", "use photos --network vgg16", r"did you mean VGG16\?"),
+    Misuse("no such recipe", "use photo", r"did you mean photos\?"),
+    Misuse("a path alone", "use photos pets", r"it takes no pets\. Right is `graft use photos --i"),
+    Misuse("a space for =", "use photos --set head.epochs 3", r"it takes no 3\. "),
+    Misuse("no value", "use photos --set head.epochs", r"--set must be KEY=VALUE, such as"),
+    Misuse("a misspelled key", "use photos --set head.epoch=3", r"did you mean epochs\?"),
+    Misuse(
         "a key without section",
         "use photos --set epochs=3",
         r"did you mean head\.epochs or finetune\.epochs\?",
     ),
-    Mistake("a word for a number", "use photos --set head.epochs=ten", r"a whole number .*'ten'$"),
-    Mistake(
+    Misuse("a word for a number", "use photos --set head.epochs=ten", r"a whole number .*'ten'$"),
+    Misuse(
         "a comma for a point",
         "use photos --set finetune.learning_rate=0,001",
         r"a number above 0, at most 10\. Received: '0,001'$",
     ),
-    Mistake(
-        "a side too small", "use photos --set image.side=16", r"from 32 to 1024 pixels for Mob"
-    ),
-    Mistake(
+    Misuse("a side too small", "use photos --set image.side=16", r"from 32 to 1024 pixels for Mob"),
+    Misuse(
         "shares above 1", "use photos --set split.train=0.9", r"shares that sum to 1\. .*= 1\.2"
     ),
-    Mistake(
-        "no layer", "use photos --set finetune.unfreeze=half", r"layer or block of MobileNetV2"
-    ),
-    Mistake(
+    Misuse("no layer", "use photos --set finetune.unfreeze=half", r"layer or block of MobileNetV2"),
+    Misuse(
         "~ as a value", "use photos --set dataset.path=~/pets", r"a path without ~, which `graft"
     ),
-    Mistake("quotes lost", "use photos --set dataset.classes=cat,dog", r"all, or a list of two"),
-    Mistake(
+    Misuse("quotes lost", "use photos --set dataset.classes=cat,dog", r"all, or a list of two"),
+    Misuse(
         "weights elsewhere",
         "use photos --set backbone.weights=elsewhere/w.h5",
         r"none, imagenet, or a file data/pretrained/\*\.h5",
     ),
-    Mistake(
+    Misuse(
         "a misspelled option", "use photos --netwrok fast", r"it takes no --netwrok.*--network\?"
     ),
     # params.yaml by hand
-    Mistake("~ by hand", MANIFEST, r"a path without ~, which `graft use", images("~/pets")),
-    Mistake("a wrong path by hand", MANIFEST, r"did you mean .*/pets\?", images("pest")),
-    Mistake(
+    Misuse("~ by hand", MANIFEST, r"a path without ~, which `graft use", images("~/pets")),
+    Misuse("a wrong path by hand", MANIFEST, r"did you mean .*/pets\?", images("pest")),
+    Misuse(
         "small letters by hand",
         "split",
         r"did you mean MobileNetV2\?",
         {"backbone.name": "mobilenetv2"},
     ),
-    Mistake(
+    Misuse(
         "missing weights",
         "backbone",
         r"backbone\.weights must be a file or folder that exists",
         {"backbone.weights": "data/pretrained/none.h5"},
     ),
-    Mistake(
+    Misuse(
         "weights of another network",
         "backbone",
         r"must be weights of MobileNetV2 without its classifier.* with 12 numbers",
@@ -124,63 +118,57 @@ MISTAKES = [
         },
     ),
     # the data
-    Mistake(
-        "an archive in the folder", MANIFEST, r"give the path of 'pets\.zip'", images("zipped")
-    ),
-    Mistake("loose images", MANIFEST, r"5 images loose in it, and no class", images("loose")),
-    Mistake("the folder of a class", MANIFEST, r"did you mean pets, which has", images("pets/cat")),
-    Mistake("an empty folder", MANIFEST, r"\(nothing in it\)", images("empty")),
-    Mistake("no images", MANIFEST, r"1 file in it, none an image", images("texts")),
-    Mistake("a cut archive", MANIFEST, r"'cut\.zip \(a \.zip that is cut off", images("cut.zip")),
-    Mistake("no such archive", MANIFEST, r"a folder of class folders, an arch", images("n.zip")),
-    Mistake("a photo", MANIFEST, r"a folder of class folders, an a", images("pets/cat/0.png")),
-    Mistake(
-        "no column label", MANIFEST, r"path and label among them.*'path,kind'", images("k.csv")
-    ),
-    Mistake("one class", AFTER, r"two classes or more, .*class 'cat' alone", images("one")),
-    Mistake("a class of one", AFTER, r"of class 'dog' must be 3 or more, .*: 1$", images("few")),
-    Mistake(
+    Misuse("an archive in the folder", MANIFEST, r"give the path of 'pets\.zip'", images("zipped")),
+    Misuse("loose images", MANIFEST, r"5 images loose in it, and no class", images("loose")),
+    Misuse("the folder of a class", MANIFEST, r"did you mean pets, which has", images("pets/cat")),
+    Misuse("an empty folder", MANIFEST, r"\(nothing in it\)", images("empty")),
+    Misuse("no images", MANIFEST, r"1 file in it, none an image", images("texts")),
+    Misuse("a cut archive", MANIFEST, r"'cut\.zip \(a \.zip that is cut off", images("cut.zip")),
+    Misuse("no such archive", MANIFEST, r"a folder of class folders, an arch", images("n.zip")),
+    Misuse("a photo", MANIFEST, r"a folder of class folders, an a", images("pets/cat/0.png")),
+    Misuse("no column label", MANIFEST, r"path and label among them.*'path,kind'", images("k.csv")),
+    Misuse("one class", AFTER, r"two classes or more, .*class 'cat' alone", images("one")),
+    Misuse("a class of one", AFTER, r"of class 'dog' must be 3 or more, .*: 1$", images("few")),
+    Misuse(
         "a mistyped class",
         AFTER,
         r"dataset\.classes must be .*did you mean 'dog'\?\)\. Received: 'dgo'$",
         images("pets", classes=["cat", "dgo"]),
     ),
     # graft STAGE and graft build
-    Mistake("a stage out of order", "head", r"`uv run dvc repro head` runs the stages before it"),
-    Mistake("no shard", "tensors", r"a stage must be one of tensors 0, tensors 1"),
-    Mistake("no stage", "build heads", r"a stage must be one of .*: 'heads'$"),
-    Mistake("no command", "trian", r"a command must be one of build, .*: 'trian'$"),
+    Misuse("a stage out of order", "head", r"`uv run dvc repro head` runs the stages before it"),
+    Misuse("no shard", "tensors", r"a stage must be one of tensors 0, tensors 1"),
+    Misuse("no stage", "build heads", r"a stage must be one of .*: 'heads'$"),
+    Misuse("no command", "trian", r"a command must be one of build, .*: 'trian'$"),
     # graft predict, before there is a model
-    Mistake("no model yet", "predict pets", r"`uv run snakemake --cores all` makes it"),
-    Mistake("no such photo", "predict pets/cat/00.png", r"did you mean .*/pets/cat/0\.png\?"),
-    Mistake("nothing to predict", "predict", r"are required: PHOTO\. Right is `graft predict"),
-    Mistake("per cent", "predict pets --unsure 90", r"above 0 and at most 1, such as 0\.9"),
-    Mistake("a sign", "predict pets --unsure 90%", r"--unsure: must be a number.*: '90%'"),
-    Mistake("no such folder", "predict pets --output no/x.csv", r"a file in a folder that is ther"),
-    Mistake("a table", "predict pets --output x.xlsx", r"a file \.csv or \.jsonl"),
-    Mistake("a network", "predict pets --model VGG16", r"finetuned, head, or a model file"),
-    Mistake("an empty folder of photos", "predict empty", r"\(an empty folder\)"),
+    Misuse("no model yet", "predict pets", r"`uv run snakemake --cores all` makes it"),
+    Misuse("no such photo", "predict pets/cat/00.png", r"did you mean .*/pets/cat/0\.png\?"),
+    Misuse("nothing to predict", "predict", r"are required: PHOTO\. Right is `graft predict"),
+    Misuse("per cent", "predict pets --unsure 90", r"above 0 and at most 1, such as 0\.9"),
+    Misuse("a sign", "predict pets --unsure 90%", r"--unsure: must be a number.*: '90%'"),
+    Misuse("no such folder", "predict pets --output no/x.csv", r"a file in a folder that is ther"),
+    Misuse("a table", "predict pets --output x.xlsx", r"a file \.csv or \.jsonl"),
+    Misuse("a network", "predict pets --model VGG16", r"finetuned, head, or a model file"),
+    Misuse("an empty folder of photos", "predict empty", r"\(an empty folder\)"),
     # graft export
-    Mistake("a near format", "export --format onx", r"did you mean onnx\?"),
-    Mistake("a near type", "export --format keras --quantize in8", r"did you mean int8\?"),
-    Mistake(
+    Misuse("a near format", "export --format onx", r"did you mean onnx\?"),
+    Misuse("a near type", "export --format keras --quantize in8", r"did you mean int8\?"),
+    Misuse(
         "a format alone", "export keras", r"it takes no keras\. Right is `uv run --extra onnx gr"
     ),
-    Mistake("nothing to export", "export --format keras", r"`uv run snakemake --cores all`, then"),
-    Mistake(
+    Misuse("nothing to export", "export --format keras", r"`uv run snakemake --cores all`, then"),
+    Misuse(
         "a file for a folder", "export --format keras --output k.csv", r"or empty folder.*a file"
     ),
     # the other commands
-    Mistake("small letters", "classify pets --backbone vgg16", r"did you mean VGG16\?"),
-    Mistake("no such file", "classify pets --weights no.h5", r"--weights must be .*no such file"),
-    Mistake(
+    Misuse("small letters", "classify pets --backbone vgg16", r"did you mean VGG16\?"),
+    Misuse("no such file", "classify pets --weights no.h5", r"--weights must be .*no such file"),
+    Misuse(
         "no such commit",
         "compare HEAD~9",
         r"a commit, branch, tag or experiment of this",
     ),
-    Mistake(
-        "another word", "verify --fix", r"it takes no --fix\. Right is `graft verify --repair`"
-    ),
+    Misuse("another word", "verify --fix", r"it takes no --fix\. Right is `graft verify --repair`"),
 ]
 
 
@@ -255,22 +243,20 @@ def check_message(command: str, status: int, shown: str) -> str:
     return message.rstrip("\n")
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.what)
-def test_a_mistake_ends_with_one_short_message(
-    here: Path, screen: Command, mistake: Mistake
-) -> None:
-    change(here, mistake.changes)
-    arguments = mistake.command.split()
-    if mistake.command == AFTER:
+@pytest.mark.parametrize("misuse", MISUSES, ids=lambda misuse: misuse.what)
+def test_misuse_ends_with_one_short_message(here: Path, screen: Command, misuse: Misuse) -> None:
+    change(here, misuse.changes)
+    arguments = misuse.command.split()
+    if misuse.command == AFTER:
         listing()
     before = content(here)
     message = check_message(arguments[0], *screen(*arguments))
-    assert re.search(mistake.said, message), message
+    assert re.search(misuse.said, message), message
     assert content(here) == before
 
 
 def test_there_are_thirty() -> None:
-    assert len({(mistake.command, str(mistake.changes)) for mistake in MISTAKES}) >= 30
+    assert len({(misuse.command, str(misuse.changes)) for misuse in MISUSES}) >= 30
 
 
 @pytest.mark.parametrize(
@@ -333,7 +319,7 @@ def test_what_no_one_can_decode_is_named(here: Path, screen: Command) -> None:
 
 
 @pytest.mark.parametrize("name", ["my 'best' pets", 'a "pet"; $HOME', "--pets", "Haustiere – ü"])
-def test_odd_names_are_no_mistake(here: Path, screen: Command, name: str) -> None:
+def test_odd_names_are_no_misuse(here: Path, screen: Command, name: str) -> None:
     write(here / name, classes(PETS))
     status, shown = screen("use", "photos", f"--images={name}")
     assert (status, "error" in shown) == (0, False)

@@ -17,8 +17,8 @@ import pytest
 from graft.common.classes import in_order
 from graft.tools import compare
 from images import run, workspace
+from repositories import commit, git, write_results
 from runs import make_run
-from test_compare import commit, git, write
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 if BROWSER is None:
@@ -340,9 +340,9 @@ def test_axe_finds_nothing_in_a_comparison(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init", "--quiet")
-    write(tmp_path, range(30), parameters={"batch": 64})
+    write_results(tmp_path, range(30), parameters={"batch": 64})
     commit(tmp_path, "First")
-    write(tmp_path, range(10, 50), parameters={"batch": 8})
+    write_results(tmp_path, range(10, 50), parameters={"batch": 8})
     compare.main(["HEAD", "--html", "index.html"])
     for scheme, viewport in (("light", DESK), ("dark", PHONE)):
         options = {"color_scheme": scheme, "viewport": viewport}

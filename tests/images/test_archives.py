@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from graft.common.errors import UserError
 from graft.images import files
 from graft.images.archives import Archive, NoArchive
-from images import ROOT, check, encoded, listing, picture, write
+from images import ODD, ROOT, check, encoded, listing, picture, write
 from packing import GOOD, KINDS, mark, pack, pack_tar, pack_zip, problems, read
-from test_manifest import ODD
 
 IMAGE = encoded(picture(70))
 TARS = KINDS[1:]

@@ -12,14 +12,9 @@ from graft.common.classes import natural
 from graft.common.errors import UserError
 from graft.images import files
 from graft.images.sources import check_folder
-from images import change, classes, encoded, graft, listing, picture, write
+from images import ODD, change, classes, encoded, graft, listing, picture, write
 
 CLASSES = {"cat": 3, "dog": 3}
-# Names that some program somewhere takes for something else.
-ODD = ["nan", "NA", "null", "True", "01", "1e3", "path", "train", "labels.csv", "=1+1", "#1", "%s"]
-ODD += ["a b", " ", "a,b", 'a "quoted" b', "it's", "<b>", "{x}", "a:b", ";", "&", "|", "*", "~"]
-ODD += ["-rf", "--help", "$HOME", "back\\slash", "a..", "x" * 255, "new\nline", "return\r", "\ttab"]
-ODD += ["\x01", "\x7f", "é", "고양이", "고양이", "\N{RIGHT-TO-LEFT OVERRIDE}txt", "\N{PILE OF POO}"]
 
 
 def test_a_row_says_what_a_file_is(here: Path) -> None:

@@ -9,9 +9,8 @@ from graft.integrity.libraries import LIBRARIES, VERSIONS, find_versions
 from graft.project.pipeline import PACKAGE
 from graft.project.yaml12 import read_yaml_file
 from images import ROOT
-from project import Project
-from test_engines import assert_fresh, runs
-from test_packaging import third_party
+from project import Project, assert_fresh, runs
+from sources import third_party
 
 # What takes part in a result; others check, log, start or test.
 COMPUTING = {"imagehash", "jinja2", "keras", "matplotlib", "numpy", "openvino", "pandas", "pillow"}

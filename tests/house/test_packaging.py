@@ -1,10 +1,8 @@
 """What is installed, and what the repository may hold, said the same everywhere."""
 
-import ast
 import configparser
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -16,24 +14,13 @@ from graft.integrity.ground import flatten
 from graft.project.parameters import read_parameters
 from graft.project.recipes import DEFAULTS
 from images import ROOT
+from sources import normal, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 # What others import where it is installed.
 PLUGINS = {"dvc-s3", "ruamel-yaml-clib", "snakemake-executor-plugin-slurm"}
-# Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {
-    "PIL": "pillow",
-    "ruamel": "ruamel-yaml",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-
-
-def normal(name: str) -> str:
-    """A package's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pins(requirements: list[str]) -> dict[str, str]:
@@ -103,19 +90,6 @@ def test_the_lock_names_no_index_but_the_public_one() -> None:
     text = (ROOT / "uv.lock").read_text(encoding="utf-8")
     hosts = set(re.findall(r"\w+://([^/\"]+)", text))
     assert hosts == {"pypi.org", "files.pythonhosted.org"}
-
-
-def third_party(path: Path) -> set[str]:
-    """The packages of others that a file imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names.add(node.module)
-    own = {"graft"} | {file.stem for file in (ROOT / "tests").iterdir()}
-    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - own
-    return {INSTALLED_AS.get(top, normal(top)) for top in tops}
 
 
 def test_what_is_imported_is_declared_and_the_reverse() -> None:

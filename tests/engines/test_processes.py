@@ -15,8 +15,7 @@ import pytest
 
 import standin
 from faults.runs import Run, await_true
-from project import Project
-from test_engines import assert_fresh
+from project import Project, assert_fresh
 
 LIST = ".dvc/tmp/rwlock"
 NOBODY = 2**22 + 1  # a number that no process has

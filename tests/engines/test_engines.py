@@ -19,16 +19,7 @@ import standin
 from graft.integrity.ground import flatten
 from graft.project.pipeline import PACKAGE, Declaration, declarations
 from graft.scheduling.freshness import DvcVerdict, ask_dvc
-from project import ROOT, Project
-
-FRESH = "Nothing to be done"
-UP_TO_DATE = "Data and pipelines are up to date."
-
-
-def assert_fresh(made: Project) -> None:
-    """Neither engine finds anything to do."""
-    assert FRESH in made.snakemake()
-    assert made.dvc("status").strip().endswith(UP_TO_DATE)
+from project import FRESH, ROOT, Project, assert_fresh, runs
 
 
 def listed(made: Project, *arguments: str) -> dict[str, int]:
@@ -37,15 +28,6 @@ def listed(made: Project, *arguments: str) -> dict[str, int]:
     jobs = printed.partition("Job stats:")[2].partition("\n\n")[0]
     counts = dict(re.findall(r"^(\w+) +(\d+)$", jobs, flags=re.MULTILINE))
     return {rule: int(n) for rule, n in counts.items() if rule not in {"all", "total"}}
-
-
-def runs(printed: str) -> set[str]:
-    """The stages whose own command ran, by the screen, or by what `graft build` printed."""
-    shown = re.findall(
-        r"^(\w+)(?:@\w+)? +(?:failed|\d[\d.]* (?:s|min \d+ s))(?:  (.*))?$", printed, re.MULTILINE
-    )
-    ran = {stage for stage, said in shown if said not in {"from DVC's cache", "unchanged"}}
-    return ran | set(re.findall(r"^> graft (\w+)", printed, re.MULTILINE))
 
 
 def dependents(names: set[str], stages: list[Declaration]) -> set[str]:

@@ -1,6 +1,6 @@
 """Files of strangers that would run code, lead elsewhere, or take all memory: SECURITY.md.
 
-What the engines say of them is in `test_engine_mistakes.py`.
+What the engines say of them is in `engines/test_engine_misuse.py`.
 """
 
 import base64

@@ -18,8 +18,7 @@ from graft.project.pipeline import MOST_SHARDS, SHARDS, count_shards, find_lefto
 from graft.training.rows import read_parts
 from images import classes, encoded, graft, run, run_stage, workspace, write
 from packing import KINDS, pack
-from project import Project
-from test_engines import assert_fresh, runs
+from project import Project, assert_fresh, runs
 from trainings import stage_here
 
 

@@ -23,7 +23,7 @@ from graft.project.launcher import find_module
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations, stage_names
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SOURCES = (
     ".dvc/.gitignore",
@@ -52,6 +52,10 @@ TINY = {
     "augment.shift": 0.0,
     "augment.zoom": 0.0,
 }
+
+# What Snakemake and DVC say where nothing is to be done.
+FRESH = "Nothing to be done"
+UP_TO_DATE = "Data and pipelines are up to date."
 
 STANDIN_CODE = {
     "integrity/harmless.py": (
@@ -203,3 +207,18 @@ def add_image(folder: Path, label: int, number: int) -> None:
     path = folder / "data/raw/tiny" / "abc"[label] / f"{number:02}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def assert_fresh(made: Project) -> None:
+    """Neither engine finds anything to do."""
+    assert FRESH in made.snakemake()
+    assert made.dvc("status").strip().endswith(UP_TO_DATE)
+
+
+def runs(printed: str) -> set[str]:
+    """The stages whose own command ran, by the screen, or by what `graft build` printed."""
+    shown = re.findall(
+        r"^(\w+)(?:@\w+)? +(?:failed|\d[\d.]* (?:s|min \d+ s))(?:  (.*))?$", printed, re.MULTILINE
+    )
+    ran = {stage for stage, said in shown if said not in {"from DVC's cache", "unchanged"}}
+    return ran | set(re.findall(r"^> graft (\w+)", printed, re.MULTILINE))

@@ -1,6 +1,6 @@
 """What new users mistype to the engines: one message of three lines at most, last on the screen.
 
-The mistakes with graft's own commands are in `test_mistakes.py`.
+What they do wrong with graft's own commands is in `tools/test_misuse.py`.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ Change = Callable[[Project], object]
 
 
 def nothing(made: Project) -> None:
-    """Changes nothing: the command itself is the mistake."""
+    """Changes nothing: the command itself is wrong."""
 
 
 def broken_yaml(made: Project) -> None:
@@ -66,7 +66,7 @@ def conflict(made: Project) -> None:
 
 
 PATH = r"params.yaml: dataset.path must be a file or folder that exists.*Received: "
-MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
+MISUSES: list[tuple[Change, tuple[str, ...], str]] = [
     (nothing, ("snakemake",), "Error: cores have to be specified"),
     (nothing, (*SNAKEMAKE, "finetuned"), "No rule to produce finetuned"),
     (nothing, (*REPRO, "finetuned"), "Stage 'finetuned' not found"),
@@ -92,9 +92,9 @@ MISTAKES: list[tuple[Change, tuple[str, ...], str]] = [
 STAGE = re.compile(r"[\w@]+ +(failed|\d[\d.]* s)\b")
 
 
-@pytest.mark.parametrize("mistake", range(len(MISTAKES)))
-def test_a_mistake_is_one_message_at_the_end(standins: Project, mistake: int) -> None:
-    change, command, message = MISTAKES[mistake]
+@pytest.mark.parametrize("misuse", range(len(MISUSES)))
+def test_misuse_is_one_message_at_the_end(standins: Project, misuse: int) -> None:
+    change, command, message = MISUSES[misuse]
     change(standins)
     printed = standins.run(*command, status=None)
     lines = [line for line in printed.splitlines() if not STAGE.match(line)]

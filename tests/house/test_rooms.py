@@ -4,7 +4,6 @@ import ast
 import re
 from collections import defaultdict
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,8 @@ from graft.project.parameters import read_parameters
 from graft.project.pipeline import PACKAGE, declarations, stage_names
 from graft.project.yaml12 import read_yaml_file
 from images import ROOT
+from sources import SOURCES, closure
 
-SOURCES = {
-    ".".join(("graft", *path.relative_to(ROOT / PACKAGE).with_suffix("").parts)): path
-    for path in (ROOT / PACKAGE).rglob("*.py")
-    if path.name != "__init__.py"
-}
 STAGES = stage_names()
 DECLARED = declarations(read_parameters())
 HEAVY = {"tensorflow", "keras", "openvino"}
@@ -34,32 +29,6 @@ LIGHT = [
         for name in ("build", "use", "compare", "classify", "predict", "export")
     ),
 ]
-
-
-@cache
-def imported(module: str, later: bool) -> frozenset[str]:
-    """The modules that a module imports; those inside functions only if `later`."""
-    tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
-    nodes = list(ast.walk(tree)) if later else tree.body
-    found = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found)
-
-
-def closure(module: str, later: bool) -> set[str]:
-    """A module with all that it imports, directly or not; of other packages only their names."""
-    found, waiting = {module}, [module]
-    while waiting:
-        for name in imported(waiting.pop(), later):
-            if name not in found:
-                found.add(name)
-                if name in SOURCES:
-                    waiting.append(name)
-    return found
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -21,9 +21,14 @@ from graft.project.launcher import run_stage
 settings.register_profile("graft", deadline=None, derandomize=True)
 settings.load_profile("graft")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SIDE = 32
 SHARDS = 4
+# Names that some program somewhere takes for something else.
+ODD = ["nan", "NA", "null", "True", "01", "1e3", "path", "train", "labels.csv", "=1+1", "#1", "%s"]
+ODD += ["a b", " ", "a,b", 'a "quoted" b', "it's", "<b>", "{x}", "a:b", ";", "&", "|", "*", "~"]
+ODD += ["-rf", "--help", "$HOME", "back\\slash", "a..", "x" * 255, "new\nline", "return\r", "\ttab"]
+ODD += ["\x01", "\x7f", "é", "고양이", "고양이", "\N{RIGHT-TO-LEFT OVERRIDE}txt", "\N{PILE OF POO}"]
 
 
 def picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> np.ndarray:
