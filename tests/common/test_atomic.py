@@ -36,9 +36,6 @@ def test_a_failure_leaves_the_old_files_and_nothing_else(tmp_path: Path) -> None
 
 def test_a_file_that_was_not_written_leaves_the_others_unchanged(tmp_path: Path) -> None:
     write_text(tmp_path / "one", "old")
-    with (
-        pytest.raises(FileNotFoundError),
-        whole(tmp_path / "one", tmp_path / "two") as (one, _),
-    ):
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "one", tmp_path / "two") as (one, _):
         one.write_text("new")
     assert (tmp_path / "one").read_text() == "old"

@@ -15,12 +15,7 @@ from digits import digits, parts, store
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_json
 from graft.head import depth
-from graft.head.choice import (
-    DEPTH_COLUMNS,
-    DepthScores,
-    choose_depths,
-    explain_choice,
-)
+from graft.head.choice import DEPTH_COLUMNS, DepthScores, choose_depths, explain_choice
 from graft.head.unfreeze import count_unfrozen
 from graft.judging.losses import standard_error
 from images import change, run

@@ -148,11 +148,7 @@ PNGS = {
     "palette.png": (encoded(PALETTE), OF_PALETTE, 0),
     "palette of 4 bits.png": (encoded(PALETTE, bits=4), OF_PALETTE, 0),
     "palette with holes.png": (encoded(PALETTE, transparency=0), HOLED, 0),
-    "palette with alpha.png": (
-        encoded(PALETTE, transparency=b"\0" + b"\xff" * 15),
-        HOLED,
-        0,
-    ),
+    "palette with alpha.png": (encoded(PALETTE, transparency=b"\0" + b"\xff" * 15), HOLED, 0),
     "moving.png": (encoded(KNOWN, **several()), KNOWN, 0),
     "wrong sum behind the pixels.png": (PNG[:-16] + bytes(4) + PNG[-12:], KNOWN, 0),
     "broken text.png": (
@@ -176,11 +172,7 @@ JPEGS = {
     "thumbnail of another.jpg": (formats.with_thumbnail(JPEG, jpeg(OTHER)), KNOWN, 4),
     "broken exif.jpg": (jpeg(exif=b"Exif\0\0no EXIF at all"), KNOWN, 4),
     "endless exif.jpg": (jpeg(exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\x08\0\0\0"), KNOWN, 4),
-    "two frames.mpo": (
-        encoded(KNOWN, "MPO", quality=98, subsampling=0, **several()),
-        KNOWN,
-        4,
-    ),
+    "two frames.mpo": (encoded(KNOWN, "MPO", quality=98, subsampling=0, **several()), KNOWN, 4),
     **{
         f"held in way {way}.jpg": (jpeg(turned(KNOWN, way), exif=exif(way)), KNOWN, 4)
         for way in range(1, 9)
@@ -195,11 +187,7 @@ GIFS = {
         PARTIAL,
         0,
     ),
-    "moving.gif": (
-        encoded(PALETTE, "GIF", **several()),
-        OF_PALETTE,
-        0,
-    ),
+    "moving.gif": (encoded(PALETTE, "GIF", **several()), OF_PALETTE, 0),
     "moving, its first frame small.gif": (
         formats.gif(INDICES[8:24, 8:24], COLOURS, SQUARE, (8, 8))[:-1]
         + formats.gif(INDICES, COLOURS)[13 + 384 :],
@@ -212,11 +200,7 @@ WEBPS = {
     "lossy.webp": (encoded(KNOWN, "WEBP", quality=98), KNOWN, 10),
     "lossless.webp": (encoded(KNOWN, "WEBP", lossless=True), KNOWN, 0),
     "alpha.webp": (encoded(HALF, "WEBP", lossless=True), OVER_WHITE, 1),
-    "moving.webp": (
-        encoded(KNOWN, "WEBP", lossless=True, **several()),
-        KNOWN,
-        0,
-    ),
+    "moving.webp": (encoded(KNOWN, "WEBP", lossless=True, **several()), KNOWN, 0),
     "held sideways.webp": (
         encoded(turned(KNOWN, 6), "WEBP", lossless=True, exif=exif(6)),
         KNOWN,
@@ -289,11 +273,7 @@ TIFFS = {
         grey(np.where(GREY > 127, 255, 0)),
         0,
     ),
-    "two pages.tif": (
-        encoded(KNOWN, "TIFF", **several()),
-        KNOWN,
-        0,
-    ),
+    "two pages.tif": (encoded(KNOWN, "TIFF", **several()), KNOWN, 0),
     "large.tif": (encoded(KNOWN, "TIFF", big_tiff=True), KNOWN, 0),
     "big endian.tif": (formats.tiff(TIFF, [KNOWN.tobytes()], ">"), KNOWN, 0),
     "strips.tif": (formats.tiff(TIFF | {278: (3, [1])}, ROWS), KNOWN, 0),

@@ -143,10 +143,7 @@ UNREADABLE = {
         formats.tiff(formats.tags(*SQUARE, [64], 1), [bytes(8 * SIDE * SIDE)]),
         "unsupported mode",
     ),
-    "fractions.pfm": (
-        b"Pf\n32 32\n-1.0\n" + GREY.astype("<f4").tobytes(),
-        "unsupported mode F",
-    ),
+    "fractions.pfm": (b"Pf\n32 32\n-1.0\n" + GREY.astype("<f4").tobytes(), "unsupported mode F"),
     "its own table.tif": (b"II*\0\x08\0\0\0\0\0\x08\0\0\0", "damaged header"),
     "words.ppm": (b"P3 32 32 255\nno numbers at all", "unreadable: "),
     "no sense.gif": (b"GIF89a" + bytes(range(256)) * 8, "damaged header"),

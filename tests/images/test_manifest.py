@@ -221,12 +221,7 @@ class TestFilesThatAreNone:
 
 @pytest.mark.parametrize(
     "files",
-    [
-        {},
-        {"1.png": b""},
-        {".cat/1.png": b""},
-        {"train/1.png": b"", "test/1.png": b""},
-    ],
+    [{}, {"1.png": b""}, {".cat/1.png": b""}, {"train/1.png": b"", "test/1.png": b""}],
     ids=["empty", "no classes", "hidden", "no classes in parts"],
 )
 def test_nothing_to_learn_from_is_an_error(here: Path, files: Mapping[str, bytes]) -> None:

@@ -7,12 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.judging.intervals import (
-    effective_sizes,
-    mean_interval,
-    unit_quantile,
-    wilson_interval,
-)
+from graft.judging.intervals import effective_sizes, mean_interval, unit_quantile, wilson_interval
 
 # Images of each unit.
 SIZES = {

@@ -63,8 +63,7 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here
 
 
 @pytest.mark.parametrize(
-    "name, side, listed",
-    [("cnn", 32, ()), ("stack", 16, ("conv 4", "norm", "pool", "conv 8"))],
+    "name, side, listed", [("cnn", 32, ()), ("stack", 16, ("conv 4", "norm", "pool", "conv 8"))]
 )
 def test_the_network_of_an_exported_model_is_taken_over(
     keras, here: Path, name: str, side: int, listed: tuple[str, ...]

@@ -185,8 +185,7 @@ def test_a_value_outside_its_limits_is_shown_with_them(folder: Path, key: str, v
 
 
 @pytest.mark.parametrize(
-    "written, value",
-    [("1e-3", 0.001), ("1E-3", 0.001), ("0.001", 0.001), ("1", 1.0), ("+.5", 0.5)],
+    "written, value", [("1e-3", 0.001), ("1E-3", 0.001), ("0.001", 0.001), ("1", 1.0), ("+.5", 0.5)]
 )
 def test_a_rate_may_be_written_in_any_way_that_numbers_are(
     folder: Path, written: str, value: float
@@ -364,11 +363,7 @@ def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> Non
             "from 24 to 1024 pixels for stack",
         ),
         ({"augment.copies": 2}, "augment.copies", "0 where nothing else in augment changes"),
-        (
-            {"head.kind": "logistic", "head.stack": ["norm"]},
-            "head.stack",
-            "[] for head.kind log",
-        ),
+        ({"head.kind": "logistic", "head.stack": ["norm"]}, "head.stack", "[] for head.kind log"),
         (
             {"features.precision": "bfloat16", "features.runtime": "tensorflow"},
             "features.precision",
@@ -376,17 +371,9 @@ def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> Non
         ),
         ({"finetune.repeats": 3}, "finetune.repeats", "at most head.repeats, 1: each seed starts"),
         ({"head.kind": "svm", "head.stack": ["dense 8"]}, "head.stack", "[] for head.kind svm"),
+        ({"head.kind": "svm", "head.output": "sigmoid"}, "head.output", "softmax for head.kind"),
         (
-            {"head.kind": "svm", "head.output": "sigmoid"},
-            "head.output",
-            "softmax for head.kind",
-        ),
-        (
-            {
-                "dataset.classes": ["a", "b", "c"],
-                "head.kind": "dense",
-                "head.output": "sigmoid",
-            },
+            {"dataset.classes": ["a", "b", "c"], "head.kind": "dense", "head.output": "sigmoid"},
             "head.output",
             "softmax for 3 classes; sigmoid is one unit for two",
         ),

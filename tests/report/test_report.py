@@ -396,12 +396,7 @@ def test_short_names_stay_and_long_ones_keep_both_ends() -> None:
 
 def test_names_that_no_font_has_are_told_apart() -> None:
     # Two places that Unicode has promised to leave empty.
-    assert drawable_labels(["cat", "\ufdd0", "a\ufdd1b", ""], 26) == [
-        "cat",
-        "2: �",
-        "3: a�b",
-        "4:",
-    ]
+    assert drawable_labels(["cat", "\ufdd0", "a\ufdd1b", ""], 26) == ["cat", "2: �", "3: a�b", "4:"]
 
 
 @given(st.data())

@@ -26,9 +26,7 @@ from pages import CROSSED, Page, doubts, outcome, rendered, reported
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 STEPS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
-SCORES = [
-    *("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role"),
-]
+SCORES = [*("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role")]
 PARAMETERS = {
     "report.smoothing": 0.8,
     "head.learning_rate": 0.003,

@@ -492,8 +492,7 @@ class TestStage:
         self.place(self.rows({"a": 20, "b": 20}))
         change(here, {"dataset.classes": ["a", "d"]})
         with pytest.raises(
-            UserError,
-            match=r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'",
+            UserError, match=r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'"
         ):
             run("split")
 

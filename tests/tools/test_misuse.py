@@ -112,10 +112,7 @@ MISUSES = [
         "weights of another network",
         "backbone",
         r"must be weights of MobileNetV2 without its classifier.* with 12 numbers",
-        {
-            "backbone.name": "MobileNetV2",
-            "backbone.weights": "data/pretrained/other.h5",
-        },
+        {"backbone.name": "MobileNetV2", "backbone.weights": "data/pretrained/other.h5"},
     ),
     # the data
     Misuse("an archive in the folder", MANIFEST, r"give the path of 'pets\.zip'", images("zipped")),
@@ -163,11 +160,7 @@ MISUSES = [
     # the other commands
     Misuse("small letters", "classify pets --backbone vgg16", r"did you mean VGG16\?"),
     Misuse("no such file", "classify pets --weights no.h5", r"--weights must be .*no such file"),
-    Misuse(
-        "no such commit",
-        "compare HEAD~9",
-        r"a commit, branch, tag or experiment of this",
-    ),
+    Misuse("no such commit", "compare HEAD~9", r"a commit, branch, tag or experiment of this"),
     Misuse("another word", "verify --fix", r"it takes no --fix\. Right is `graft verify --repair`"),
 ]
 
