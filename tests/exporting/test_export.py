@@ -51,7 +51,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose small network was fine-tuned and evaluated, with odd names of classes."""
     folder = tmp_path_factory.mktemp("export")
     with chdir(folder):
-        place(folder, {"finetune.epochs": 3, "finetune.unfreeze": 9})
+        place({"finetune.epochs": 3, "finetune.unfreeze": 9})
         split = read_table(Path("data/split.csv"))
         split["label"] = split["label"].map(dict(zip("abc", CLASSES, strict=True)))
         write_table(Path("data/split.csv"), split)

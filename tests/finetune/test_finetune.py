@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,20 +46,18 @@ ALL, VIEWED = sum(COUNTS.values()), 2 * COUNTS["train"]
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the stages before the head have run, with one stored view of each image."""
     folder = tmp_path_factory.mktemp("begun")
-    place(folder, {"augment.rotation": 10, "augment.copies": 1})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with chdir(folder):
+        place({"augment.rotation": 10, "augment.copies": 1})
         run("backbone")
         run("views")
     return folder
 
 
 @pytest.fixture
-def project(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(begun: Path, empty: Path) -> Path:
     """A copy of that folder, which is the present one."""
-    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    shutil.copytree(begun, empty, dirs_exist_ok=True)
+    return empty
 
 
 def assembled(name: str, side: int, count: int, classes: int = 3, **options):
@@ -352,13 +351,12 @@ def test_without_a_free_layer_nothing_is_trained(project: Path) -> None:
 
 
 def test_outputs_that_cannot_be_stored_are_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place(tmp_path, {"finetune.cut": "always", "augment.rotation": 5})
-    monkeypatch.chdir(tmp_path)
+    place({"finetune.cut": "always", "augment.rotation": 5})
     with pytest.raises(UserError, match=r"finetune\.cut must be auto or never where augment\.copi"):
         stage_here("finetune")
-    change(tmp_path, {"augment.rotation": 0})
+    change(empty, {"augment.rotation": 0})
     stage = stage_here("finetune")
     pixels = read_parts(stage, "data/tensors")
 

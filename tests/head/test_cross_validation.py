@@ -39,7 +39,7 @@ def planted(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np
     return changed, np.isin(np.arange(len(labels)), wrong)
 
 
-def test_planted_errors_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_errors_come_first(empty: Path) -> None:
     """Three labels of a hundred are changed, in all parts; the stage lists nearly all of them."""
     features, truth = digits(900)
     labels, wrong = planted(truth, 0.03, 1)
@@ -49,9 +49,7 @@ def test_planted_errors_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert roc_auc_score(wrong, -own) > 0.98
     assert wrong[np.argsort(own)[: 2 * wrong.sum()]].mean() > 0.9 / 2
 
-    store(tmp_path, {"top": features}, labels)
-    (tmp_path / "reports").mkdir()
-    monkeypatch.chdir(tmp_path)
+    store({"top": features}, labels)
     summary, errors, first = found()
     assert list(errors) == ERROR_COLUMNS
     rows = errors["path"].str.extract(r"image (\d+)\.png")[0].astype(int).to_numpy()
@@ -115,19 +113,11 @@ def test_a_large_part_is_learned_from_in_part(monkeypatch: pytest.MonkeyPatch) -
     assert 0.8 < right[1] < right[0]
 
 
-def test_a_class_of_one_unit_is_not_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_class_of_one_unit_is_not_judged(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, labels = digits(60, 3)
-    for name, units, judged in [
-        ("one", np.where(labels == 2, 99, np.arange(60)), int((labels < 2).sum())),
-        ("all", np.zeros(60, int), 0),
-    ]:
-        folder = tmp_path / name
-        folder.mkdir()
-        store(folder, {"top": features}, labels, units=units)
-        (folder / "reports").mkdir()
-        monkeypatch.chdir(folder)
+    one = np.where(labels == 2, 99, np.arange(60))
+    for units, judged in [(one, int((labels < 2).sum())), (np.zeros(60, int), 0)]:
+        store({"top": features}, labels, units=units)
         summary, errors, _ = found()
         assert summary["n"] == judged and "class 2" not in set(errors["label"])
         assert (summary["accuracy"] is None) == (judged == 0)

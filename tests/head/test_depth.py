@@ -1,8 +1,7 @@
 """The choice of the feature's layer, and of how many layers are fine-tuned."""
 
+import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from graft.head import depth
 from graft.head.choice import DEPTH_COLUMNS, DepthScores, choose_depths, explain_choice
 from graft.head.unfreeze import count_unfrozen
 from graft.judging.losses import standard_error
-from images import change, run
+from images import change, python, run
 
 ANSWERS = ("layer.json", "unfreeze.json", "scores.csv")
 
@@ -75,12 +74,8 @@ def test_the_choice_keeps_its_promises(case: DepthScores, random) -> None:
     order = random.sample(range(len(units)), len(units))
     shuffled = DepthScores(losses[:, order], case.right, 7 * units[order] + 3, 9 * weights[order])
     again = choose_depths(shuffled)
-    gaps = [
-        np.subtract(*(lag(n, m) * np.array([1, k])))
-        for n in range(len(losses))
-        for m in range(len(losses))
-        for k in (1, 2)
-    ]
+    pairs = itertools.product(range(len(losses)), range(len(losses)), (1, 2))
+    gaps = [np.subtract(*(lag(n, m) * np.array([1, k]))) for n, m, k in pairs]
     assert again == (feature, frozen) or np.abs(gaps).min() < 1e-9
 
 
@@ -98,9 +93,8 @@ def test_the_words_follow_the_numbers(case: DepthScores) -> None:
     for n in {best, last, feature}:
         accuracy = f"{100 * case.right[n].mean():.1f} % right"
         assert f"{layers[n]} (log loss {case.means()[n]:.3f}, {accuracy})" in text
-    for word in ("near to", "far from"):
-        assert word not in text
-    assert ("of which each class weighs the same" in text) == (case.weights.max() > 1)
+    assert "near to" not in text and "far from" not in text
+    assert ("of which each class weighs the same" in text) == (np.ptp(case.weights) > 0)
 
 
 @given(results(), st.integers(2, 5))
@@ -137,11 +131,7 @@ def test_weights_make_errors_that_repeated_draws_have() -> None:
     ],
 )
 def test_the_best_depth_is_found(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    noise: list[float],
-    feature: int,
-    frozen: int | None,
+    empty: Path, noise: list[float], feature: int, frozen: int | None
 ) -> None:
     features, labels = digits(500)
     layers = [f"layer_{place}" for place in range(4)]
@@ -149,8 +139,7 @@ def test_the_best_depth_is_found(
     depths = dict(zip(layers, made, strict=True))
     # The network's last layer comes first, as the stage `backbone` writes it.
     depths = {layers[-1]: depths.pop(layers[-1]), **depths}
-    store(tmp_path, depths, labels, {"finetune.unfreeze": "auto"})
-    monkeypatch.chdir(tmp_path)
+    store(depths, labels, {"finetune.unfreeze": "auto"})
     layer, unfreeze, scores, first = answers()
     rows = read_json(Path("data/backbone/depths.json"))["depths"]
     assert layer == next(row for row in rows if row["layer"] == layers[feature])
@@ -167,16 +156,15 @@ def test_the_best_depth_is_found(
     assert np.allclose(scores["behind"], behind, atol=2e-6)
     assert scores["standard_error"][best] == 0
     assert (scores["standard_error"][~scores.index.isin(clear)] > 0).all()
-    texts = [layers[feature], "on 300 training images.", f"log loss {scores['log_loss'][3]:.3f}"]
-    for text in [*texts, f"{100 * scores['accuracy'][3]:.1f} % right"]:
-        assert text in unfreeze["reason"], unfreeze["reason"]
-    assert 3 <= unfreeze["reason"].count(". ") + 1 <= 5
+    reason = unfreeze["reason"]
+    assert layers[feature] in reason and "on 300 training images." in reason
+    assert f"log loss {scores['log_loss'][3]:.3f}" in reason
+    assert f"{100 * scores['accuracy'][3]:.1f} % right" in reason
+    assert 3 <= reason.count(". ") + 1 <= 5
     assert answers()[-1] == first
 
 
-def test_a_layer_that_knows_hands_and_no_signs_is_not_chosen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_layer_that_knows_hands_and_no_signs_is_not_chosen(empty: Path) -> None:
     """Ten pictures of each hand, which shows one sign: one of them gives away the others."""
     features, labels = digits(300)
     order = np.argsort(labels, kind="stable")
@@ -185,38 +173,28 @@ def test_a_layer_that_knows_hands_and_no_signs_is_not_chosen(
     hands = np.random.default_rng(1).normal(size=(30, 100))[units].astype(np.float32)
     chosen = {}
     for name, own in {"apart": None, "together": units}.items():
-        folder = tmp_path / name
-        folder.mkdir()
         depths = {"hands": hands, "signs": blurred(features, 0.5)}
-        store(folder, depths, labels, {"finetune.unfreeze": "auto"}, own)
-        monkeypatch.chdir(folder)
+        store(depths, labels, {"finetune.unfreeze": "auto"}, own)
         layer, _, scores, _ = answers()
         chosen[name] = layer["layer"], scores["accuracy"][1]
     assert chosen["apart"][0] == "hands" and chosen["apart"][1] > 0.9
     assert chosen["together"][0] == "signs" and chosen["together"][1] < 0.4
 
 
-def test_a_layer_that_never_names_the_rare_class_is_not_chosen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_layer_that_never_names_the_rare_class_is_not_chosen(empty: Path) -> None:
     """One image in twenty is rare. The deeper layer knows the other classes better, but not it."""
     generator = np.random.default_rng(1)
-    n = 1000
-    labels = generator.integers(0, 2, n)
-    labels[generator.permutation(n)[: n // 20]] = 2
+    labels = generator.integers(0, 2, 1000)
+    labels[generator.permutation(1000)[:50]] = 2
     rare, common = labels == 2, 2.0 * (labels == 1) - 1
     common[rare] = generator.choice([-1.0, 1.0], rare.sum())
-    blind = generator.normal(size=(n, 3))
+    blind, seeing = generator.normal(size=(2, 1000, 3))
     blind[:, 0] += 1.9 * common
-    seeing = generator.normal(size=(n, 3))
     seeing[:, 0] += 1.4 * common
     seeing[:, 1] += 2.5 * rare
     depths = {"blind": blind.astype(np.float32), "seeing": seeing.astype(np.float32)}
     for weight in ("balanced", "none"):
-        folder = tmp_path / weight
-        folder.mkdir()
-        store(folder, depths, labels, {"finetune.unfreeze": "auto", "head.class_weight": weight})
-        monkeypatch.chdir(folder)
+        store(depths, labels, {"finetune.unfreeze": "auto", "head.class_weight": weight})
         layer, unfreeze, scores, _ = answers()
         assert layer["layer"] == "seeing", unfreeze["reason"]
         assert ("each class weighs the same" in unfreeze["reason"]) == (weight == "balanced")
@@ -225,16 +203,15 @@ def test_a_layer_that_never_names_the_rare_class_is_not_chosen(
 
 
 def test_measuring_takes_no_tensorflow_and_no_more_images_than_it_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, labels = digits(1500)
     depths = {"top": features, "middle": blurred(features, 0.7)}
-    store(tmp_path, depths, labels, {"finetune.unfreeze": "auto"})
-    monkeypatch.chdir(tmp_path)
+    store(depths, labels, {"finetune.unfreeze": "auto"})
     monkeypatch.setattr(depth, "_IMAGES", 200)
     expected = answers()[-1]
     assert b"on 200 training images" in expected["unfreeze.json"]
-    code = """if True:
+    code = """
         import sys
         from graft.head import depth
         from graft.project.launcher import run_stage
@@ -242,17 +219,14 @@ def test_measuring_takes_no_tensorflow_and_no_more_images_than_it_needs(
         run_stage(["depth"])
         assert not {"tensorflow", "keras"} & set(sys.modules)
     """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python(code)
     assert {name: Path("data/depth", name).read_bytes() for name in ANSWERS} == expected
 
 
 @pytest.mark.parametrize("units", [np.zeros(60, int), parts(60) == "train"])
-def test_a_part_that_cannot_be_divided_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, units: np.ndarray
-) -> None:
+def test_a_part_that_cannot_be_divided_is_refused(empty: Path, units: np.ndarray) -> None:
     features, labels = digits(60)
-    store(tmp_path, {"top": features}, labels, {"finetune.unfreeze": "auto"}, units.astype(int))
-    monkeypatch.chdir(tmp_path)
+    store({"top": features}, labels, {"finetune.unfreeze": "auto"}, units.astype(int))
     before = Path("data/depth/layer.json").read_bytes()
     with pytest.raises(UserError, match=r"unfreeze must be something else than auto: .*: 'auto'$"):
         run("depth")
@@ -260,7 +234,7 @@ def test_a_part_that_cannot_be_divided_is_refused(
     assert [path.name for path in Path("data/depth").iterdir()] == ["layer.json"]
 
 
-CNN = ["input", "stem", "stem_norm", "block1_a", "block1_b", "block2_a", "block2_b", "block10_a"]
+LAYERS = ["input", "stem", "stem_norm", "block1_a", "block1_b", "block2_a", "block2_b", "block10_a"]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +246,7 @@ CNN = ["input", "stem", "stem_norm", "block1_a", "block1_b", "block2_a", "block2
     ],
 )
 def test_what_is_trained_is_a_number_of_layers(unfreeze: int | float | str, count: int) -> None:
-    found = count_unfrozen(unfreeze, CNN)
+    found = count_unfrozen(unfreeze, LAYERS)
     assert found == count and type(found) is int
 
 
@@ -288,27 +262,23 @@ def test_layers_that_do_not_lead_to_the_feature_are_refused(
 ) -> None:
     """The whole network may have them, in another branch."""
     with pytest.raises(UserError) as refused:
-        count_unfrozen(unfreeze, CNN)
+        count_unfrozen(unfreeze, LAYERS)
     assert str(refused.value).startswith(f"params.yaml: finetune.unfreeze must be {allowed}")
     assert str(refused.value).endswith(f"Received: {unfreeze!r}")
 
 
-def test_without_auto_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_auto_nothing_is_measured(empty: Path) -> None:
     """The layers are those of the network's own file."""
     features, labels = digits(60)
-    store(tmp_path, {"top": features, "middle": features}, labels)
-    monkeypatch.chdir(tmp_path)
+    store({"top": features, "middle": features}, labels)
     path = Path("data/backbone/depths.json")
-    layers = ["input_layer", "stem", "stem_norm", "halve_32"]
-    layers += ["residual_64_1", "residual_64_2", "residual_64_out"]
+    layers = ["input", "stem", "norm", "halve", "residual_64_1", "residual_64_2", "residual_64_out"]
     rows = [row | {"layers": 7} for row in read_json(path)["depths"]]
     write_json(path, {"layers": layers, "depths": rows})
     for setting, count in {"all": 7, 0.5: 4, 3: 3, "residual_64": 3, "none": 0}.items():
-        change(tmp_path, {"finetune.unfreeze": setting})
+        change(empty, {"finetune.unfreeze": setting})
         layer, unfreeze, scores, _ = answers()
         assert layer == rows[0] and len(scores) == 0
         assert list(read_table(Path("data/depth/scores.csv"))) == DEPTH_COLUMNS
-        assert unfreeze == {
-            "unfreeze": count,
-            "reason": f"Nothing was measured: params.yaml says finetune.unfreeze: {setting}.",
-        }
+        reason = f"Nothing was measured: params.yaml says finetune.unfreeze: {setting}."
+        assert unfreeze == {"unfreeze": count, "reason": reason}

@@ -25,24 +25,22 @@ def parts(n: int) -> np.ndarray:
 
 
 def store(
-    folder: Path,
     depths: Mapping[str, np.ndarray],
     labels: np.ndarray,
     changes: Mapping[str, Any] | None = None,
     units: Sequence[int] | np.ndarray | None = None,
     views: np.ndarray | None = None,
 ) -> None:
-    """Writes all that `depth`, `head` and `evaluate@head` read, but the network.
+    """Writes all that `depth`, `head` and `evaluate@head` read here, but the network.
 
     Args:
-        folder: it must not hold a project yet.
         depths: float32 (n, width) by layer, the last layer first, the others from the input on.
         labels: int (n,), classes called `class 0`, `class 1` ….
         changes: parameters that differ from those of the repository, by dotted key.
         units: int (n,), equal for images that must stay together; otherwise none must.
         views: float32 (copies · training images, all widths).
     """
-    workspace(folder, {"head.kind": "dense", **(changes or {})})
+    workspace(Path(), {"head.kind": "dense", **(changes or {})})
     n, start, rows = len(labels), 0, []
     for place, (layer, features) in enumerate(depths.items()):
         # Five layers lead from one depth to the next, and the last depth is the end of the network.
@@ -51,21 +49,21 @@ def store(
         rows.append(row | {"layers": count})
         start += features.shape[1]
     for name in ("backbone", "checked", "depth", "features", "views"):
-        (folder / "data" / name).mkdir(parents=True)
+        Path("data", name).mkdir(parents=True, exist_ok=True)
     layers = [f"layer {number}" for number in range(5 * len(depths))]
-    write_json(folder / "data/backbone/depths.json", {"layers": layers, "depths": rows})
-    write_json(folder / "data/depth/layer.json", rows[0])
+    write_json(Path("data/backbone/depths.json"), {"layers": layers, "depths": rows})
+    write_json(Path("data/depth/layer.json"), rows[0])
     split = pd.DataFrame({"id": [f"image {i}" for i in range(n)]})
     split["label"] = [f"class {label}" for label in labels]
     split["path"] = split["id"] + ".png"
     split["part"] = parts(n)
-    write_table(folder / "data/split.csv", split)
+    write_table(Path("data/split.csv"), split)
     table = pd.DataFrame({"id": split["id"], "unit": range(n) if units is None else units})
-    write_table(folder / "data/units.csv", table)
+    write_table(Path("data/units.csv"), table)
     together = np.concatenate(list(depths.values()), axis=1)
-    np.save(folder / "data/views/features.npy", together[:0] if views is None else views)
+    np.save("data/views/features.npy", together[:0] if views is None else views)
     for shard in range(SHARDS):
         mine = np.arange(shard, n, SHARDS)
         table = pd.DataFrame({"id": split["id"][mine], "status": "ok"})
-        write_table(folder / f"data/checked/{shard}.csv", table)
-        np.save(folder / f"data/features/{shard}.npy", together[mine])
+        write_table(Path(f"data/checked/{shard}.csv"), table)
+        np.save(f"data/features/{shard}.npy", together[mine])

@@ -1,14 +1,17 @@
 """Pictures and small data sets made on the spot, and a folder to run stages in."""
 
 import io
+import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from PIL import Image
 from ruamel.yaml import YAML
@@ -107,6 +110,26 @@ def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
         encoding="utf-8",
     )
     return ended.returncode, ended.stdout, ended.stderr
+
+
+def python(code: str, *arguments: str, **options: Any) -> str:
+    """Runs code in a process of its own: what it prints."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", **options)
+    assert ended.returncode == 0
+    return ended.stdout
+
+
+def check_cores(folder: Path, code: str, *names: str) -> None:
+    """Holds files that code writes in a folder to be the same from one core and from two."""
+    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two cores whose use can be limited")
+    written = []
+    for cores in ([0], [0, 1]):
+        mine = [sorted(os.sched_getaffinity(0))[core] for core in cores]
+        python(f"import os\nos.sched_setaffinity(0, {mine})\n{textwrap.dedent(code)}", cwd=folder)
+        written.append([(folder / name).read_bytes() for name in names])
+    assert written[0] == written[1]
 
 
 def run(stage: str, key: str = "") -> None:

@@ -77,25 +77,25 @@ def pictures(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return pixels.astype(np.uint8), labels
 
 
-def place(folder: Path, changes: Mapping[str, Any]) -> None:
-    """Puts parameters, the split and tensors of COUNTS pictures into a folder, three classes."""
-    workspace(folder, {**SMALL, **changes})
-    (folder / "data/pretrained").mkdir(parents=True)
-    shutil.copyfile(ROOT / CNN, folder / CNN)
+def place(changes: Mapping[str, Any]) -> None:
+    """Puts parameters, the split and tensors of COUNTS pictures here, of three classes."""
+    workspace(Path(), {**SMALL, **changes})
+    Path("data/pretrained").mkdir(parents=True)
+    shutil.copyfile(ROOT / CNN, CNN)
     parts = np.repeat([*COUNTS], [*COUNTS.values()])
     pixels, labels = pictures(len(parts))
     ids = np.array([f"{i}" for i in range(len(parts))])
     split = pd.DataFrame({"id": ids, "label": np.array([*"abc"])[labels], "part": parts})
     split["path"] = split["id"] + ".png"
-    write_table(folder / "data/split.csv", split)
-    write_table(folder / "data/units.csv", pd.DataFrame({"id": ids, "unit": range(len(ids))}))
+    write_table(Path("data/split.csv"), split)
+    write_table(Path("data/units.csv"), pd.DataFrame({"id": ids, "unit": range(len(ids))}))
     for name in ("checked", "tensors"):
-        (folder / "data" / name).mkdir()
+        Path("data", name).mkdir()
     for shard in range(SHARDS):
         mine = np.arange(shard, len(parts), SHARDS)
         table = pd.DataFrame({"id": ids[mine], "status": "ok"})
-        write_table(folder / f"data/checked/{shard}.csv", table)
-        np.save(folder / f"data/tensors/{shard}.npy", pixels[mine])
+        write_table(Path(f"data/checked/{shard}.csv"), table)
+        np.save(f"data/tensors/{shard}.npy", pixels[mine])
 
 
 def describe(classes: Sequence[str] = ("a", "b", "c"), **changes: Any) -> Any:

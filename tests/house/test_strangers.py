@@ -207,11 +207,8 @@ ODD: dict[str, tuple[Callable[[Any], None], str]] = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_weights_are_plain_arrays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_weights_are_plain_arrays(empty: Path, kind: str) -> None:
     """What else HDF5 can hold is refused before any array is read, where links lead to a trap."""
-    monkeypatch.chdir(tmp_path)
     os.mkfifo(TRAP)
     shutil.copyfile(WEIGHTS, "mine.h5")
     network = NETWORKS["cnn"]
@@ -355,8 +352,7 @@ def test_a_stage_loads_no_pickle(here: Path, screen: Command) -> None:
     assert not Path("ran").exists()
 
 
-def test_arrays_are_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_arrays_are_what_they_say(empty: Path) -> None:
     np.savez("x.npz", a=np.zeros((2, 3)), b=np.array(["text"]))
     np.save("x.npy", np.zeros((0, 3)))
     check_arrays([Path("x.npz"), Path("x.npy"), Path("none.npy"), Path("x.csv")])

@@ -21,9 +21,8 @@ def keras() -> Any:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "data/pretrained").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
+def here(empty: Path) -> Path:
+    (empty / "data/pretrained").mkdir(parents=True)
     return Path("data/pretrained")
 
 

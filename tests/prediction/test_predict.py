@@ -86,11 +86,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(empty: Path) -> Path:
     """The present folder, in no project, with the folder `photos`."""
-    write(tmp_path / "photos", PHOTOS | {".hidden": b"", "sub/Thumbs.db": b"", "labels.csv": b""})
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    write(empty / "photos", PHOTOS | {".hidden": b"", "sub/Thumbs.db": b"", "labels.csv": b""})
+    return empty
 
 
 @pytest.fixture

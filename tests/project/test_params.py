@@ -498,11 +498,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         read_parameters(tmp_path)
 
 
-def test_files_that_are_not_there_are_found_before_anything_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    values = read(tmp_path, changed({"backbone.weights": "none"}))
+def test_files_that_are_not_there_are_found_before_anything_runs(empty: Path) -> None:
+    values = read(empty, changed({"backbone.weights": "none"}))
     with pytest.raises(UserError, match=r"dataset\.path must be .* that exists\. Received: 'data"):
         check_files(values)
     Path("data/raw").mkdir(parents=True)
@@ -519,8 +516,7 @@ class TestWeights:
     FILE = "data/pretrained/mine.h5"
 
     @pytest.fixture(autouse=True)
-    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
+    def here(self, empty: Path) -> None:
         for name in ("data/pretrained", "photos"):
             Path(name).mkdir(parents=True)
 
@@ -660,9 +656,8 @@ class TestStage:
     """A stage is given what dvc.yaml declares for it and nothing else."""
 
     @pytest.fixture(autouse=True)
-    def _four_shards(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        workspace(tmp_path)
-        monkeypatch.chdir(tmp_path)
+    def _four_shards(self, empty: Path) -> None:
+        workspace(empty)
 
     def stage(self, address: str) -> Stage:
         (declaration,) = (d for d in declarations(GOOD) if d.address == address)

@@ -216,11 +216,8 @@ def test_a_stack_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     runs_to_the_end("fashion-cnn", tmp_path, monkeypatch)
 
 
-def test_a_recipe_with_a_cut_runs_to_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recipe_with_a_cut_runs_to_the_end(empty: Path) -> None:
     """The main job on photos, with changed copies and stored outputs of its lower layers."""
-    monkeypatch.chdir(tmp_path)
     photos(Path("photos"), 3, 9)
     few = {"augment.copies": 1, "finetune.epochs": 1, "head.epochs": 1, "finetune.warmup": 0}
     run("digits", {"finetune.unfreeze": 10, "backbone.weights": "none", **few})
@@ -241,11 +238,8 @@ def test_a_recipe_runs_to_the_end(
 @pytest.mark.skipif(not PHOTOS.exists(), reason="the photos of signs are not at ../shared")
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights of MobileNetV2 are not at ../shared")
 @pytest.mark.parametrize("name", ["sign-digits-mobilenetv2", "sign-digits-by-person"])
-def test_a_recipe_of_the_sign_photos_learns(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recipe_of_the_sign_photos_learns(name: str, empty: Path) -> None:
     """From real weights, on the real photos of some persons."""
-    monkeypatch.chdir(tmp_path)
     signs(Path("photos"), 20)
     weights = Path("data/pretrained") / WEIGHTS.name
     weights.parent.mkdir(parents=True)

@@ -335,18 +335,15 @@ def test_axe_finds_nothing(
     assert watched.trouble == []
 
 
-def test_axe_finds_nothing_in_a_comparison(
-    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    git(tmp_path, "init", "--quiet")
-    write_results(tmp_path, range(30), parameters={"batch": 64})
-    commit(tmp_path, "First")
-    write_results(tmp_path, range(10, 50), parameters={"batch": 8})
+def test_axe_finds_nothing_in_a_comparison(browser: Any, empty: Path) -> None:
+    git(empty, "init", "--quiet")
+    write_results(empty, range(30), parameters={"batch": 64})
+    commit(empty, "First")
+    write_results(empty, range(10, 50), parameters={"batch": 8})
     compare.main(["HEAD", "--html", "index.html"])
     for scheme, viewport in (("light", DESK), ("dark", PHONE)):
         options = {"color_scheme": scheme, "viewport": viewport}
-        watched = Watched(browser, tmp_path / "index.html", **options)
+        watched = Watched(browser, empty / "index.html", **options)
         found = axe.Axe().run(watched.page)
         assert found.violations_count == 0, found.generate_report()
         width = watched.page.evaluate("document.documentElement.scrollWidth")

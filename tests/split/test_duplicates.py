@@ -166,10 +166,9 @@ class TestStage:
     """From files to clusters, pairs and a split without leaks."""
 
     @pytest.fixture(autouse=True)
-    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        workspace(tmp_path, {"dataset.max_bad": 0.5})
-        monkeypatch.chdir(tmp_path)
-        return tmp_path
+    def here(self, empty: Path) -> Path:
+        workspace(empty, {"dataset.max_bad": 0.5})
+        return empty
 
     @staticmethod
     def build() -> tuple[dict[str, str], dict[str, str]]:

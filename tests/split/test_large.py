@@ -181,10 +181,9 @@ class TestStage:
     """From files to a split that can be used, or a message that says how."""
 
     @pytest.fixture(autouse=True)
-    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        workspace(tmp_path, {"image.side": SIDE})
-        monkeypatch.chdir(tmp_path)
-        return tmp_path
+    def here(self, empty: Path) -> Path:
+        workspace(empty, {"image.side": SIDE})
+        return empty
 
     @staticmethod
     def save(here: Path, pixels: np.ndarray) -> None:

@@ -180,10 +180,9 @@ class TestStage:
     """`graft split` over tables written by hand."""
 
     @pytest.fixture(autouse=True)
-    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        workspace(tmp_path)
-        monkeypatch.chdir(tmp_path)
-        return tmp_path
+    def here(self, empty: Path) -> Path:
+        workspace(empty)
+        return empty
 
     @staticmethod
     def place(

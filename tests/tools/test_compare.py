@@ -23,13 +23,12 @@ FIVE = (0.90, 0.91, 0.92, 0.91, 0.90)
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(empty: Path) -> Path:
     """A git repository with one commit, in which 30 of 300 images are wrong; the test is there."""
-    git(tmp_path, "init", "--quiet")
-    write_results(tmp_path, range(30), FIVE, parameters={"batch": 64, "stack": []})
-    commit(tmp_path, "First try")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    git(empty, "init", "--quiet")
+    write_results(empty, range(30), FIVE, parameters={"batch": 64, "stack": []})
+    commit(empty, "First try")
+    return empty
 
 
 def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -293,8 +292,7 @@ def test_an_unknown_revision_is_one_message(repository: Path) -> None:
     assert (status, out, errors) == (2, "", f"graft compare: error: {message}'nothing'\n")
 
 
-def test_without_a_repository_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_without_a_repository_it_says_so(empty: Path) -> None:
     with pytest.raises(UserError, match=r"^comparing takes a git repository\. Received: [^\n]*$"):
         main([])
 

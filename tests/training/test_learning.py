@@ -1,7 +1,6 @@
 """Networks, heads and fine-tuning, on images made on the spot."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from graft.network.scaling import probe_scaling
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
 from graft.training.rows import Rows, read_features, read_parts
-from images import SIDE, run, workspace
+from images import SIDE, check_cores, python, run, workspace
 from trainings import backbone
 
 SETTINGS = {"test.epochs": 12, "test.patience": 12, "test.monitor": "val_loss"}
@@ -42,9 +41,8 @@ def pictures(n: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def as_rows(pixels: np.ndarray, labels: np.ndarray) -> Rows:
-    names = tuple("abc")
     ids = tuple(map(str, range(len(labels))))
-    return Rows(ids, ids, labels, names, Joined([pixels]), np.arange(len(labels)))
+    return Rows(ids, ids, labels, tuple("abc"), Joined([pixels]), np.arange(len(labels)))
 
 
 def blobs(counts: tuple[int, ...], seed: int = 0) -> Rows:
@@ -66,9 +64,7 @@ def new_head(train: Rows):
     return dense_head(*find_moments(train), [], "softmax", len(train.classes))
 
 
-def test_rows_come_in_the_order_of_the_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_come_in_the_order_of_the_split(empty: Path) -> None:
     """Two shards, one quarantined image, one image left out: every row is the right one.
 
     Of two columns one can be chosen, and changed copies can follow, of all images at a time.
@@ -79,17 +75,14 @@ def test_rows_come_in_the_order_of_the_split(
         pd.DataFrame({"id": [], "status": []}),
     ]
     arrays = [np.array([[0, 5], [2, 6]]), np.array([[3, 7], [4, 8]]), np.zeros((0, 0))]
-    monkeypatch.chdir(tmp_path)
     for name in ("checked", "features", "depth"):
-        (tmp_path / "data" / name).mkdir(parents=True)
+        Path("data", name).mkdir(parents=True)
     paths = [Path("data/split.csv"), Path("data/depth/layer.json")]
     for number, (table, array) in enumerate(zip(checked, arrays, strict=True)):
         paths += [Path(f"data/checked/{number}.csv"), Path(f"data/features/{number}.npy")]
         write_table(paths[-2], table)
         np.save(paths[-1], array)
-    split = pd.DataFrame(
-        [("e", "10"), ("a", "2"), ("b", "2"), ("d", "nan"), ("c", "10")], columns=["id", "label"]
-    )
+    split = pd.DataFrame({"id": [*"eabdc"], "label": ["10", "2", "2", "nan", "10"]})
     split["path"] = split["id"] + ".png"
     split["part"] = ["train", "train", "left out: truncated", "test", "train"]
     write_table(paths[0], split)
@@ -103,10 +96,10 @@ def test_rows_come_in_the_order_of_the_split(
     assert train[np.array([2, 0])].tolist() == [[2, 6], [4, 8]]
     later = read_features(stage)["train"]
     assert later[:].tolist() == [[8], [5], [6]] and later[:0].shape == (0, 1)
-    np.save(tmp_path / "none.npy", np.zeros((0, 2)))
-    assert train.with_views(tmp_path / "none.npy")[:].tolist() == train[:].tolist()
-    np.save(tmp_path / "views.npy", np.arange(20, 32).reshape(6, 2))
-    both = later.with_views(tmp_path / "views.npy")
+    np.save("none.npy", np.zeros((0, 2)))
+    assert train.with_views(Path("none.npy"))[:].tolist() == train[:].tolist()
+    np.save("views.npy", np.arange(20, 32).reshape(6, 2))
+    both = later.with_views(Path("views.npy"))
     assert both[:].tolist() == [[8], [5], [6], [21], [23], [25], [27], [29], [31]]
     assert both[np.array([7, 0, 3])].tolist() == [[29], [8], [21]]
     assert len(both) == 9 and both.labels.tolist() == 3 * [1, 0, 1]
@@ -172,18 +165,12 @@ def test_balanced_training_finds_the_rare_class() -> None:
         keras.utils.set_random_seed(1)
         model = new_head(train)
         compile_model(model, keras.optimizers.Adam(0.02))
-        history = fit(
-            "test",
-            SETTINGS,
-            model,
-            Batches(train, 64, 1, class_weight),
-            Batches(valid, 64, class_weight=class_weight),
-        )
+        judged = Batches(valid, 64, class_weight=class_weight)
+        history = fit("test", SETTINGS, model, Batches(train, 64, 1, class_weight), judged)
         assert list(history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
         outputs = model.predict(valid[:], verbose=0)
-        assert history["val_loss"].min() == pytest.approx(
-            loss(outputs, valid.labels, class_weight), rel=1e-4
-        )
+        expected = loss(outputs, valid.labels, class_weight)
+        assert history["val_loss"].min() == pytest.approx(expected, rel=1e-4)
         # Accuracy is that of the images, whatever they weigh.
         best = history["val_accuracy"][history["val_loss"].idxmin()]
         assert best == pytest.approx((outputs.argmax(1) == valid.labels).mean())
@@ -195,10 +182,7 @@ def test_balanced_training_finds_the_rare_class() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(*weights[1:], strict=True))
 
 
-def test_a_training_can_be_followed_while_it_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_training_can_be_followed_while_it_runs(empty: Path) -> None:
     train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
     model = new_head(train)
     compile_model(model, keras.optimizers.Adam(0.02))
@@ -212,7 +196,7 @@ def test_a_training_can_be_followed_while_it_runs(
             return super().__getitem__(index)
 
     batches = Batches(train, 96, 1), Follower(valid, 30)
-    history = fit("test", SETTINGS, model, *batches, scratch=tmp_path / "scratch")
+    history = fit("test", SETTINGS, model, *batches, scratch=Path("scratch"))
     pd.testing.assert_frame_equal(pd.read_csv("logs/test.csv"), history, atol=1e-5)
     assert sorted(set(seen)) == list(range(12)) and seen == sorted(seen)
 
@@ -225,11 +209,8 @@ def test_good_epochs_excuse_no_bad_one() -> None:
     rates = {"test.learning_rate": 0.01, "test.other_learning_rate": 3e38}
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.01, 3e38])
     compile_model(model, keras.optimizers.SGD(rate))
-    with pytest.raises(
-        UserError,
-        match=r"^test: the validation loss .* in epoch 3: lower test\.learning_rate or"
-        r" test\.other_learning_rate\. Received: 0\.01, 3e\+38$",
-    ):
+    lower = r"lower test\.learning_rate or test\.other_learning_rate\. Received: 0\.01, 3e\+38$"
+    with pytest.raises(UserError, match=rf"^test: the validation loss .* in epoch 3: {lower}"):
         fit("test", SETTINGS | rates, model, Batches(train, 96, 1), Batches(valid, 30))
 
 
@@ -255,33 +236,28 @@ def test_equal_models_are_equal_files(tmp_path: Path) -> None:
     # The names in the .xml count what this process has built; stages are processes of their own.
     for file in ("model.keras", "model.bin"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
-    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == [
-        "model.bin",
-        "model.keras",
-        "model.xml",
-    ]
+    made = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert made == ["model.bin", "model.keras", "model.xml"]
 
 
-def store_pixels(folder: Path, shard: int, pixels: np.ndarray) -> None:
-    """Writes what the stage `tensors` would have of good images."""
-    for name in ("checked", "tensors"):
-        (folder / "data" / name).mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame({"status": "ok", "pixels": [identity(row) for row in pixels]})
-    write_table(folder / f"data/checked/{shard}.csv", table)
-    np.save(folder / f"data/tensors/{shard}.npy", pixels)
+def begin(*shards: np.ndarray, **features: str) -> None:
+    """Writes what the stage `tensors` would have of good images here, and runs `backbone`."""
+    changes = {f"features.{name}": value for name, value in features.items()}
+    workspace(Path(), {"backbone.weights": "none", **changes})
+    for name in ("checked", "pretrained", "tensors"):
+        Path("data", name).mkdir(parents=True, exist_ok=True)
+    for shard, pixels in enumerate(shards):
+        table = pd.DataFrame({"status": "ok", "pixels": [identity(row) for row in pixels]})
+        write_table(Path(f"data/checked/{shard}.csv"), table)
+        np.save(f"data/tensors/{shard}.npy", pixels)
+    run("backbone")
 
 
-def test_features_in_bfloat16_are_near_those_in_float32(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_features_in_bfloat16_are_near_those_in_float32(empty: Path) -> None:
     """Eight bits of a number are left; where the processor has no bfloat16, it says so."""
-    (tmp_path / "data/pretrained").mkdir(parents=True)
-    store_pixels(tmp_path, 0, pictures(40)[0])
-    monkeypatch.chdir(tmp_path)
     found = {}
     for precision in ("float32", "bfloat16"):
-        workspace(tmp_path, {"features.precision": precision, "backbone.weights": "none"})
-        run("backbone")
+        begin(pictures(40)[0], precision=precision)
         capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in capabilities:
             with pytest.raises(UserError, match=r"features\.precision must be float32 on this"):
@@ -295,17 +271,10 @@ def test_features_in_bfloat16_are_near_those_in_float32(
     assert np.abs(full - rounded).max() <= 2**-5 * np.abs(full).max()
 
 
-def test_features_on_a_graphics_card_are_refused_where_there_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_features_on_a_graphics_card_are_refused_where_there_is_none(empty: Path) -> None:
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("a graphics card is here")
-    workspace(tmp_path, {"features.runtime": "gpu", "backbone.weights": "none"})
-    (tmp_path / "data/pretrained").mkdir(parents=True)
-    store_pixels(tmp_path, 0, pictures(4)[0])
-    store_pixels(tmp_path, 1, pictures(0)[0])
-    monkeypatch.chdir(tmp_path)
-    run("backbone")
+    begin(pictures(4)[0], pictures(0)[0], runtime="gpu")
     allowed = "openvino or tensorflow here, where TensorFlow finds no graphics card"
     with pytest.raises(UserError, match=f"features.runtime must be {allowed}. Received: 'gpu'"):
         run("features", "0")
@@ -313,17 +282,10 @@ def test_features_on_a_graphics_card_are_refused_where_there_is_none(
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
-def test_features_are_computed_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
-) -> None:
+def test_features_are_computed_in_pieces(empty: Path, runtime: str) -> None:
     """A full shard, an empty one, and one whose features are not finite."""
-    workspace(tmp_path, {"features.runtime": runtime, "backbone.weights": "none"})
-    (tmp_path / "data/pretrained").mkdir(parents=True)
     pixels, _ = pictures(150)
-    store_pixels(tmp_path, 0, pixels)
-    store_pixels(tmp_path, 1, pixels[:0])
-    monkeypatch.chdir(tmp_path)
-    run("backbone")
+    begin(pixels, pixels[:0], runtime=runtime)
     for shard in "01":
         run("features", shard)
     model = load_model(Path("data/backbone/network.keras"))
@@ -335,19 +297,14 @@ def test_features_are_computed_in_pieces(
     assert rows_[0]["width"] == model.output_shape[1] and len(rows_) > 2
     for row in (rows_[0], rows_[-1]):
         mine = found[:, row["start"] : row["start"] + row["width"]]
-        expected = truncated(model, row["layer"], row["pooling"])
-        expected = expected.predict(pixels, verbose=0)
+        expected = truncated(model, row["layer"], row["pooling"]).predict(pixels, verbose=0)
         assert np.abs(mine - expected).max() <= 1e-4 * np.abs(expected).max(), row["layer"]
     empty = np.load("data/features/1.npy")
     assert empty.shape == (0, 0) and empty.dtype == np.float32
 
-    wild = keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 3)),
-            keras.layers.Rescaling(1e38, name="network"),
-            keras.layers.GlobalAveragePooling2D(),
-        ]
-    )
+    wild = keras.Sequential([keras.Input((SIDE, SIDE, 3))])
+    wild.add(keras.layers.Rescaling(1e38, name="network"))
+    wild.add(keras.layers.GlobalAveragePooling2D())
     save_model(wild, Path("data/backbone/network.keras"))
     save_graph(wild, Path("data/backbone/graph.xml"))
     write_json(Path("data/backbone/depths.json"), table | {"depths": rows_[:1]})
@@ -373,21 +330,15 @@ def test_graph_and_keras_agree(tmp_path: Path, pooling: str, name: str, width: i
 
 
 def test_the_number_of_cores_changes_no_bit_of_the_features(tmp_path: Path) -> None:
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("needs two cores whose use can be limited")
     save_graph(backbone("cnn", SIDE), tmp_path / "graph.xml")
     np.save(tmp_path / "pixels.npy", pictures(50)[0])
-    code = """if True:
-        import os, sys
+    code = """
         import numpy as np
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
         from graft.models.inference import run_graph
         rows = run_graph("graph.xml", np.load("pixels.npy"))
-        np.save(f"{sys.argv[1]}.npy", np.concatenate(list(rows)))
+        np.save("features.npy", np.concatenate(list(rows)))
     """
-    for cores in ("1", "2"):
-        subprocess.run([sys.executable, "-c", code, cores], cwd=tmp_path, check=True)
-    assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
+    check_cores(tmp_path, code, "features.npy")
 
 
 def test_a_weights_file_serves_images_of_another_side(tmp_path: Path) -> None:
@@ -405,21 +356,17 @@ def test_a_weights_file_serves_images_of_another_side(tmp_path: Path) -> None:
 
 def test_weights_that_cannot_be_fetched_are_named(tmp_path: Path) -> None:
     """No network: the message says which file to put where."""
-    code = (
-        "from graft.common.errors import UserError\n"
-        "from trainings import backbone\n"
-        "try:\n    backbone('VGG16', 48, 'imagenet')\n"
-        "except UserError as error:\n    print(error)\n"
-    )
+    code = """
+        from graft.common.errors import UserError
+        from trainings import backbone
+        try:
+            backbone("VGG16", 48, "imagenet")
+        except UserError as error:
+            print(error)
+    """
     nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path)}
     nowhere["PYTHONPATH"] = os.pathsep.join(sys.path)
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | nowhere,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "the ImageNet weights of VGG16 cannot be fetched" in result.stdout
-    assert "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5" in result.stdout
-    assert str(tmp_path / "models") in result.stdout
+    said = python(code, env=os.environ | nowhere)
+    assert "the ImageNet weights of VGG16 cannot be fetched" in said
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5" in said
+    assert str(tmp_path / "models") in said

@@ -199,11 +199,8 @@ def test_where_nothing_can_be_kept_it_trains_all_the_same(
     assert same(found, train("AdamW", 2, None))
 
 
-def test_the_folder_is_named_by_all_that_the_result_depends_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store(tmp_path, {"top": digits(60)[0]}, digits(60)[1])
-    monkeypatch.chdir(tmp_path)
+def test_the_folder_is_named_by_all_that_the_result_depends_on(empty: Path) -> None:
+    store({"top": digits(60)[0]}, digits(60)[1])
 
     def find(address: str = "head", changed: str = "", rooms: int = 0) -> Path | None:
         values = read_parameters()
@@ -215,10 +212,10 @@ def test_the_folder_is_named_by_all_that_the_result_depends_on(
 
     first = find()
     assert first == find() and first.parent == SCRATCH / "head"
-    change(tmp_path, {"finetune.learning_rate": 0.5, "report.smoothing": 0.5})
+    change(empty, {"finetune.learning_rate": 0.5, "report.smoothing": 0.5})
     assert find() == first and find("depth") is None
     found = {first, find(rooms=1), find(changed="data/split.csv")}
-    change(tmp_path, {"head.learning_rate": 0.5})
+    change(empty, {"head.learning_rate": 0.5})
     assert len({*found, find()}) == 4
     for path in found:
         path.mkdir(parents=True)
@@ -262,23 +259,20 @@ def kill(stage: str, log: Path, seed: int, epochs: int) -> str:
     return log.read_text()
 
 
-def test_a_head_that_is_killed_again_and_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_head_that_is_killed_again_and_again(empty: Path) -> None:
     """With two seeds, and first with another rate, whose state is not used."""
     features, labels = digits(600)
     own = {"stack": ["dense 32", "norm", "dropout 0.3"], "epochs": 12, "batch": 2, "repeats": 2}
     own["patience"] = 12
     changes = {f"head.{name}": value for name, value in own.items()}
-    store(tmp_path, {"top": features}, labels, changes)
-    monkeypatch.chdir(tmp_path)
-    log = tmp_path / "log"
+    store({"top": features}, labels, changes)
+    log = empty / "log"
     expected, _ = finish("head", log)
     rate = read_parameters()["head"]["learning_rate"]
-    change(tmp_path, {"head.learning_rate": 0.5})
+    change(empty, {"head.learning_rate": 0.5})
     kill("head", log, seed=1, epochs=1)
     (other,) = (SCRATCH / "head").iterdir()
-    change(tmp_path, {"head.learning_rate": rate})
+    change(empty, {"head.learning_rate": rate})
     assert "goes on" not in kill("head", log, seed=1, epochs=1)
     assert not other.exists()
     assert "head: goes on after epoch " in kill("head", log, seed=2, epochs=2)
@@ -290,7 +284,7 @@ def test_a_head_that_is_killed_again_and_again(
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_fine_tuning_that_is_killed_again_and_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
+    empty: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
     """On stored outputs, which are made anew, or on those of images that change in every epoch.
 
@@ -302,12 +296,11 @@ def test_a_fine_tuning_that_is_killed_again_and_again(
     own["finetune.patience"] = 12
     if not stored:
         own |= {"augment.rotation": 10, "augment.flip": "horizontal", "augment.contrast": 0.2}
-    place(tmp_path, own)
-    monkeypatch.chdir(tmp_path)
+    place(own)
     run("backbone")
     run("views")
     start(unfreeze=3)
-    log = tmp_path / "log"
+    log = empty / "log"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     expected, said = finish("finetune", log)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

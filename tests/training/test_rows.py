@@ -4,19 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from digits import digits, parts, store
 from graft.training.rows import read_parts
 from trainings import stage_here
 
 
-def test_equal_files_count_once_where_a_model_is_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_files_count_once_where_a_model_is_judged(empty: Path) -> None:
     features, labels = digits(50)
-    store(tmp_path, {"top": features}, labels)
-    monkeypatch.chdir(tmp_path)
+    store({"top": features}, labels)
     split = pd.read_csv("data/split.csv")
     # Each file is there a second time under another name, and some under another label, too.
     split["id"] = split["id"].astype(str)

@@ -1,16 +1,13 @@
 """Changed copies of training images."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from graft.training.augmentation import build_augmentation
 from graft.training.rows import read_parts
-from images import SIDE, run
+from images import SIDE, python, run
 from trainings import COUNTS, STILL, pictures, place, stage_here
 
 OFF = {
@@ -45,12 +42,11 @@ def test_each_image_is_changed_in_its_own_way() -> None:
         assert np.array_equal(again(same, training=True), changed[:16]), name
 
 
-def test_copies_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_follow_each_other(empty: Path) -> None:
     """All of a first copy, then all of a second one; the same on one core, in another process."""
     from graft.models.inference import run_graph
 
-    place(tmp_path, {"augment.flip": "horizontal", "augment.copies": 2})
-    monkeypatch.chdir(tmp_path)
+    place({"augment.flip": "horizontal", "augment.copies": 2})
     run("backbone")
     run("views")
     n = COUNTS["train"]
@@ -84,25 +80,23 @@ def test_copies_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     before = [Path(name).read_bytes() for name in names]
     code = "from graft.project.launcher import run_stage; run_stage(['views'])"
     one = sorted(os.sched_getaffinity(0))[:1] if hasattr(os, "sched_getaffinity") else []
-    alone = f"import os; os.sched_setaffinity(0, {one}); " if one else ""
-    subprocess.run([sys.executable, "-c", alone + code], check=True, capture_output=True)
+    python((f"import os; os.sched_setaffinity(0, {one}); " if one else "") + code)
     assert [Path(name).read_bytes() for name in names] == before
 
 
-def test_no_change_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_change_costs_nothing(empty: Path) -> None:
     """TensorFlow is not even imported; there are no copies and no samples."""
-    place(tmp_path, {})
-    monkeypatch.chdir(tmp_path)
+    place({})
     for kind in ("xml", "bin"):  # which must be there, and are not read
         Path("data/backbone").mkdir(exist_ok=True)
         Path(f"data/backbone/graph.{kind}").touch()
-    code = """if True:
+    code = """
         import sys
         from graft.project.launcher import run_stage
         run_stage(["views"])
         assert not {"tensorflow", "keras", "openvino"} & set(sys.modules)
     """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python(code)
     made = {path.stem: np.load(path) for path in Path("data/views").iterdir()}
     assert made["pixels"].shape == (0, SIDE, SIDE, 3) and made["pixels"].dtype == np.uint8
     assert len(made["features"]) == 0 and made["features"].dtype == np.float32
