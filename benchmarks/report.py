@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sklearn.datasets import load_sample_images
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests/helpers"))
 
 from images import workspace
 from runs import make_run

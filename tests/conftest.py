@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import images
-import project
+# What helpers assert is told as fully as what tests do.
+pytest.register_assert_rewrite("images", "packing", "project")
+
+import images  # noqa: E402
+import project  # noqa: E402
 
 # As graft itself does: without what Python keeps of compiled modules, tests take twice as long.
 sys.dont_write_bytecode = False
@@ -46,11 +49,17 @@ def standins(_standins: project.Project, tmp_path: Path) -> project.Project:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to run stages in, where the test is; its data set is the folder `photos`."""
-    images.workspace(tmp_path)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, where the test is."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def here(empty: Path) -> Path:
+    """A folder to run stages in, where the test is; its data set is the folder `photos`."""
+    images.workspace(empty)
+    return empty
 
 
 @pytest.fixture

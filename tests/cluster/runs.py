@@ -6,8 +6,7 @@ from pathlib import Path
 import standin
 from cluster.slurm import Slurm
 from faults.runs import await_true
-from project import Project
-from test_engines import assert_fresh
+from project import Project, assert_fresh
 
 PROFILE = ("--profile", "workflow/profiles/slurm")
 PATIENCE = 120.0  # seconds

@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-# Test files import each other by their plain names, as they do in pytest.
+# Files of tests find each other by their plain names, as they do in pytest (pyproject.toml).
 TESTS = Path(__file__).parent.parent
-sys.path.insert(0, str(TESTS))
+sys.path[:0] = [str(TESTS / "helpers"), str(TESTS)]
 os.chdir(TESTS.parent)
 
 from faults.table import main  # noqa: E402

@@ -19,8 +19,7 @@ import pytest
 import project
 import standin
 from faults.runs import await_true
-from project import Project
-from test_engines import assert_fresh, runs
+from project import Project, assert_fresh, runs
 
 pytest.importorskip("dvc_s3", reason="the group `remote` is not installed")
 pytest.importorskip("moto", reason="the group `remote` is not installed")

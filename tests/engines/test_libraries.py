@@ -1,0 +1,89 @@
+"""Another version of a library makes those stages stale that compute with it, and no others."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graft.integrity.libraries import LIBRARIES, VERSIONS, find_versions
+from graft.project.pipeline import PACKAGE
+from graft.integrity.yaml12 import read_yaml_file
+from images import ROOT
+from project import Project, assert_fresh, runs
+from sources import third_party
+
+# What takes part in a result; others check, log, start or test.
+COMPUTING = {"imagehash", "jinja2", "keras", "matplotlib", "numpy", "openvino", "pandas", "pillow"}
+COMPUTING |= {"scikit-learn", "scipy", "tensorflow"}
+
+
+def install(folder: Path, name: str) -> Path:
+    """Lets a library seem to be installed in version 99, and returns what says so."""
+    about = folder / "workflow" / f"{name.replace('-', '_')}-99.dist-info/METADATA"
+    about.parent.mkdir()
+    about.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99\n", encoding="utf-8")
+    return about
+
+
+def test_each_room_has_the_libraries_that_it_computes_with() -> None:
+    rooms = {room for body in bodies().values() for room in used_rooms(body)}
+    for room in rooms:
+        files = (ROOT / PACKAGE / room).rglob("*.py")
+        imported = set().union(*map(third_party, files))
+        of_all = LIBRARIES["common"] if room != "common" else ()
+        assert {*LIBRARIES.get(room, ()), *of_all} == imported & COMPUTING | {*of_all}, room
+    assert set(LIBRARIES) <= rooms
+    # Longer texts are folded in dvc.lock, and then written by the slow one of two programs.
+    assert max(map(len, find_versions().values())) <= 60
+
+
+@pytest.mark.parametrize("stage", read_yaml_file(ROOT / "dvc.yaml")["stages"])
+def test_a_stage_lists_the_libraries_of_its_rooms(stage: str) -> None:
+    body = bodies()[stage]
+    listed = [entry[str(VERSIONS)] for entry in body["params"] if str(VERSIONS) in entry]
+    assert listed == [[room for room in used_rooms(body) if room in LIBRARIES]]
+
+
+def bodies() -> dict[str, dict]:
+    """The stages of dvc.yaml."""
+    stages = read_yaml_file(ROOT / "dvc.yaml")["stages"]
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
+
+
+def used_rooms(body: dict) -> list[str]:
+    """The rooms that a stage lists."""
+    return [Path(path).name for path in body["deps"] if Path(path).is_relative_to(PACKAGE)]
+
+
+def test_both_engines_follow_a_version(standins: Project) -> None:
+    made, before = standins, standins.outputs()
+    text = (made.folder / VERSIONS).read_text(encoding="utf-8")
+    for name in ("pytest", "ruff", "dvc", "snakemake"):
+        install(made.folder, name)
+    assert json.loads(made.dvc("status", "--json")) == {}
+    about = install(made.folder, "scikit-learn")
+    stale = {address.partition("@")[0] for address in json.loads(made.dvc("status", "--json"))}
+    direct = {
+        stage
+        for stage, body in bodies().items()
+        if any("scikit-learn" in LIBRARIES.get(room, ()) for room in used_rooms(body))
+    }
+    assert stale == direct and "tensors" not in stale and "head" in stale
+    assert (made.folder / VERSIONS).read_text(encoding="utf-8") == text
+    assert {address.partition("@")[0] for address in runs(made.snakemake())} >= {"head"}
+    assert "scikit-learn 99" in (made.folder / VERSIONS).read_text(encoding="utf-8")
+    assert_fresh(made)
+    # What the version before has made comes back, and nothing runs.
+    about.unlink()
+    about.parent.rmdir()
+    assert not runs(made.dvc("repro"))
+    assert (made.folder / VERSIONS).read_text(encoding="utf-8") == text
+    assert made.outputs() == before
+    assert_fresh(made)
+
+
+def test_a_stage_refuses_what_other_versions_have_made(standins: Project) -> None:
+    install(standins.folder, "pillow")
+    printed = standins.run("graft", "head", status=2)
+    assert "with the same settings: run the whole pipeline again" in printed
+    assert "libraries of images are" in printed and "pillow 99 and were" in printed

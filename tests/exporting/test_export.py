@@ -1,0 +1,473 @@
+"""`graft export`: what it writes, that others can use it without graft, and what it refuses."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from graft.common.errors import UserError
+from graft.common.tables import read_json, read_table, write_table
+from graft.exporting.agreement import Agreement
+from graft.exporting.card import as_markdown
+from graft.exporting.formats import FORMATS, check_format
+from graft.exporting.program import write_program
+from graft.images.decoding import decode
+from graft.models.description import read_description, write_description
+from graft.tools.export import main
+from images import SIDE, encoded, graft, picture, run, write
+from trainings import COUNTS, describe, place, start
+
+# In the order of `a`, `b` and `c`, as which the pictures are made.
+CLASSES = ("a \"quoted\" '|' <b>", "b\nin `two` lines\u2028{or three}", "c,*d*,[e](f)\\, 猫")
+EXPORTS = [(kind, "") for kind in FORMATS]
+EXPORTS += [(kind, way) for kind, one in FORMATS.items() for way in one.quantize]
+MODEL = Path("data/models/finetuned.keras")
+# What starts `use.py` where graft is not: without the files of `site`, which know it.
+WITHOUT_GRAFT = """
+import importlib.util, runpy, sys
+sys.path.append(sys.argv.pop(1))
+assert importlib.util.find_spec("graft") is None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose small network was fine-tuned and evaluated, with odd names of classes."""
+    folder = tmp_path_factory.mktemp("export")
+    with chdir(folder):
+        place({"finetune.epochs": 3, "finetune.unfreeze": 9})
+        split = read_table(Path("data/split.csv"))
+        split["label"] = split["label"].map(dict(zip("abc", CLASSES, strict=True)))
+        write_table(Path("data/split.csv"), split)
+        run("backbone")
+        run("views")
+        start()
+        run("finetune")
+        run("evaluate", "finetuned")
+    return folder
+
+
+@pytest.fixture
+def project(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, where the test is."""
+    folder = shutil.copytree(built, tmp_path / "project", ignore=shutil.ignore_patterns("exports"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def need(kind: str, way: str = "") -> None:
+    """Skips a test whose extra is not installed."""
+    try:
+        check_format(kind, way)
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def export(built: Path) -> Callable[[str, str], Path]:
+    """Makes an export in the project, once: its folder."""
+
+    def make(kind: str, way: str = "") -> Path:
+        need(kind, way)
+        name = f"exports/{kind}-{way}" if way else f"exports/{kind}"
+        if not (built / name).exists():
+            with chdir(built):
+                main(["--format", kind, *(["--quantize", way] if way else [])])
+        return built / name
+
+    return make
+
+
+def photos() -> Iterator[tuple[str, bytes]]:
+    """Photos of many kinds, larger than the model's images."""
+    colour = Image.fromarray(picture(1, 200, 333))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    yield "turned.jpg", encoded(colour, "JPEG", exif=exif)
+    clear = colour.convert("RGBA")
+    clear.putalpha(Image.fromarray(picture(2, 200, 333)[..., 0]))
+    yield "clear.png", encoded(clear)
+    yield "grey.webp", encoded(colour.convert("L"), "WEBP", lossless=True)
+    yield "palette.gif", encoded(colour, "GIF")
+    yield "print.jpg", encoded(colour.convert("CMYK"), "JPEG")
+    yield "tall.bmp", encoded(picture(3, 90, 40), "BMP")
+    yield "small.png", encoded(picture(4, 20, 17))
+
+
+def use(folder: Path, photo: Path) -> tuple[str, float]:
+    """What `use.py` says of a photo, in a Python without graft: the class and its probability."""
+    command = [sys.executable, "-I", "-S", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
+    ended = subprocess.run(
+        [*command, folder / "use.py", photo], capture_output=True, encoding="utf-8"
+    )
+    assert ended.returncode == 0, ended.stderr
+    name, _, probability = ended.stdout.removesuffix("\n").rpartition(" ")
+    return name, float(probability)
+
+
+def answers(pixels: np.ndarray, folder: Path) -> np.ndarray:
+    """The probabilities of the project's own model: float32 (n, classes)."""
+    from graft.exporting.conversion import run_keras
+
+    return run_keras(folder / MODEL, pixels)
+
+
+@pytest.mark.parametrize(("kind", "way"), EXPORTS)
+def test_an_export_is_used_without_graft(
+    export: Callable[[str, str], Path], built: Path, tmp_path: Path, kind: str, way: str
+) -> None:
+    folder = export(kind, way)
+    name, data = next(photos())
+    photo = tmp_path / name
+    photo.write_bytes(data)
+    (expected,) = answers(decode(data, SIDE).pixels[None], built)
+    label, probability = use(folder, photo)
+    assert label in CLASSES
+    own = expected[CLASSES.index(label)]
+    if way:
+        assert probability == pytest.approx(own, abs=0.15)
+    else:
+        assert CLASSES.index(label) == expected.argmax()
+        assert probability == pytest.approx(own, abs=2e-4)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_the_program_decodes_as_graft_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str
+) -> None:
+    text = write_program("keras", describe(fit=fit)).replace("import keras\n", "")
+    decoding = text[: text.index("model = ")]
+    (tmp_path / "model.json").write_text('{"classes": []}', encoding="utf-8")
+    for name, data in photos():
+        (tmp_path / name).write_bytes(data)
+        monkeypatch.setattr(sys, "argv", ["use.py", str(tmp_path / name)])
+        found: dict[str, Any] = {"__file__": str(tmp_path / "use.py")}
+        exec(compile(decoding, "use.py", "exec"), found)
+        assert (found["pixels"] == decode(data, SIDE, fit).pixels[None]).all(), name
+
+
+@pytest.mark.parametrize(("kind", "way"), EXPORTS)
+def test_what_is_said_of_an_export_is_so(
+    export: Callable[[str, str], Path], built: Path, kind: str, way: str
+) -> None:
+    """Run again on all test images, in its own runtime."""
+    from graft.exporting.conversion import run_export
+
+    folder = export(kind, way)
+    split = read_table(built / "data/split.csv")
+    test = split[split["part"] == "test"]
+    checked = pd.concat(read_table(path) for path in sorted((built / "data/checked").iterdir()))
+    tensors = np.concatenate([np.load(p) for p in sorted((built / "data/tensors").iterdir())])
+    places = [checked["id"].tolist().index(one) for one in test["id"]]
+    labels = np.array([CLASSES.index(label) for label in test["label"]])
+    pixels = tensors[places]
+    found, expected = run_export(kind, folder, pixels), answers(pixels, built)
+    said = read_json(folder / "model.json")["checked"]
+    assert said["n"] == len(labels) == COUNTS["test"]
+    assert said["equal"] == (found.argmax(1) == expected.argmax(1)).sum()
+    assert said["before"] == pytest.approx((expected.argmax(1) == labels).mean(), abs=1e-6)
+    assert said["after"] == pytest.approx((found.argmax(1) == labels).mean(), abs=1e-6)
+    assert said["low"] < said["after"] <= said["high"]
+    assert said["difference"] == pytest.approx(np.abs(found - expected).max(), rel=0.1, abs=2e-5)
+    assert said["difference"] < (0.15 if way else 1e-4)
+
+
+def weight(folder: Path) -> int:
+    """The bytes of an export's model."""
+    about = read_json(folder / "model.json")
+    weights = folder / about["model"].replace(".xml", ".bin")
+    return weights.stat().st_size
+
+
+@pytest.mark.parametrize("kind", [kind for kind, one in FORMATS.items() if one.quantize])
+def test_a_quantised_model_is_smaller(export: Callable[[str, str], Path], kind: str) -> None:
+    for way, share in (("float16", 0.55), ("int8", 0.4)):
+        assert weight(export(kind, way)) < share * weight(export(kind))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_names_of_the_classes_are_beside_and_within(
+    export: Callable[[str, str], Path], kind: str
+) -> None:
+    folder = export(kind)
+    lines = (folder / "labels.txt").read_bytes().decode("utf-8").splitlines()
+    assert lines == [" ".join(re.split("[\n\u2028]", name)) for name in CLASSES]
+    about = read_json(folder / "model.json")
+    assert tuple(about["classes"]) == CLASSES
+    assert sorted(about["files"]) == sorted(path.name for path in folder.iterdir())
+    side = [None if kind != "tflite" else 1, SIDE, SIDE, 3]
+    assert (about["input"]["shape"], about["input"]["dtype"]) == (side, "uint8")
+    match kind:
+        case "keras" | "openvino":
+            inside = read_description(folder / about["model"]).classes
+        case "saved_model":
+            text = (folder / "model/assets.extra/model.json").read_text(encoding="utf-8")
+            inside = json.loads(text)["classes"]
+        case "onnx":
+            import onnx
+
+            notes = {
+                note.key: note.value for note in onnx.load(folder / "model.onnx").metadata_props
+            }
+            assert tuple(json.loads(notes["graft"])["classes"]) == CLASSES
+            inside = json.loads(notes["classes"])
+        case "tflite":
+            with zipfile.ZipFile(folder / "model.tflite") as archive:
+                assert archive.read("labels.txt") == (folder / "labels.txt").read_bytes()
+                inside = json.loads(archive.read("model.json"))["classes"]
+    assert tuple(inside) == CLASSES
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a row of a Markdown table."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"), [("keras", ""), ("openvino", "float16"), ("onnx", "int8")]
+)
+def test_the_card_is_one(
+    export: Callable[[str, str], Path], built: Path, kind: str, way: str
+) -> None:
+    folder = export(kind, way)
+    empty, matter, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    known, about = yaml.safe_load(matter), read_json(folder / "model.json")
+    assert empty == "" and known["license"] == "unknown"
+    assert known["pipeline_tag"] == "image-classification"
+    assert known["library_name"] == FORMATS[kind].library
+    assert set(filter(None, [way, "graft"])) <= set(known["tags"])
+    ((result,),) = (model["results"] for model in known["model-index"])
+    (metric,) = result["metrics"]
+    measured = read_json(built / "reports/finetuned/metrics.json")
+    assert metric["value"] == (about["checked"]["after"] if way else measured["accuracy"])
+    assert (metric["type"], metric["args"]["images"]) == ("accuracy", COUNTS["test"])
+    assert result["task"]["type"] == "image-classification"
+
+    titles = re.findall("^## (.*)$", text, flags=re.MULTILINE)
+    assert titles == ["How to use", "Data", "Split", "Metrics", "Limits", "Licence"]
+    rows = [cells(line) for line in text.splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {2, 4, 3}
+    split = read_table(built / "data/split.csv")
+    for name in CLASSES:
+        mine = split[split["label"] == name]["part"]
+        counts = [str((mine == part).sum()) for part in ("train", "valid", "test")]
+        assert [as_markdown(name), *counts] in rows
+    assert "<" not in text and "&lt;b&gt;" in text
+    assert read_description(built / MODEL).data in text
+    (accuracy,) = (row for row in rows if row[0] == "accuracy")
+    ends = [f"{100 * measured[f'accuracy{end}']:.1f} %" for end in ("", "_low", "_high")]
+    assert accuracy == ["accuracy", ends[0], "–".join(ends[1:])]
+
+
+def test_the_command_says_what_it_found(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with chdir(built):
+        main(["--format", "openvino", "--quantize", "float16", "--licence", "cc-by-4.0"])
+        out = capsys.readouterr().out
+        card = Path("exports/openvino-float16/README.md").read_text(encoding="utf-8")
+        shutil.rmtree("exports/openvino-float16")
+    first, second, third, last = out.splitlines()
+    assert re.fullmatch(r"exports/openvino-float16/model\.xml: \d\.\d\d MB", first)
+    assert re.search(
+        r"run in openvino 20\S+ on 12 test images: the label is the pip.* 1?\d, ", second
+    )
+    assert re.search(r"accuracy \d+\.\d %, before \d+\.\d %$", third)
+    assert "use.py PHOTO" in last
+    assert yaml.safe_load(card.split("---\n")[1])["license"] == "cc-by-4.0"
+
+
+def test_a_loss_is_a_warning() -> None:
+    from graft.exporting.facts import Facts
+    from graft.tools.export import tell_export
+
+    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
+    counts: dict[str, list[int]] = {}
+    facts = Facts("onnx", "int8", describe(), counts, {}, {}, {}, found, 300, (), 10**6, "1.0")
+    warnings = [line for line in tell_export(Path("x"), facts) if "warning" in line]
+    assert warnings and "int8 costs 1.5 percentage points" in warnings[0]
+    facts = replace(facts, agreement=found._replace(after=0.975))
+    assert not [line for line in tell_export(Path("x"), facts) if "warning" in line]
+
+
+def test_what_answers_otherwise_is_not_written(project: Path) -> None:
+    """Here the pipeline's answers are other ones, which is the same."""
+    file = Path("data/predictions/finetuned.npy")
+    right = np.load(file)
+    np.save(file, right[:, ::-1])
+    with pytest.raises(
+        UserError, match=r"as the pipeline did, within 0\.0001 .* another label for "
+    ):
+        main(["--format", "keras"])
+    np.save(file, right + np.float32(2e-4))
+    with pytest.raises(UserError, match=r"a difference of 0\.0002, and another label for 0 of 12 "):
+        main(["--format", "keras"])
+    np.save(file, right[:5])
+    with pytest.raises(UserError, match=r"run the pipeline again\. Received: 5 rows"):
+        main(["--format", "keras"])
+    assert not Path("exports").exists() or not list(Path("exports").iterdir())
+    np.save(file, right)
+    main(["--format", "keras"])
+    before = Path("exports/keras/model.json").stat().st_ino
+    np.save(file, right[:, ::-1])
+    with pytest.raises(UserError, match="as the pipeline did"):
+        main(["--format", "keras"])
+    assert Path("exports/keras/model.json").stat().st_ino == before
+
+
+def test_an_earlier_export_is_replaced_and_nothing_else(project: Path) -> None:
+    where = Path("out/of/export")
+    make = lambda: main(["--format", "keras", "--output", str(where)])  # noqa: E731
+    where.mkdir(parents=True)
+    make()
+    inode = (where / "model.json").stat().st_ino
+    make()
+    assert (where / "model.json").stat().st_ino != inode
+    assert [path.name for path in where.parent.iterdir()] == ["export"]
+    (where / "mine.txt").write_text("notes")
+    with pytest.raises(
+        UserError, match=r"nothing was added\. Received: 'an export with mine\.txt'"
+    ):
+        make()
+    (where / "model.json").write_text("[")
+    with pytest.raises(UserError, match=r"or an earlier export\. Received: 'a folder with README"):
+        make()
+    assert (where / "mine.txt").read_text() == "notes"
+    Path("link").symlink_to(where)
+    for place_, reason in (
+        ("params.yaml", "a file"),
+        ("link", "a link"),
+        ("data", "a folder with"),
+    ):
+        with pytest.raises(UserError, match=f"--output {place_} must be a new .*{reason}"):
+            main(["--format", "keras", "--output", place_])
+    with pytest.raises(UserError, match=r"in a folder to write to\. Received: .*params\.yaml'"):
+        main(["--format", "keras", "--output", "params.yaml/x"])
+
+
+def test_another_model_of_the_same_images(project: Path) -> None:
+    shutil.move(MODEL, "mine.keras")
+    with pytest.raises(UserError, match=r"Received: no data/models/finetuned\.keras$"):
+        main(["--format", "keras"])
+    # What the pipeline predicted is not looked at.
+    np.save("data/predictions/finetuned.npy", np.zeros((24, 3), np.float32))
+    main(["--format", "keras", "--model", "mine.keras"])
+    about = read_json(Path("exports/keras/model.json"))
+    assert about["checked"]["equal"] == COUNTS["test"]
+    card = Path("exports/keras/README.md").read_text(encoding="utf-8")
+    rows = [cells(line)[0] for line in card.splitlines() if line.startswith("|")]
+    assert "accuracy" in rows and "log loss" not in rows and "training" not in rows
+    about = read_description(Path("mine.keras"))
+    write_description(Path("mine.keras"), replace(about, data="1" * 64))
+    for model, message in (
+        ("mine.keras", r"the split of this project.*Received: '111111111111…'"),
+        ("data/models/head.keras", "a model from pixels, .* 'a model from features'"),
+        ("none.keras", "a model that graft made, .*no such file"),
+        ("data/backbone/network.keras", "a file without"),
+        ("params.yaml", r"--model must be a \.keras file that graft made"),
+    ):
+        with pytest.raises(UserError, match=message):
+            main(["--format", "keras", "--model", model])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", r"--format must be one of keras, .*, tflite\. Received: ''"),
+        ("--format torch", r"--format must be one of keras, .*, tflite\. Received: 'torch'"),
+        ("--format keras --quantize int8", "left out with --format keras; int8 is for onnx, openv"),
+        ("--format saved_model --quantize float16", "left out with --format saved_model; float16"),
+        (
+            "--format onnx --quantize int4",
+            r"of float16, int8 \(did you mean int8\?\)\. Received: 'int4'",
+        ),
+        ("--format keras --licence MIT!", "--licence must be an identifier .*: 'MIT!'"),
+    ],
+)
+def test_what_is_wrong_is_one_message(project: Path, arguments: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        main(arguments.split())
+    assert "\n" not in str(error.value)
+    assert not Path("exports").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "way", "package"),
+    [("onnx", "", "tf2onnx"), ("openvino", "int8", "nncf"), ("tflite", "int8", "ai_edge_litert")],
+)
+def test_a_missing_extra_is_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, kind: str, way: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not there
+    arguments = f"--format {kind}{f' --quantize {way}' if way else ''}"
+    command = f"uv run --extra {FORMATS[kind].extra} graft export {arguments}"
+    with pytest.raises(UserError, match=rf"`{command}`, or `uv sync --extra .* no .*{package}"):
+        main(arguments.split())
+
+
+def test_without_a_finished_run_it_says_what_to_do(here: Path) -> None:
+    status, out, errors = graft(here, "export", "--format", "keras")
+    assert (status, out) == (2, "")
+    assert errors.count("\n") == 1 and "uv run snakemake --cores all" in errors
+    assert not Path("exports").exists()
+
+
+def test_a_damaged_export_of_another_kind_is_no_answer(project: Path) -> None:
+    """Weights that are not finite are refused whatever they are quantised to."""
+    from graft.models.saving import load_model, save_model
+
+    model, about = load_model(MODEL), read_description(MODEL)
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    save_model(model, Path("nan.keras"))
+    write_description(Path("nan.keras"), about)
+    with pytest.raises(UserError, match="a finite probability for each class; nothing was written"):
+        main(["--format", "openvino", "--quantize", "float16", "--model", "nan.keras"])
+    assert not list(Path("exports").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"), [("keras", ""), *(("openvino", way) for way in ("", "float16", "int8"))]
+)
+def test_predict_answers_with_an_export(
+    export: Callable[[str, str], Path], built: Path, tmp_path: Path, kind: str, way: str
+) -> None:
+    """Also from a folder that is no project; the graph takes bytes, those of graft take floats."""
+    model = shutil.copytree(export(kind, way), tmp_path / "model") / FORMATS[kind].model
+    found = dict(photos())
+    write(tmp_path / "photos", found)
+    arguments = ("photos", "--model", str(model), "--output", "found.csv")
+    status, _, errors = graft(tmp_path, "predict", *arguments)
+    assert status == 0, errors
+    rows = read_table(tmp_path / "found.csv").to_dict("records")
+    assert {Path(row["path"]).name for row in rows} == set(found)
+    for row in rows:
+        data = found[Path(row["path"]).name]
+        (expected,) = answers(decode(data, SIDE).pixels[None], built)
+        own = expected[CLASSES.index(row["label"])]
+        assert float(row["confidence"]) == pytest.approx(own, abs=0.15 if way else 2e-4)
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "onnx", "tflite"])
+def test_predict_refuses_an_export_for_another_runtime(
+    export: Callable[[str, str], Path], kind: str
+) -> None:
+    folder = export(kind, "")
+    arguments = ("photos.zip", "--model", str(folder / FORMATS[kind].model))
+    write(folder.parent, {"photos.zip": b""})
+    status, out, errors = graft(folder.parent, "predict", *arguments)
+    assert (status, out, errors.count("\n")) == (2, "", 1)
+    assert "--model must be finetuned, head, or a model file (.keras, .xml)" in errors

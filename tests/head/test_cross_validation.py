@@ -1,0 +1,177 @@
+"""Every image judged by classifiers that have not learned from it, and labels that look wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
+
+from digits import digits, parts, store
+from graft.common.tables import read_table
+from graft.head import cross_validation
+from graft.head.cross_validation import judge_all, judge_size
+from graft.head.label_errors import ERROR_COLUMNS, find_likely_errors, tabulate_errors
+from images import run
+
+WRITTEN = ("cross_validation.json", "label_errors.csv")
+
+
+def found() -> tuple[dict, pd.DataFrame, list[bytes]]:
+    """Runs the stage here: its numbers, its table with numbers, and the bytes of both."""
+    run("cross_validation")
+    summary = json.loads(Path("reports/cross_validation.json").read_text())
+    numbers = {"confidence": float, "self_confidence": float}
+    errors = read_table(Path("reports/label_errors.csv")).astype(numbers)
+    return summary, errors, [Path("reports", name).read_bytes() for name in WRITTEN]
+
+
+def planted(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The labels, some of them changed to another class; and which these are."""
+    generator, classes = np.random.default_rng(seed), labels.max() + 1
+    wrong = generator.permutation(len(labels))[: round(share * len(labels))]
+    changed = labels.copy()
+    changed[wrong] = (labels[wrong] + generator.integers(1, classes, len(wrong))) % classes
+    return changed, np.isin(np.arange(len(labels)), wrong)
+
+
+def test_planted_errors_come_first(empty: Path) -> None:
+    """Three labels of a hundred are changed, in all parts; the stage lists nearly all of them."""
+    features, truth = digits(900)
+    labels, wrong = planted(truth, 0.03, 1)
+    judged = judge_all(features, labels, np.arange(900), 10)
+    assert judged.rows.tolist() == list(range(900))
+    own = judged.probabilities[np.arange(900), labels]
+    assert roc_auc_score(wrong, -own) > 0.98
+    assert wrong[np.argsort(own)[: 2 * wrong.sum()]].mean() > 0.9 / 2
+
+    store({"top": features}, labels)
+    summary, errors, first = found()
+    assert list(errors) == ERROR_COLUMNS
+    rows = errors["path"].str.extract(r"image (\d+)\.png")[0].astype(int).to_numpy()
+    assert wrong[rows[: 2 * wrong.sum()]].sum() >= 0.9 * wrong.sum()
+    assert (errors["part"] == parts(900)[rows]).all()
+    assert set(errors["part"][wrong[rows]]) == {"train", "valid", "test"}
+    assert (errors["label"] == [f"class {labels[row]}" for row in rows]).all()
+    named = wrong[rows] & (errors["looks_like"] == [f"class {truth[row]}" for row in rows])
+    assert named.sum() >= 0.8 * wrong.sum()
+    assert (errors["looks_like"] != errors["label"]).all()
+    assert errors["self_confidence"].is_monotonic_increasing
+    assert (errors["confidence"] >= errors["self_confidence"]).all()
+    assert summary["label_errors"] == (errors["likely"] == "yes").sum()
+    assert 0.7 * wrong.sum() <= summary["label_errors"] <= 2 * wrong.sum()
+    assert summary["n"] == summary["units"] == 900
+    assert summary["accuracy_low"] < summary["accuracy"] < summary["accuracy_high"]
+    assert summary["accuracy"] == pytest.approx(1 - len(errors) / 900, abs=0.01)
+    assert summary["headline"] == "test" and summary["test_units"] == 180
+    assert found()[-1] == first
+
+
+def test_nobody_is_judged_by_what_has_seen_their_unit() -> None:
+    """Ten pictures of each hand, which shows a sign at random: nothing can be learned of signs."""
+    generator = np.random.default_rng(1)
+    units = np.arange(400) // 10
+    labels = generator.integers(0, 2, 40)[units]
+    features = generator.normal(size=(40, 60))[units].astype(np.float32)
+    features += 0.01 * generator.normal(size=features.shape).astype(np.float32)
+    accuracies = []
+    for own in (units, np.arange(400)):
+        judged = judge_all(features, labels, own, 2)
+        accuracies.append((judged.probabilities.argmax(1) == labels[judged.rows]).mean())
+    assert accuracies[0] < 0.75 and accuracies[1] > 0.95
+
+
+def test_moments_are_of_what_is_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image far away moves the scale of others only where it is learned from."""
+    features, labels = digits(200)
+    features[0] += 1e4
+    seen = []
+    own = cross_validation.find_moments
+    monkeypatch.setattr(
+        cross_validation, "find_moments", lambda rows: seen.append(rows) or own(rows)
+    )
+    judge_all(features, labels, np.arange(200), 10)
+    # The first is of the choice of C.
+    folds = seen[1:]
+    assert [sum((rows > 5e3).any() for rows in folds), len(folds)] == [4, 5]
+    assert all(len(rows) < 200 for rows in folds)
+
+
+def test_a_large_part_is_learned_from_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are judged nevertheless, and not much worse."""
+    features, labels = digits(1500)
+    whole = judge_all(features, labels, np.arange(1500), 10)
+    monkeypatch.setattr(cross_validation, "_WORK", 300 * 64 * 10)
+    monkeypatch.setattr(cross_validation, "_CHOICE", 300)
+    some = judge_all(features, labels, np.arange(1500), 10)
+    assert some.rows.tolist() == whole.rows.tolist()
+    right = [(judged.probabilities.argmax(1) == labels).mean() for judged in (whole, some)]
+    assert 0.8 < right[1] < right[0]
+
+
+def test_a_class_of_one_unit_is_not_judged(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features, labels = digits(60, 3)
+    one = np.where(labels == 2, 99, np.arange(60))
+    for units, judged in [(one, int((labels < 2).sum())), (np.zeros(60, int), 0)]:
+        store({"top": features}, labels, units=units)
+        summary, errors, _ = found()
+        assert summary["n"] == judged and "class 2" not in set(errors["label"])
+        assert (summary["accuracy"] is None) == (judged == 0)
+        printed = capsys.readouterr().err
+        assert f"warning: {60 - judged} of 60 images could not be judged" in printed
+        assert summary["headline"] == "cross_validation"
+        assert "would only show an accuracy above" in printed
+
+
+@pytest.mark.parametrize(
+    ("units", "bound", "headline"),
+    [
+        (0, 0.0, "cross_validation"),
+        (9, 0.7009, "cross_validation"),
+        (99, 0.9626, "cross_validation"),
+        (100, 0.963, "test"),
+    ],
+)
+def test_a_part_of_few_units_tells_little(units: int, bound: float, headline: str) -> None:
+    size = judge_size(units)
+    assert size["test_units"] == units and size["headline"] == headline
+    assert size["test_bound"] == pytest.approx(bound, abs=2e-4)
+
+
+@st.composite
+def judgements(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, and probabilities that know them more or less."""
+    n, classes = draw(st.integers(1, 80)), draw(st.integers(2, 5))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = generator.integers(0, classes, n)
+    outputs = generator.normal(size=(n, classes))
+    outputs[np.arange(n), labels] += draw(st.sampled_from([0.0, 1.0, 4.0]))
+    return labels, softmax(outputs, 1)
+
+
+@given(judgements())
+def test_the_table_keeps_its_promises(case: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, probabilities = case
+    n, classes = probabilities.shape
+    images = pd.DataFrame({"path": [f"{i}.png" for i in range(n)], "part": "train"})
+    names = tuple("abcde")[:classes]
+    table = tabulate_errors(images, names, labels, probabilities)
+    wrong = probabilities.argmax(1) != labels
+    assert len(table) == min(int(wrong.sum()), 20)
+    assert table["self_confidence"].is_monotonic_increasing
+    rows = table["path"].str.removesuffix(".png").astype(int).to_numpy()
+    assert len(set(rows)) == len(rows) and wrong[rows].all()
+    assert (table["confidence"] > table["self_confidence"] - 1e-6).all()
+    likely = find_likely_errors(probabilities, labels)
+    assert not (likely & ~wrong).any()
+    assert ((table["likely"] == "yes") == likely[rows]).all()
+    # Nobody is more sure of the other class than its own images are, and yet unlikely.
+    for row in np.flatnonzero(wrong & ~likely):
+        other = probabilities[row].argmax()
+        assert other not in labels or (
+            probabilities[row, other] < probabilities[labels == other, other].mean()
+        )

@@ -1,0 +1,352 @@
+"""Files that show a known picture, one of every kind that a data set may hold.
+
+`READABLE` has by name the bytes, the pixels that they show, and by how many grey values the format
+may miss them.
+"""
+
+import struct
+
+import numpy as np
+from PIL import Image
+
+import formats
+from images import SIDE, encoded, picture
+
+KNOWN = picture(1)
+OTHER = Image.fromarray(picture(2))
+SHOWN = Image.fromarray(KNOWN)
+GREY = np.asarray(SHOWN.convert("L"))
+LEVELS = (np.arange(SIDE * SIDE).reshape(SIDE, SIDE) * 64).astype(np.uint16)
+# The palette's first colour is clear in the files that have holes.
+PALETTE = SHOWN.quantize(16)
+INDICES = np.asarray(PALETTE)
+COLOURS = np.zeros((128, 3), np.uint8)
+COLOURS[:16] = np.reshape(PALETTE.getpalette("RGB"), (-1, 3))[:16]
+OF_PALETTE = COLOURS[INDICES]
+HOLED = np.where((INDICES == 0)[..., None], 255, OF_PALETTE)
+HALF = np.dstack([KNOWN, np.full((SIDE, SIDE), 128, np.uint8)])
+OVER_WHITE = np.round(KNOWN * (128 / 255) + 255 * (127 / 255)).astype(np.uint8)
+# A quarter of the picture in the middle of white.
+PARTIAL = np.full((SIDE, SIDE, 3), 255, np.uint8)
+PARTIAL[8:24, 8:24] = OF_PALETTE[8:24, 8:24]
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    """Grey values as RGB."""
+    return np.dstack([values] * 3)
+
+
+def exif(orientation: int) -> Image.Exif:
+    """EXIF data that says how the camera was held."""
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """What a camera held that way stores of a picture."""
+    return np.ascontiguousarray(
+        {
+            1: pixels,
+            2: pixels[:, ::-1],
+            3: pixels[::-1, ::-1],
+            4: pixels[::-1],
+            5: pixels.swapaxes(0, 1),
+            6: pixels.swapaxes(0, 1)[::-1],
+            7: pixels.swapaxes(0, 1)[::-1, ::-1],
+            8: pixels.swapaxes(0, 1)[:, ::-1],
+        }[orientation]
+    )
+
+
+def jpeg(image: np.ndarray | Image.Image = KNOWN, **options) -> bytes:
+    """A JPEG close to the picture."""
+    return encoded(image, "JPEG", **({"quality": 98, "subsampling": 0} | options))
+
+
+def several() -> dict[str, object]:
+    """The options for a file of two pictures, this one the second."""
+    return {"save_all": True, "append_images": [OTHER.copy()]}
+
+
+def big(values: np.ndarray) -> list[bytes]:
+    """Rows of 16 bits, the higher byte first."""
+    return [row.astype(">u2").tobytes() for row in values]
+
+
+def twelve(values: np.ndarray) -> bytes:
+    """Values of 12 bits, two in three bytes."""
+    pairs = values.reshape(-1, 2).astype(int)
+    both = pairs[:, 0] << 12 | pairs[:, 1]
+    return np.stack([both >> 16, both >> 8 & 255, both & 255], 1).astype(np.uint8).tobytes()
+
+
+def ycck() -> bytes:
+    """A JPEG in four channels, lightness first, as Adobe's programs write it."""
+    planes = np.asarray(Image.fromarray(255 - KNOWN).convert("YCbCr"))
+    data = jpeg(Image.fromarray(np.dstack([255 - planes, np.zeros_like(GREY)]), "CMYK"))
+    place = data.index(b"Adobe") + 11  # where it says how the channels are to be understood
+    return data[:place] + b"\2" + data[place + 1 :]
+
+
+SQUARE = (SIDE, SIDE)
+PNG = encoded(KNOWN)
+JPEG = jpeg()
+GIF = formats.gif(INDICES, COLOURS)
+FIRST = PNG.index(b"IDAT") - 4  # where the pixels begin
+
+PNGS = {
+    "rgb.png": (PNG, KNOWN, 0),
+    "grey.png": (encoded(GREY), grey(GREY), 0),
+    "grey and alpha.png": (
+        encoded(Image.merge("LA", [Image.fromarray(GREY), Image.new("L", SQUARE, 0)])),
+        np.full_like(KNOWN, 255),
+        0,
+    ),
+    "rgb and alpha.png": (encoded(HALF), OVER_WHITE, 1),
+    "1 bit.png": (encoded(Image.fromarray(GREY > 127)), grey(np.where(GREY > 127, 255, 0)), 0),
+    "2 bits.png": (
+        formats.png(formats.bits(GREY >> 6, 2), *SQUARE, 2, 0),
+        grey(GREY // 64 * 85),
+        0,
+    ),
+    "4 bits.png": (
+        formats.png(formats.bits(GREY >> 4, 4), *SQUARE, 4, 0),
+        grey(GREY // 16 * 17),
+        0,
+    ),
+    "16 bits.png": (encoded(LEVELS), grey(LEVELS // 257), 0),
+    "16 bits, one level clear.png": (
+        formats.png(big(LEVELS), *SQUARE, 16, 0, formats.chunk(b"tRNS", struct.pack(">H", 6400))),
+        grey(np.where(LEVELS == 6400, 255, LEVELS // 257)),
+        0,
+    ),
+    "16 bits and alpha.png": (
+        formats.png(big(np.dstack([LEVELS, LEVELS * 0 + 65535])), *SQUARE, 16, 4),
+        grey(LEVELS // 256),
+        0,
+    ),
+    "16 bits rgb.png": (formats.png(big(KNOWN * np.uint16(257)), *SQUARE, 16, 2), KNOWN, 0),
+    "16 bits rgb and alpha.png": (
+        formats.png(big(HALF * np.uint16(257)), *SQUARE, 16, 6),
+        OVER_WHITE,
+        1,
+    ),
+    "one colour clear.png": (
+        formats.png(
+            KNOWN, *SQUARE, 8, 2, formats.chunk(b"tRNS", KNOWN[0, 0].astype(">u2").tobytes())
+        ),
+        np.where((KNOWN[0, 0] == KNOWN).all(-1)[..., None], 255, KNOWN),
+        0,
+    ),
+    "one grey clear.png": (
+        formats.png(GREY, *SQUARE, 8, 0, formats.chunk(b"tRNS", b"\0" + bytes([GREY[0, 0]]))),
+        grey(np.where(GREY[0, 0] == GREY, 255, GREY)),
+        0,
+    ),
+    "interlaced.png": (formats.interlaced(KNOWN), KNOWN, 0),
+    "palette.png": (encoded(PALETTE), OF_PALETTE, 0),
+    "palette of 4 bits.png": (encoded(PALETTE, bits=4), OF_PALETTE, 0),
+    "palette with holes.png": (encoded(PALETTE, transparency=0), HOLED, 0),
+    "palette with alpha.png": (encoded(PALETTE, transparency=b"\0" + b"\xff" * 15), HOLED, 0),
+    "moving.png": (encoded(KNOWN, **several()), KNOWN, 0),
+    "wrong sum behind the pixels.png": (PNG[:-16] + bytes(4) + PNG[-12:], KNOWN, 0),
+    "broken text.png": (
+        PNG[:FIRST] + formats.chunk(b"zTXt", b"key\0\0no zlib") + PNG[FIRST:],
+        KNOWN,
+        0,
+    ),
+    "broken exif.png": (encoded(KNOWN, exif=b"Exif\0\0no EXIF at all"), KNOWN, 0),
+    "held sideways.png": (encoded(turned(KNOWN, 6), exif=exif(6)), KNOWN, 0),
+}
+JPEGS = {
+    "rgb.jpg": (JPEG, KNOWN, 4),
+    "coarse colours.jpg": (jpeg(subsampling=2), KNOWN, 8),
+    "progressive.jpg": (jpeg(progressive=True), KNOWN, 4),
+    "restart markers.jpg": (jpeg(restart_marker_blocks=1), KNOWN, 4),
+    "grey.jpg": (jpeg(GREY), grey(GREY), 4),
+    "cmyk.jpg": (jpeg(SHOWN.convert("CMYK")), KNOWN, 6),
+    "ycck.jpg": (ycck(), KNOWN, 6),
+    "garbage behind.jpg": (JPEG + b"garbage" * 100, KNOWN, 4),
+    "another behind.jpg": (JPEG + jpeg(OTHER), KNOWN, 4),
+    "thumbnail of another.jpg": (formats.with_thumbnail(JPEG, jpeg(OTHER)), KNOWN, 4),
+    "broken exif.jpg": (jpeg(exif=b"Exif\0\0no EXIF at all"), KNOWN, 4),
+    "endless exif.jpg": (jpeg(exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\x08\0\0\0"), KNOWN, 4),
+    "two frames.mpo": (encoded(KNOWN, "MPO", quality=98, subsampling=0, **several()), KNOWN, 4),
+    **{
+        f"held in way {way}.jpg": (jpeg(turned(KNOWN, way), exif=exif(way)), KNOWN, 4)
+        for way in range(1, 9)
+    },
+}
+GIFS = {
+    "palette.gif": (GIF, OF_PALETTE, 0),
+    "interlaced.gif": (formats.gif(INDICES, COLOURS, interlaced=True), OF_PALETTE, 0),
+    "holes.gif": (formats.gif(INDICES, COLOURS, clear=0), HOLED, 0),
+    "part of the canvas.gif": (
+        formats.gif(INDICES[8:24, 8:24], COLOURS, SQUARE, (8, 8)),
+        PARTIAL,
+        0,
+    ),
+    "moving.gif": (encoded(PALETTE, "GIF", **several()), OF_PALETTE, 0),
+    "moving, its first frame small.gif": (
+        formats.gif(INDICES[8:24, 8:24], COLOURS, SQUARE, (8, 8))[:-1]
+        + formats.gif(INDICES, COLOURS)[13 + 384 :],
+        PARTIAL,
+        0,
+    ),
+    "no end.gif": (GIF[:-1], OF_PALETTE, 0),
+}
+WEBPS = {
+    "lossy.webp": (encoded(KNOWN, "WEBP", quality=98), KNOWN, 10),
+    "lossless.webp": (encoded(KNOWN, "WEBP", lossless=True), KNOWN, 0),
+    "alpha.webp": (encoded(HALF, "WEBP", lossless=True), OVER_WHITE, 1),
+    "moving.webp": (encoded(KNOWN, "WEBP", lossless=True, **several()), KNOWN, 0),
+    "held sideways.webp": (
+        encoded(turned(KNOWN, 6), "WEBP", lossless=True, exif=exif(6)),
+        KNOWN,
+        0,
+    ),
+}
+LOW = KNOWN[::-1, :, ::-1]  # from below, blue first
+FOUR = COLOURS[:16, ::-1]
+FOUR = np.dstack([FOUR[None], np.zeros((1, 16, 1), np.uint8)]).tobytes()
+FIVES = (KNOWN >> 3).astype(np.uint16)
+PACKED = FIVES[..., 0] << 10 | FIVES[..., 1] << 5 | FIVES[..., 2]
+BMPS = {
+    "24 bits.bmp": (encoded(KNOWN, "BMP"), KNOWN, 0),
+    "from above.bmp": (
+        formats.bmp([r.tobytes() for r in KNOWN[..., ::-1]], SIDE, -SIDE, 24),
+        KNOWN,
+        0,
+    ),
+    "32 bits.bmp": (
+        formats.bmp([r.tobytes() for r in np.dstack([LOW, LOW[..., 0] * 0])], *SQUARE, 32),
+        KNOWN,
+        0,
+    ),
+    "16 bits.bmp": (
+        formats.bmp([row.astype("<u2").tobytes() for row in PACKED[::-1]], *SQUARE, 16),
+        KNOWN,
+        8,
+    ),
+    "masks of 565.bmp": (
+        formats.bmp(
+            [
+                row.astype("<u2").tobytes()
+                for row in (FIVES[..., 0] << 11 | FIVES[..., 1] << 6 | FIVES[..., 2])[::-1]
+            ],
+            *SQUARE,
+            16,
+            struct.pack("<III", 0xF800, 0x07E0, 0x001F),
+            3,
+        ),
+        KNOWN,
+        8,
+    ),
+    "8 bits.bmp": (
+        formats.bmp([row.tobytes() for row in INDICES[::-1]], *SQUARE, 8, FOUR),
+        OF_PALETTE,
+        0,
+    ),
+    "4 bits.bmp": (formats.bmp(formats.bits(INDICES[::-1], 4), *SQUARE, 4, FOUR), OF_PALETTE, 0),
+    "1 bit.bmp": (
+        encoded(Image.fromarray(GREY > 127), "BMP"),
+        grey(np.where(GREY > 127, 255, 0)),
+        0,
+    ),
+    "run lengths.bmp": (
+        formats.bmp(formats.runs(INDICES[::-1]), *SQUARE, 8, FOUR, 1),
+        OF_PALETTE,
+        0,
+    ),
+}
+TIFF = formats.tags(*SQUARE, [8, 8, 8], 2)
+ROWS = [row.tobytes() for row in KNOWN]
+TIFFS = {
+    **{
+        f"{packing or 'not packed'}.tif": (encoded(KNOWN, "TIFF", compression=packing), KNOWN, 0)
+        for packing in (None, "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
+    },
+    "jpeg.tif": (encoded(KNOWN, "TIFF", compression="jpeg", quality=98), KNOWN, 10),
+    "fax.tif": (
+        encoded(Image.fromarray(GREY > 127), "TIFF", compression="group4"),
+        grey(np.where(GREY > 127, 255, 0)),
+        0,
+    ),
+    "two pages.tif": (encoded(KNOWN, "TIFF", **several()), KNOWN, 0),
+    "large.tif": (encoded(KNOWN, "TIFF", big_tiff=True), KNOWN, 0),
+    "big endian.tif": (formats.tiff(TIFF, [KNOWN.tobytes()], ">"), KNOWN, 0),
+    "strips.tif": (formats.tiff(TIFF | {278: (3, [1])}, ROWS), KNOWN, 0),
+    "tiles.tif": (
+        formats.tiff(
+            {number: value for number, value in TIFF.items() if number != 278}
+            | {322: (3, [16]), 323: (3, [16])},
+            [KNOWN[y : y + 16, x : x + 16].tobytes() for y in (0, 16) for x in (0, 16)],
+            places=(324, 325),
+        ),
+        KNOWN,
+        0,
+    ),
+    "planes.tif": (
+        formats.tiff(TIFF | {284: (3, [2])}, [KNOWN[..., i].tobytes() for i in range(3)]),
+        KNOWN,
+        0,
+    ),
+    "next page is itself.tif": (
+        formats.tiff(TIFF, [KNOWN.tobytes()], follows=8 + KNOWN.size),
+        KNOWN,
+        0,
+    ),
+    "cmyk.tif": (encoded(SHOWN.convert("CMYK"), "TIFF"), KNOWN, 2),
+    "alpha.tif": (encoded(HALF, "TIFF"), OVER_WHITE, 1),
+    "palette.tif": (encoded(PALETTE, "TIFF"), OF_PALETTE, 0),
+    "16 bits.tif": (encoded(LEVELS, "TIFF"), grey(LEVELS // 257), 0),
+    "16 bits rgb.tif": (
+        formats.tiff(
+            formats.tags(*SQUARE, [16] * 3, 2), [(KNOWN * np.uint16(257)).astype("<u2").tobytes()]
+        ),
+        KNOWN,
+        0,
+    ),
+    "12 bits.tif": (
+        formats.tiff(formats.tags(*SQUARE, [12], 1), [twelve(LEVELS >> 4)]),
+        grey((LEVELS // 16).astype(int) * 255 // 4095),
+        0,
+    ),
+    "16 bits, 0 is white.tif": (
+        formats.tiff(formats.tags(*SQUARE, [16], 0), [(65535 - LEVELS).astype("<u2").tobytes()]),
+        grey(LEVELS // 257),
+        0,
+    ),
+    "0 is white.tif": (
+        formats.tiff(formats.tags(*SQUARE, [8], 0), [(255 - GREY).tobytes()]),
+        grey(GREY),
+        0,
+    ),
+    "held sideways.tif": (encoded(turned(KNOWN, 6), "TIFF", exif=exif(6)), KNOWN, 0),
+}
+OTHERS = {
+    "no suffix": (PNG, KNOWN, 0),
+    "png inside.jpg": (PNG, KNOWN, 0),
+    "jpeg inside.png": (JPEG, KNOWN, 4),
+    "gif inside.csv": (GIF, OF_PALETTE, 0),
+    "rgb.ppm": (encoded(KNOWN, "PPM"), KNOWN, 0),
+    "plain.ppm": (
+        b"P3 # of numbers\n32 32 255\n" + " ".join(map(str, KNOWN.ravel())).encode(),
+        KNOWN,
+        0,
+    ),
+    "16 bits.pgm": (b"P5 32 32 65535\n" + LEVELS.astype(">u2").tobytes(), grey(LEVELS // 257), 0),
+    "1 bit.pbm": (
+        encoded(Image.fromarray(GREY > 127), "PPM"),
+        grey(np.where(GREY > 127, 255, 0)),
+        0,
+    ),
+    "rgb.avif": (encoded(KNOWN, "AVIF", quality=98, subsampling="4:4:4"), KNOWN, 6),
+    "held sideways.avif": (
+        encoded(turned(KNOWN, 6), "AVIF", quality=98, subsampling="4:4:4", exif=exif(6)),
+        KNOWN,
+        6,
+    ),
+}
+READABLE = PNGS | JPEGS | GIFS | WEBPS | BMPS | TIFFS | OTHERS

@@ -1,0 +1,219 @@
+"""Images in an archive: the same as in a folder, or one message."""
+
+import gzip
+import lzma
+import runpy
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graft.common.errors import UserError
+from graft.images import files
+from graft.images.archives import Archive, NoArchive
+from images import ODD, ROOT, check, encoded, listing, picture, write
+from packing import GOOD, KINDS, mark, pack, pack_tar, pack_zip, problems, read
+
+IMAGE = encoded(picture(70))
+TARS = KINDS[1:]
+
+
+class TestLikeAFolder:
+    """The same rows and pixels, however the files are packed."""
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_same_rows_and_bytes(self, here: Path, kind: str) -> None:
+        inside = GOOD | {"dog/empty.png": b"", "dog/text.png": b"text", "cat/half.png": IMAGE[:200]}
+        write(here / "photos", inside)
+        pack(here / f"photos{kind}", inside)
+        made = []
+        for path in ("photos", f"photos{kind}"):
+            listing(path)
+            check()
+            made.append({p: p.read_bytes() for p in Path("data").rglob("*") if p.is_file()})
+        assert made[0] == made[1]
+        assert len(made[0]) == 10
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_suffix_says_nothing(self, here: Path, kind: str) -> None:
+        pack(here / f"photos{kind}", GOOD)
+        for name in ("photos.jpg", "photos.zip.txt", "photos"):
+            (here / name).write_bytes((here / f"photos{kind}").read_bytes())
+            assert problems(name) == {}
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_names_are_data(self, here: Path, kind: str) -> None:
+        inside = {f"{label}/{label}": b"" for label in ODD}
+        pack(here / f"photos{kind}", inside)
+        rows = listing(f"photos{kind}")
+        assert {row["path"]: row["label"] for row in rows} == {n: n.split("/")[0] for n in inside}
+
+    @given(
+        st.dictionaries(
+            st.lists(
+                st.text(
+                    st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1
+                ).filter(lambda part: not part.startswith(".")),
+                min_size=1,
+                max_size=3,
+            ).map("/".join),
+            st.binary(max_size=20),
+            min_size=1,
+            max_size=5,
+        ),
+        st.sampled_from(KINDS),
+    )
+    def test_any_name_is_read_as_written(self, inside: Mapping[str, bytes], kind: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pack(Path(folder, f"photos{kind}"), inside)
+            found = read(Path(folder, f"photos{kind}"))
+        wanted = {name: data for name, data in inside.items() if not files.is_hidden(name)}
+        assert {file.path: file.data for file in found} == wanted
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_only_what_is_wanted_is_read(self, here: Path, kind: str) -> None:
+        pack(here / f"photos{kind}", GOOD)
+        found = Archive(here / f"photos{kind}").files({"dog/1.png", "x"})
+        assert [file.path for file in found] == ["dog/1.png"]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_hidden_files_and_other_archives_inside_are_left_as_they_are(
+        self, here: Path, kind: str
+    ) -> None:
+        pack(here / f"photos{kind}", GOOD)
+        inner = (here / f"photos{kind}").read_bytes()
+        hidden = dict.fromkeys(("cat/.DS_Store", "__MACOSX/cat/._0.png", ".git/x"), b"")
+        pack(here / f"photos2{kind}", GOOD | hidden | {"dog/more.zip": inner, "more.tar": inner})
+        rows = listing(f"photos2{kind}")
+        assert {row["path"] for row in rows} == {*GOOD, "dog/more.zip"}
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_what_a_program_adds_to_paths_is_taken_off(self, here: Path, kind: str) -> None:
+        members = [("./" + name.replace("/", "//"), 0, data) for name, data in GOOD.items()]
+        if kind == ".zip":
+            pack_zip(here / "photos.zip", [(name, data) for name, _, data in members])
+        else:
+            pack_tar(here / f"photos{kind}", members)
+        assert problems(f"photos{kind}") == {}
+
+    def test_utf_8_without_the_flag_for_it(self, here: Path) -> None:
+        # As macOS writes it. Where it is not UTF-8, it is the first PC's letters.
+        pack(here / "photos.zip", {"고양이/1.png": b"", "dog/é.png": b""})
+        for name in ("고양이/".encode(), "고양이/1.png".encode(), "dog/é.png".encode()):
+            mark(here / "photos.zip", name, 8, b"\0\0")
+        data = (here / "photos.zip").read_bytes()
+        (here / "photos.zip").write_bytes(data.replace("é".encode(), b"e\x82"))
+        assert [row["path"] for row in listing("photos.zip")] == ["dog/eé.png", "고양이/1.png"]
+
+
+class TestDamaged:
+    """An archive is read as a whole, or there is one message."""
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.9, 0.999])
+    def test_a_cut_one_is_an_error(self, here: Path, kind: str, share: float) -> None:
+        pack(here / f"photos{kind}", GOOD)
+        whole = (here / f"photos{kind}").read_bytes()
+        end = len(whole) if kind != ".tar" else len(whole.rstrip(b"\0"))
+        (here / f"photos{kind}").write_bytes(whole[: int(end * share)])
+        with pytest.raises(UserError, match=r"is damaged at|dataset\.path must be"):
+            listing(f"photos{kind}")
+        assert not [path for path in Path("data").rglob("*") if path.is_file()]
+
+    def test_a_tar_that_ends_between_two_files_is_an_error(self, here: Path) -> None:
+        pack(here / "photos.tar", GOOD)
+        whole = (here / "photos.tar").read_bytes()
+        (here / "photos.tar").write_bytes(whole[: whole.index(b"dog/1.png")])
+        with pytest.raises(UserError, match=r"'photos.tar' is damaged at 'dog/0\.png'"):
+            listing("photos.tar")
+
+    @pytest.mark.parametrize("kind", TARS)
+    def test_a_broken_header_does_not_end_the_list(self, here: Path, kind: str) -> None:
+        pack(here / "photos.tar", GOOD)
+        data = (here / "photos.tar").read_bytes().replace(b"dog/1.png", b"dog/X.png")
+        compress = {".tar.gz": gzip.compress, ".tar.xz": lzma.compress}.get(kind, bytes)
+        (here / "photos.tar").write_bytes(compress(data))
+        with pytest.raises(UserError, match=r"damaged at 'dog/0\.png': bad checksum"):
+            listing("photos.tar")
+
+    def test_a_wrong_sum_over_all_is_an_error(self, here: Path) -> None:
+        pack(here / "photos.tar.gz", GOOD)
+        data = (here / "photos.tar.gz").read_bytes()
+        (here / "photos.tar.gz").write_bytes(data[:-8] + b"\1\2\3\4" + data[-4:])
+        with pytest.raises(UserError, match=r"'photos.tar.gz' is damaged at .*CRC"):
+            listing("photos.tar.gz")
+
+    @pytest.mark.parametrize("kind", [".zip", ".tar"])
+    def test_garbage_behind_does_no_harm(self, here: Path, kind: str) -> None:
+        pack(here / f"photos{kind}", GOOD)
+        with (here / f"photos{kind}").open("ab") as file:
+            file.write(b"garbage" * 100)
+        assert problems(f"photos{kind}") == {}
+
+    def test_garbage_before_a_zip_does_no_harm(self, here: Path) -> None:
+        pack(here / "photos.zip", GOOD)
+        data = (here / "photos.zip").read_bytes()
+        (here / "photos.zip").write_bytes(b"#!/bin/sh\nexit\n" + data)
+        assert problems("photos.zip") == {}
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_an_empty_one_is_an_error(self, here: Path, kind: str) -> None:
+        pack(here / f"photos{kind}", {})
+        with pytest.raises(
+            UserError,
+            match=rf"dataset\.path must be .* Received: 'photos{kind}' \(nothing in it\)$",
+        ):
+            listing(f"photos{kind}")
+
+    @pytest.mark.parametrize(
+        "data",
+        [b"", b"text", bytes(100), IMAGE, b"PK\5\6", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\0"],
+        ids=ascii,
+    )
+    def test_what_is_none_is_an_error(self, here: Path, data: bytes) -> None:
+        (here / "photos.zip").write_bytes(data)
+        with pytest.raises(UserError, match=r"dataset\.path must be .* 'photos.zip \(.+\)'"):
+            listing("photos.zip")
+
+    def test_a_tar_of_the_first_kind_is_read(self, here: Path) -> None:
+        pack(here / "photos.tar", GOOD)
+        data = bytearray((here / "photos.tar").read_bytes())
+        for place in range(0, len(data), 512):
+            if data[place + 257 : place + 262] == b"ustar":
+                data[place + 257 : place + 265] = bytes(8)
+                data[place + 148 : place + 156] = b" " * 8
+                data[place + 148 : place + 156] = b"%06o\0 " % sum(data[place : place + 512])
+        (here / "photos.tar").write_bytes(data)
+        assert problems("photos.tar") == {}
+
+    @given(
+        st.sampled_from(KINDS),
+        st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+        st.floats(0, 1),
+    )
+    def test_broken_bytes_are_files_or_one_message(
+        self, kind: str, changes: list[tuple[float, int]], kept: float
+    ) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, f"photos{kind}")
+            pack(path, {"고양이/1.png": IMAGE, "dog/" + "x" * 150: b"data"})
+            data = bytearray(path.read_bytes())
+            for place, byte in changes:
+                data[int(place * len(data))] = byte
+            path.write_bytes(data[: round(kept * len(data))])
+            try:
+                found = read(path)
+            except (UserError, NoArchive) as error:
+                assert "\n" not in str(error)
+            else:
+                assert all((file.data is None) == bool(file.problem) for file in found)
+                assert all(file.path.encode() for file in found)
+
+
+def test_the_embedded_digits_are_what_the_script_makes(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "workflow/scripts/digits.py"))
+    script["write"](str(tmp_path / "data.zip"))
+    assert (tmp_path / "data.zip").read_bytes() == (ROOT / "data/raw/digits.zip").read_bytes()

@@ -1,0 +1,437 @@
+"""`graft predict`: answers of a model file, for photos of every kind of source."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from graft.common.errors import UserError
+from graft.images.decoding import decode
+from graft.images.files import File
+from graft.models.description import write_description
+from graft.prediction.answers import answer_photos
+from graft.prediction.chosen import open_model
+from graft.tools.predict import main
+from images import ROOT, encoded, graft, picture, workspace, write
+from packing import KINDS, pack
+from trainings import CNN, describe
+
+SIDE, SHARPNESS = 16, 0.03
+# A class may be called anything; none of this may reach a terminal as it is.
+CLASSES = ("red\n\x1b[2J", "\u202egreen\r", 'blue, "sky"')
+NAMES = ("2.png", "10.png", "sub/1.jpg", "sub/deep/3.png")
+PHOTOS = {
+    name: encoded(picture(seed, 40, 30 + 20 * seed), "JPEG" if name.endswith("jpg") else "PNG")
+    for seed, name in enumerate(NAMES)
+}
+BAD = {"empty.jpg": b"", "text.png": b"no picture", "cut.png": PHOTOS["2.png"][:-40]}
+REASONS = {"empty.jpg": "zero bytes", "text.png": "not an image", "cut.png": "truncated"}
+
+
+class Ran(NamedTuple):
+    """What the command did: exit status, output, errors."""
+
+    status: int
+    out: str
+    err: str
+
+
+def expected(data: bytes) -> np.ndarray:
+    """The confidences, by the mean of each channel: float (3,)."""
+    means = decode(data, SIDE, "crop").pixels.reshape(-1, 3).mean(0)
+    odds = np.exp(SHARPNESS * (means - means.max()))
+    return odds / odds.sum()
+
+
+EXPECTED = {name: expected(data) for name, data in PHOTOS.items()}
+
+
+def save(folder: Path, name: str, classes: int = 3, side: int = SIDE, sharp: float = SHARPNESS):
+    """Writes a model by the mean of each channel, as both kinds of file, without a description."""
+    from graft.models.framework import keras
+    from graft.models.saving import save_graph, save_model
+
+    inputs = keras.Input((side, side, 3), name="pixels")
+    means = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(classes, "softmax")(means), name="finetuned")
+    model.set_weights([sharp * np.eye(3, classes), np.zeros(classes)])
+    save_model(model, folder / f"{name}.keras")
+    save_graph(model, folder / f"{name}.xml")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models, of which one is right."""
+    folder = tmp_path_factory.mktemp("models")
+    about = describe(CLASSES, inputs="pixels", side=SIDE, fit="crop")
+    save(folder, "mine")
+    save(folder, "four", classes=4)
+    save(folder, "large", side=SIDE + 1)
+    save(folder, "broken", sharp=np.nan)
+    shutil.copy(folder / "mine.keras", folder / "silent.keras")
+    shutil.copy(folder / "mine.keras", folder / "head.keras")
+    for name in ("mine", "four", "large", "broken"):
+        for kind in ("keras", "xml"):
+            write_description(folder / f"{name}.{kind}", about)
+    write_description(folder / "head.keras", describe(CLASSES))
+    return folder
+
+
+@pytest.fixture
+def here(empty: Path) -> Path:
+    """The present folder, in no project, with the folder `photos`."""
+    write(empty / "photos", PHOTOS | {".hidden": b"", "sub/Thumbs.db": b"", "labels.csv": b""})
+    return empty
+
+
+@pytest.fixture
+def predict(
+    models: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """Runs the command there with the model, on these bytes in standard input."""
+
+    def run(*arguments: str, stdin: bytes = b"", model: str = "mine.xml") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = 0
+        try:
+            main([*arguments, "--model", str(models / model)])
+        except SystemExit as ending:
+            status = ending.code
+        return Ran(status, *capsys.readouterr())
+
+    return run
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV, read as strictly as can be."""
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def check(found: list[dict[str, str]], paths: dict[str, str]) -> None:
+    """Holds rows to be the right answers, in this order.
+
+    Args:
+        found: the rows.
+        paths: where each photo is expected, with its name.
+    """
+    assert [row["path"] for row in found] == list(paths)
+    for row, name in zip(found, paths.values(), strict=True):
+        if name in REASONS:
+            assert (row["label"], row["confidence"], row["reason"]) == ("", "", REASONS[name])
+            continue
+        right = EXPECTED[name]
+        assert row["label"] == CLASSES[right.argmax()] and row["reason"] == ""
+        assert float(row["confidence"]) == pytest.approx(right.max(), abs=1e-5)
+
+
+def below(folder: str, *names: str) -> dict[str, str]:
+    return {f"{folder}/{name}": name for name in names}
+
+
+def test_the_photos_tell_the_classes_apart() -> None:
+    assert len({right.argmax() for right in EXPECTED.values()}) > 1
+    assert all(0.34 < right.max() < 0.99 for right in EXPECTED.values())
+
+
+@pytest.mark.parametrize("kind", ["xml", "keras"])
+def test_a_model_file_answers_outside_of_any_project(models: Path, here: Path, kind: str) -> None:
+    """In a process of its own; a folder comes in natural order."""
+    arguments = ("photos", "--output", "found.csv", "--model", str(models / f"mine.{kind}"))
+    status, out, errors = graft(here, "predict", *arguments)
+    assert (status, out) == (0, "")
+    check(rows((here / "found.csv").read_bytes().decode()), below("photos", *NAMES))
+    first, *_, last = errors.splitlines()
+    assert first.endswith(
+        "cnn at 16 pixels, 3 classes; accuracy on 12 test images 80.0 % (60.0–90.0 %)"
+    )
+    assert last == "predict: 4 photos; written to found.csv"
+
+
+def test_lines_are_for_people(predict: Callable[..., Ran]) -> None:
+    """One a photo, without anything that moves the cursor or turns the line round."""
+    ran = predict("photos", "photos/2.png", "--top", "3", "--unsure", "0.6")
+    lines = ran.out.splitlines()
+    assert len(lines) == 5 and lines[0] == lines[4]
+    assert all(line.isprintable() for line in lines)
+    for line, name in zip(lines, NAMES, strict=False):
+        order = np.argsort(-EXPECTED[name])
+        named = [ascii(CLASSES[i])[1:-1] for i in order]
+        shown = [
+            f"{label} {100 * EXPECTED[name][i]:.1f} %"
+            for label, i in zip(named, order, strict=True)
+        ]
+        mark = "  (unsure)" if EXPECTED[name].max() < 0.6 else ""
+        assert line == f"photos/{name}  {', '.join(shown)}{mark}"
+    assert (ran.status, "\x1b" in ran.err) == (0, False)
+    count = sum(line.endswith("(unsure)") for line in lines)
+    assert 0 < count < 5
+    assert ran.err.splitlines()[-1] == (
+        f"predict: 5 photos; {count} unsure, below 0.6: a person should look at these"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_is_read_in_place(predict: Callable[..., Ran], here: Path, kind: str) -> None:
+    """Whatever its name is, in its own order; a bad file in it is a row."""
+    files = {"text.png": BAD["text.png"], **PHOTOS}
+    pack(here / f"some{kind}", files)
+    (here / f"some{kind}").rename("some.jpg")
+    ran = predict("some.jpg", "--output", "-")
+    check(rows(ran.out), below("some.jpg", *files))
+    assert ran.status == 1 and ran.err.endswith("predict: 5 photos; 1 could not be read\n")
+    assert sorted(path.name for path in here.iterdir()) == ["photos", "some.jpg"]
+
+
+def test_a_csv_names_photos_below_its_folder(predict: Callable[..., Ran], here: Path) -> None:
+    """With a label or without; a photo may be named twice, and what leads out is not read."""
+    names = ["sub/1.jpg", "2.png", "2.png", "none.png", "../secret.png", "/etc/passwd", "sub"]
+    (here / "secret.png").write_bytes(PHOTOS["2.png"])
+    for header, more in (("path", ""), ("label,path,group", "x")):
+        lines = [f"x,{name},{more}" if more else name for name in names]
+        (here / "photos/list.csv").write_text("\n".join([header, *lines]), encoding="utf-8-sig")
+        found = rows(predict("photos/list.csv", "--output", "-").out)
+        assert [row["reason"] for row in found] == [
+            *("", "", "", "missing", "path leads out of the data set", "absolute path"),
+            "not a regular file",
+        ]
+        assert [row["path"] for row in found[:4]] == [f"photos/{name}" for name in names[:4]]
+        assert found[0]["label"] == CLASSES[EXPECTED["sub/1.jpg"].argmax()]
+        assert found[1] == found[2] != found[0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\0"])
+def test_paths_come_from_standard_input(predict: Callable[..., Ran], here: Path, end: str) -> None:
+    names = {"photos/2.png": "2.png", f"{here}/photos/sub/1.jpg": "sub/1.jpg", "a b.png": "2.png"}
+    if end == "\0":
+        names |= {"line\nfeed.png": "10.png", "line\rback.png": "2.png"}
+    for path, name in names.items():
+        if not Path(path).exists():
+            Path(path).write_bytes(PHOTOS[name])
+    names["nothing.png"] = "nothing.png"
+    text = end.join(names) + end
+    ran = predict("-", "--output", "-", stdin=text.encode())
+    found = rows(ran.out)
+    assert (ran.status, found.pop()["reason"]) == (1, "missing")
+    del names["nothing.png"]
+    check(found, names)
+
+
+def test_a_bad_file_is_a_row_wherever_it_is(predict: Callable[..., Ran], here: Path) -> None:
+    write(here / "bad", BAD)
+    order = ["bad/empty.jpg", "photos/2.png", "bad/text.png", "bad/cut.png", "photos/10.png"]
+    order += ["bad/text.png"]
+    ran = predict(*order, "--output", "-")
+    found = rows(ran.out)
+    assert [row["path"] for row in found] == order
+    for row in found:
+        check([row], {row["path"]: row["path"].partition("/")[2]})
+    assert ran.status == 1 and ran.err.endswith("predict: 6 photos; 4 could not be read\n")
+    ran = predict("bad")
+    assert ran.status == 1
+    assert ran.out == (
+        "bad/cut.png  cannot be read: truncated\n"
+        "bad/empty.jpg  cannot be read: zero bytes\n"
+        "bad/text.png  cannot be read: not an image\n"
+    )
+
+
+def test_a_csv_has_what_is_asked_for(predict: Callable[..., Ran], here: Path) -> None:
+    write(here, {"bad.png": b"?"})
+    ran = predict("photos", "bad.png", "--top", "3", "--unsure", "0.6", "--output", "found.CSV")
+    assert (ran.status, ran.out) == (1, "")
+    text = (here / "found.CSV").read_bytes().decode()
+    found = rows(text)
+    assert list(found[0]) == [
+        *("path", "label", "confidence", "label_2", "confidence_2", "label_3", "confidence_3"),
+        *("unsure", "reason"),
+    ]
+    check(found[:4], below("photos", *NAMES))
+    assert [*found[4].values()] == ["bad.png", *[""] * 7, "not an image"]
+    for row, name in zip(found, NAMES, strict=False):
+        order = np.argsort(-EXPECTED[name])
+        assert [row["label"], row["label_2"], row["label_3"]] == [CLASSES[i] for i in order]
+        assert float(row["confidence_3"]) == pytest.approx(EXPECTED[name].min(), abs=1e-5)
+        assert row["unsure"] == ("yes" if EXPECTED[name].max() < 0.6 else "no")
+    assert "; written to found.CSV; 1 could not be read; " in ran.err
+    assert sorted(path.name for path in here.iterdir()) == ["bad.png", "found.CSV", "photos"]
+    # Without the options it has the first three columns and the reason.
+    assert predict("photos", "--output", "found.CSV").status == 0
+    assert (here / "found.CSV").read_text().splitlines()[0] == "path,label,confidence,reason"
+
+
+def test_json_has_an_object_a_line(predict: Callable[..., Ran], here: Path) -> None:
+    write(here, {"bad.png": b"?"})
+    options = ("--top", "2", "--unsure", "0.6", "--output", "x.jsonl")
+    assert predict("photos", "bad.png", *options).status == 1
+    found = [json.loads(line) for line in (here / "x.jsonl").read_text("utf-8").split("\n")[:-1]]
+    assert [row["path"] for row in found] == [*below("photos", *NAMES), "bad.png"]
+    for row, name in zip(found, NAMES, strict=False):
+        order = np.argsort(-EXPECTED[name])[:2]
+        assert [one["label"] for one in row["top"]] == [CLASSES[i] for i in order]
+        assert row["label"] == row["top"][0]["label"]
+        assert row["confidence"] == pytest.approx(EXPECTED[name].max(), abs=1e-5)
+        assert row["unsure"] is bool(EXPECTED[name].max() < 0.6)
+    assert found[-1] == {
+        **{"path": "bad.png", "label": None, "confidence": None, "top": [], "unsure": False},
+        "reason": "not an image",
+    }
+    assert predict("photos", "--output", "x.jsonl").status == 0
+    first = json.loads((here / "x.jsonl").read_text("utf-8").splitlines()[0])
+    assert list(first) == ["path", "label", "confidence", "reason"]
+
+
+def test_an_answer_does_not_depend_on_other_photos(
+    models: Path, here: Path, predict: Callable[..., Ran]
+) -> None:
+    """Nor on how many there are: they are taken as they are needed, in their order."""
+    data = [encoded(picture(seed, 20, 20)) for seed in range(40)]
+    taken = answered = most = 0
+
+    def found() -> Iterator[File]:
+        nonlocal taken
+        for number in range(3000):
+            taken += 1
+            yield File(str(number), data[number % 40], "")
+
+    with open_model(str(models / "mine.xml")) as model:
+        labels = []
+        for answer in answer_photos(model, found(), 3):
+            assert answer.path == str(answered)
+            answered += 1
+            most = max(most, taken - answered)
+            labels.append(answer.labels)
+        alone = [next(answer_photos(model, [File("", data[7], "")], 3)).labels]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert answered == 3000 and most < 200 * (cores + 2) < 3000
+    assert labels[:40] * 75 == labels and labels[7] == alone[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["nothing.jpg"],
+            r"^a photo must be an image file, .* Received: 'nothing\.jpg \(missing\)'",
+        ),
+        (["photos", "x" * 5000], r"\(missing\)'$"),
+        (["pipe"], r"pipe \(not a regular file\)'$"),
+        (["nowhere"], r"nowhere \(not a regular file\)'$"),
+        (["empty"], r"a photo must be .*'empty \(an empty folder\)'$"),
+        (["empty.zip"], r"a photo must be .*'empty\.zip \(an empty archive\)'$"),
+        (["photos", "cut.tar"], r"'cut\.tar' is damaged at "),
+        (["gone.tar.gz"], r"a photo must be .*gone\.tar\.gz \("),
+        (["-"], r"^standard input must be paths of photos, one a line\. Received: 'nothing'$"),
+        (["-", "-"], r"^standard input must be "),
+        (["odd.csv"], r"odd\.csv must be a CSV whose first line names .*, path among them, once"),
+        (["none.csv"], r"none\.csv must be a CSV with a line for each photo\. Received: 'none'$"),
+        (["hole.csv"], r"hole\.csv, line 3: path must be given\. Received: ''$"),
+        (["latin.csv"], r"latin\.csv must be a CSV in UTF-8"),
+        (["photos", "--top", "0"], r"^--top must be a whole number from 1 to the number"),
+        (["photos", "--top", "4"], r"^--top must be .* from 1 to 3, the number of classes.*: 4$"),
+        (["photos", "--unsure", "90"], r"^--unsure must be a number above 0 and at most 1.*90\.0$"),
+        (["photos", "--unsure", "nan"], r"^--unsure must be "),
+        (["photos", "--output", "x.txt"], r"^--output must be a file \.csv or \.jsonl, or -\. "),
+        (["photos", "--output", "no/x.csv"], r"^--output must be a file in a folder that is there"),
+        (["photos", "--output", "folder.csv"], r"^--output must be a file in a folder"),
+        (["list.csv", "--output", "photos/../list.csv"], r"^--output must be another file than"),
+    ],
+)
+def test_what_is_wrong_is_one_message(
+    predict: Callable[..., Ran], here: Path, arguments: list[str], message: str
+) -> None:
+    """And no file appears or changes."""
+    os.mkfifo("pipe")
+    Path("nowhere").symlink_to("nothing")
+    write(
+        here,
+        {
+            **{"empty/.hidden": b"", "list.csv": b"path\nphotos/2.png\n", "folder.csv/x": b""},
+            **{"odd.csv": b"file\n2.png\n", "none.csv": b"path\n\n", "latin.csv": b"path\n\xe9\n"},
+            **{"hole.csv": b"path,label\nphotos/2.png,a\n,b\n", "x.csv": b"of before"},
+        },
+    )
+    pack(here / "empty.zip", {})
+    pack(here / "cut.tar", PHOTOS)
+    data = (here / "cut.tar").read_bytes()
+    (here / "cut.tar").write_bytes(data[: data.index(PHOTOS["sub/1.jpg"]) + 20])
+    (here / "gone.tar.gz").write_bytes(b"\x1f\x8b and nothing")
+    before = {p: p.read_bytes() for p in here.rglob("*") if p.is_file()}
+    options = [] if "--output" in arguments else ["--output", "x.csv"]
+    with pytest.raises(UserError, match=message) as error:
+        predict(*arguments, *options)
+    assert str(error.value).count("\n") == 0
+    assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            "none.xml",
+            r"^--model must be finetuned, head, or a model file.*none\.xml \(no such file",
+        ),
+        ("silent.keras", r"silent\.keras' must be a model that graft made.*without graft\.json"),
+        ("head.keras", r"^--model must be a model of pixels; .* by --model head\. "),
+        ("four.xml", r"four\.xml' must be .* Received: 'outputs of \[16, 4\], not 3 a photo'$"),
+        ("four.keras", r"four\.keras' must be .* Received: 'outputs of \[16, 4\], not 3 a photo'$"),
+        ("large.xml", r"large\.xml' must be a graph of the shapes that its description says"),
+        ("broken.xml", r"^some answers are not finite numbers: the model is damaged$"),
+    ],
+)
+def test_a_model_that_cannot_answer_is_refused(
+    predict: Callable[..., Ran], here: Path, model: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        predict("photos", "--output", "x.csv", model=model)
+    assert str(error.value).count("\n") == 0
+    assert [path.name for path in here.iterdir()] == ["photos"]
+
+
+def test_a_keras_file_that_is_none_is_refused(
+    predict: Callable[..., Ran], models: Path, tmp_path: Path
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(models / "mine.keras") as old:
+        note = old.read("graft.json")
+    with zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
+        new.writestr("graft.json", note)
+        config = {"module": "keras", "class_name": "Functional", "config": {}}
+        new.writestr("config.json", json.dumps(config))
+        new.writestr("model.weights.h5", (ROOT / CNN).read_bytes())
+    with pytest.raises(UserError, match=r"^--model must be a model that Keras can load\. Received"):
+        predict("photos", model=str(tmp_path / "odd.keras"))
+
+
+@pytest.mark.parametrize("name", ["finetuned", "head"])
+def test_a_missing_model_says_what_makes_it(here: Path, name: str) -> None:
+    arguments = ("predict", "photos", "--model", name)
+    status, out, errors = graft(here, *arguments)
+    assert (status, out) == (2, "")
+    assert errors.startswith("graft predict: error: the model must be a file given by --model, or ")
+    workspace(here)
+    status, out, errors = graft(here, *arguments)
+    assert (status, out) == (2, "")
+    assert errors == (
+        f"graft predict: error: data/models/{name}.xml must be there: `uv run snakemake --cores"
+        " all` makes it. Received: 'no such file'\n"
+    )
+    # One of an earlier version, which does not say what it is.
+    write(here, {f"data/models/{name}.xml": b"<net/>"})
+    _, _, errors = graft(here, *arguments)
+    assert errors.startswith("graft predict: error: `uv run snakemake --cores all` makes it anew: ")
+    assert errors.count("\n") == 1
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "example: graft predict " in capsys.readouterr().out

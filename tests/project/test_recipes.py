@@ -1,0 +1,255 @@
+"""Recipes: what they say of themselves, the models that they make, and that they run."""
+
+import json
+import re
+import runpy
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graft.integrity.ground import flatten
+from graft.project.choices import divide
+from graft.project.launcher import run_stage
+from graft.project.parameters import check_files, read_parameters
+from graft.project.pipeline import declarations
+from graft.project.recipes import DEFAULTS, RECIPES, compose_parameters, list_recipes
+from graft.integrity.yaml12 import read_yaml, read_yaml_file
+from images import ROOT, SHARDS, change, encoded, link_recipes, write
+
+NAMES = list(list_recipes())
+SHARED = ROOT.parent / "shared"
+PHOTOS = SHARED / "data/sign-language-digits.zip"
+WEIGHTS = SHARED / "weights/mobilenet_v2_imagenet_notop.weights.h5"
+
+
+def composed(name: str) -> dict[str, Any]:
+    """The parameters that `graft use` makes of a recipe, nested."""
+    return read_yaml(compose_parameters(name, {}).encode())
+
+
+def test_every_experiment_is_there() -> None:
+    assert set(NAMES) >= {
+        *("cats-dogs-inceptionv3", "cats-dogs-vgg16", "cats-dogs-xception", "cifar10-scratch"),
+        *("fashion-cnn", "sign-digits-by-person", "sign-digits-mobilenetv2", "sign-digits-vgg16"),
+        *("thirty-classes-cnn", "digits"),
+    }
+
+
+def test_the_main_job_is_the_recipe_digits() -> None:
+    """`params.yaml` is written by `graft use digits`."""
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8") == compose_parameters("digits", {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestText:
+    """A recipe says what it is, and only what differs."""
+
+    def test_it_has_the_keys_that_differ(self, name: str) -> None:
+        defaults = flatten(read_yaml_file(DEFAULTS))
+        own = flatten(read_yaml_file(ROOT / RECIPES / f"{name}.yaml") or {})
+        assert {key: value for key, value in own.items() if defaults[key] == value} == {}
+        assert flatten(composed(name)) == defaults | own
+
+    def test_it_opens_with_what_people_must_know(self, name: str) -> None:
+        text = (ROOT / RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 40
+        head = "\n".join(line[2:] for line in text.splitlines() if line.startswith("#"))
+        assert head.partition("\n")[0] == list_recipes()[name]
+        said = dict(re.findall(r"^(\w+): +(.+(?:\n +.+)*)", head, flags=re.MULTILINE))
+        assert {"Data", "Command", "Expect"} <= set(said)
+        # The recipe for photos of one's own needs their path.
+        use = f"uv run graft use {name}{' --images PATH' * (name == 'photos')}"
+        assert said["Command"] == f"{use} && uv run snakemake --cores all"
+        measured = re.search(r"\d\d\.\d %.*measured", said["Expect"], flags=re.DOTALL)
+        assert measured or said["Expect"] == "not measured here."
+        if composed(name)["backbone"]["weights"] == "imagenet":
+            assert "Weights" in said
+        for script in re.findall(r"workflow/scripts/\w+\.py", head):
+            assert (ROOT / script).is_file()
+
+    def test_the_readme_names_it(self, name: str) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        assert f"{RECIPES}/{name}.yaml" in readme or name == "digits"
+
+
+def test_shares_give_the_published_numbers_of_images() -> None:
+    """On average: chance divides them."""
+    for name, images, expected in [
+        ("sign-digits-vgg16", 2062, (1712, 300, 50)),
+        ("cats-dogs-inceptionv3", None, (3000, 1000, 1000)),
+        ("cats-dogs-xception", None, (9305, 2326, 2326)),
+    ]:
+        values = composed(name)
+        total = images or 2 * values["dataset"]["per_class"]
+        shares = [values["split"][part] for part in ("train", "valid", "test")]
+        assert [round(total * share) for share in shares] == pytest.approx(expected, abs=1)
+
+
+def photos(folder: Path, classes: int, count: int) -> None:
+    """Class folders of photos of random sizes, each with the colours of its class and noise."""
+    for label in range(classes):
+        generator = np.random.default_rng(label)
+        low = generator.integers(0, 160, 3)
+        for number in range(count):
+            shape = (*generator.integers(40, 200, 2), 3)
+            pixels = (low + generator.integers(0, 96, shape)).astype(np.uint8)
+            write(folder, {f"class {label}/{number}.png": encoded(pixels)})
+
+
+def fashion(folder: Path, classes: int, count: int) -> None:
+    """Small grey pictures that come divided."""
+    for part in ("train", "test"):
+        for label in range(classes):
+            generator = np.random.default_rng([label, len(part)])
+            for number in range(count):
+                pixels = generator.integers(0, 25 * (label + 1), (28, 28)).astype(np.uint8)
+                write(folder, {f"{part}/class {label}/{number}.png": encoded(pixels)})
+
+
+def signs(folder: Path, count: int) -> None:
+    """The real photos of so many persons, about ten of each, and who is on each."""
+    script = runpy.run_path(str(ROOT / "workflow/scripts/sign_persons.py"))
+    with zipfile.ZipFile(PHOTOS) as archive:
+        names = {name.partition("/")[2]: name for name in archive.namelist() if ".JPG" in name}
+        shown = [path for path, person in script["persons"](names).items() if person <= count]
+        write(folder, {path: archive.read(names[path]) for path in shown})
+    script["write"](folder)
+
+
+def run(name: str, changes: dict[str, Any]) -> None:
+    """Runs every stage of a recipe here, on the folder `photos`, in this process."""
+    Path("params.yaml").write_text(TEXTS[name], encoding="utf-8")
+    shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
+    link_recipes(Path())
+    divide(SHARDS)
+    Path("data/pretrained").mkdir(parents=True, exist_ok=True)
+    change(Path(), {"dataset.path": "photos", **changes})
+    check_files(read_parameters())
+    for stage in declarations(read_parameters()):
+        run_stage(stage.command.split()[1:])
+        assert all(path.is_file() for path in stage.outputs)
+
+
+# They are read from the project's folder, which the tests leave.
+TEXTS = {name: compose_parameters(name, {}) for name in NAMES}
+
+
+def results(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics and training of the head or the fine-tuned model, which have been checked."""
+    folder = Path("reports") / model
+    metrics, training = (
+        json.loads((folder / f"{kind}.json").read_text(encoding="utf-8"))
+        for kind in ("metrics", "training")
+    )
+    split = json.loads(Path("reports/split.json").read_text(encoding="utf-8"))
+    assert metrics["n"] == split["test"] > 0
+    assert 0 <= metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"] <= 1
+    assert np.isfinite(metrics["log_loss"])
+    history, repeats = (pd.read_csv(folder / f"{kind}.csv") for kind in ("history", "repeats"))
+    assert len(history) == training["epochs"]
+    assert repeats["accuracy"][0] == pytest.approx(metrics["accuracy"], abs=1e-6)
+    return metrics, training
+
+
+# Classes, photos of each, side, parameters of the fine-tuned model, those unfrozen, and those of
+# the head. They are as published, or counted by hand from the sizes of the layers. Large networks
+# see smaller images than in their recipes, which changes nothing but the map that VGG16 flattens.
+GENERATED: dict[str, tuple[Callable[[Path, int, int], None], int, int, int, int, int, int]] = {
+    "cats-dogs-inceptionv3": (photos, 2, 9, 80, 21_806_882, 6_077_634, 4_098),
+    "cats-dogs-xception": (photos, 2, 9, 80, 20_863_529, 20_809_001, 2_049),
+    "cats-dogs-vgg16": (photos, 2, 9, 64, 14_714_688 + 131_522, 131_394, 131_522),
+    "sign-digits-vgg16": (photos, 10, 3, 64, 14_714_688 + 5_130, 7_079_424 + 5_130, 5_130),
+    "fashion-cnn": (fashion, 10, 6, 28, 19_392 + 402_826, 19_392 + 402_826, 402_826),
+    "thirty-classes-cnn": (photos, 30, 4, 64, 390_336 + 74_526, 389_376 + 74_014, 74_526),
+    "cifar10-scratch": (fashion, 10, 6, 32, 442_368 + 1_210, 441_072 + 1_210, 1_210),
+}
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_recipe_makes_the_published_model(name: str) -> None:
+    """Parameters of the whole model, of those unfrozen, and of the head: no image is needed."""
+    from graft.finetune.freeze import count_sizes
+    from graft.head.construction import dense_head
+    from graft.head.unfreeze import count_unfrozen
+    from graft.models.framework import keras
+    from graft.models.pooling import NETWORK
+    from graft.models.stacks import VECTOR_KINDS, read_stack
+    from graft.network.architectures import build_backbone
+
+    _, classes, _, side, parameters, unfrozen, own = GENERATED[name]
+    flat = flatten(composed(name))
+    backbone = build_backbone(flat | {"image.side": side, "backbone.weights": "none"})
+    zeros = np.zeros(backbone.output_shape[1], np.float32)
+    layers = read_stack(flat["head.stack"], VECTOR_KINDS)
+    head = dense_head(zeros, zeros + 1, layers, flat["head.output"], classes)
+    assert head.count_params() == own
+    model = keras.Model(backbone.input, head(backbone.output))
+    names = [layer.name for layer in backbone.get_layer(NETWORK).layers]
+    count = count_unfrozen(flat["finetune.unfreeze"], names)
+    counts = count_sizes(model, backbone, count, flat["backbone.weights"] != "none")
+    assert (counts.parameters, counts.unfrozen) == (parameters, unfrozen)
+
+
+def runs_to_the_end(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a recipe from drawn weights on generated images of the right shape, an epoch each."""
+    make, classes, count, side, parameters, unfrozen, own = GENERATED[name]
+    monkeypatch.chdir(folder)
+    make(Path("photos"), classes, count)
+    once = {f"{stage}.epochs": 1 for stage in ("head", "finetune")}
+    drawn = {"backbone.weights": "none", "finetune.warmup": 0}
+    run(name, {"image.side": side, **drawn, **once})
+    _, head = results("head")
+    _, finetuned = results("finetuned")
+    assert (head["parameters"], head["epochs"]) == (own, 1)
+    assert (finetuned["parameters"], finetuned["unfrozen"]) == (parameters, unfrozen)
+    assert finetuned["trained"] <= unfrozen
+    assert (finetuned["chosen"] == "head") == (finetuned["best_epoch"] == 0)
+
+
+def test_a_stack_runs_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_to_the_end("fashion-cnn", tmp_path, monkeypatch)
+
+
+def test_a_recipe_with_a_cut_runs_to_the_end(empty: Path) -> None:
+    """The main job on photos, with changed copies and stored outputs of its lower layers."""
+    photos(Path("photos"), 3, 9)
+    few = {"augment.copies": 1, "finetune.epochs": 1, "head.epochs": 1, "finetune.warmup": 0}
+    run("digits", {"finetune.unfreeze": 10, "backbone.weights": "none", **few})
+    results("head")
+    _, finetuned = results("finetuned")
+    assert finetuned["cut"] == "widen_120"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in GENERATED if name != "fashion-cnn"])
+def test_a_recipe_runs_to_the_end(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_to_the_end(name, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOS.exists(), reason="the photos of signs are not at ../shared")
+@pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights of MobileNetV2 are not at ../shared")
+@pytest.mark.parametrize("name", ["sign-digits-mobilenetv2", "sign-digits-by-person"])
+def test_a_recipe_of_the_sign_photos_learns(name: str, empty: Path) -> None:
+    """From real weights, on the real photos of some persons."""
+    signs(Path("photos"), 20)
+    weights = Path("data/pretrained") / WEIGHTS.name
+    weights.parent.mkdir(parents=True)
+    shutil.copyfile(WEIGHTS, weights)
+    few = {"augment.copies": 1, "head.repeats": 1, "finetune.repeats": 1, "finetune.cut": "always"}
+    run(name, {"backbone.weights": str(weights), **few})
+    head, _ = results("head")
+    finetuned, _ = results("finetuned")
+    assert head["accuracy"] > 0.6
+    assert finetuned["accuracy"] >= head["accuracy_low"]
+    split = json.loads(Path("reports/split.json").read_text(encoding="utf-8"))
+    units = 20 if name == "sign-digits-by-person" else split["images"] - split["left_out"]
+    assert split["groups"] <= units

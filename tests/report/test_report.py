@@ -1,0 +1,423 @@
+"""The stage `report`: its pictures and its page, from small inputs that are written here."""
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from graft.common.classes import in_order
+from graft.report.confusion import count_confusion, most_confused
+from graft.report.lettering import drawable_labels, shorten, text_columns
+from graft.report.page import short
+from graft.report.pictures import draw_confusion, draw_curves, smooth
+from images import change, run, workspace
+from pages import CROSSED, METRICS, Page
+
+MODELS = ("head", "finetuned")
+PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
+HISTORY = [(1, 1.0, 0.5, 1.2, 0.4), (2, 0.7, 0.7, 0.9, 0.6), (3, 0.5, 0.8, 1.0, 0.6)]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=https://example.org/x onerror=alert(1)>",
+    "say \"hi\", you & 'me'",
+    "{{ 7 * 7 }}",
+    "$x$",
+    "nan",
+    "한국어",
+    "two\nlines",
+    "Ursus arctos horribilis, seen from far away in the fog of a morning",
+]
+TRAINED = {
+    "parameters": 2_260_546,
+    "trained": 2_562,
+    "epochs": 3,
+    "best_epoch": 2,
+    "val_loss": 0.9,
+    "val_accuracy": 0.6,
+}
+TRAINING = {
+    "head": TRAINED,
+    "finetuned": TRAINED
+    | {"unfrozen": 1_521_666, "trained": 1_494_594, "cut": "block_12_add", "chosen": "finetuned"}
+    | {"start_val_loss": 0.95, "start_val_accuracy": 0.55},
+}
+DEPTHS = [
+    ("block_6_expand_relu", 54, 192, 0.3471, 0.2018, 0.0212, 0.8712, ""),
+    ("block_12_add", 116, 96, 0.1904, 0.0451, 0.0105, 0.9433, "frozen up to here"),
+    ("block_13_expand_relu", 119, 576, 0.1453, 0.0, 0.0, 0.9612, "feature"),
+    ("out_relu", 154, 1280, 0.2102, 0.0649, 0.0113, 0.9301, ""),
+]
+LAYER = {
+    "layer": "block_13_expand_relu",
+    "pooling": "avg",
+    "width": 576,
+    "start": 2000,
+    "layers": 119,
+}
+SEEDS = [(1, 0.9631), (2, 0.9705), (3, 0.9668)]
+
+
+def write_table(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header.split(","))
+        table.writerows(rows)
+
+
+def make(
+    folder: Path, classes: Sequence[str], **histories: Sequence[Sequence[float | str]]
+) -> None:
+    """Everything that the stage reads, with one wrong image, one bad file and one pair a class.
+
+    Args:
+        folder: where to write it.
+        classes: their names.
+        histories: rows of the history of a model, where it is not HISTORY.
+    """
+    parts = ["train", "train", "valid", "test", "left out: not an image", "left out: two labels"]
+    images = [
+        (i, f"{name}/{i} {part}", name, part)
+        for i, (name, part) in enumerate((name, part) for name in classes for part in parts)
+    ]
+    write_table(folder / "data/split.csv", "id,path,label,part", images)
+    checked = [
+        (i, *(("quarantined", "not an image") if "not an image" in part else ("ok", "")), 9, 9, "")
+        for i, _, _, part in images
+    ]
+    for shard in range(4):
+        path = folder / f"data/checked/{shard}.csv"
+        write_table(path, "id,status,reason,width,height,phash", checked[shard::4])
+    shares = {"train": (2, "0.500000"), "valid": (1, "0.250000"), "test": (1, "0.250000")}
+    write_table(
+        folder / "data/parts.csv",
+        "label,part,images,share,groups",
+        ((name, part, n, share, n) for name in classes for part, (n, share) in shares.items()),
+    )
+    write_table(
+        folder / "data/duplicates/pairs.csv",
+        "kind,first,first_label,second,second_label,difference",
+        (("near", f"{name}/first", name, f"{name}/second", name, "0.125000") for name in classes),
+    )
+    write_table(
+        folder / "data/duplicates/large.csv", "path,pictures,of,near,level,copies,cluster", []
+    )
+    write_table(folder / "data/duplicates/clusters.csv", "id,cluster", [])
+    pixels = np.random.default_rng(1).integers(0, 256, (len(classes), 2, 32, 32, 3), np.uint8)
+    np.save(folder / "data/duplicates/pairs.npy", pixels)
+    pixels = np.random.default_rng(3).integers(0, 256, (len(images), 32, 32, 3), np.uint8)
+    (folder / "data/tensors").mkdir()
+    for shard in range(4):
+        good = [i for i, status, *_ in checked[shard::4] if status == "ok"]
+        np.save(folder / f"data/tensors/{shard}.npy", pixels[good])
+    counts = {"images": len(images), "groups": 4 * len(classes), "clusters": 7, "duplicates": 20}
+    counts |= {f"{what}_in_two_parts": 0 for what in ("ids", "clusters", "groups")}
+    (folder / "reports").mkdir()
+    (folder / "reports/split.json").write_text(json.dumps(counts), encoding="utf-8")
+    cautions = [{"text": f"{classes[0]!r} is rare", "command": "graft <mend>"}]
+    (folder / "reports/warnings.json").write_text(json.dumps(cautions), encoding="utf-8")
+    following = [*classes[1:], classes[0]]
+    path_of = {name: path for _, path, name, part in images if part == "test"}
+    predictions = [
+        *((f"{name}/right", name, name, 0.9, 0.9, i) for name in classes for i in range(3)),
+        # Only these have a picture; the others are in no table of files.
+        *((path_of[a], a, b, 0.5, 0.1, 3) for a, b in zip(classes, following, strict=True)),
+    ]
+    answered = np.full((4 * len(classes), len(classes)), 0.01, np.float32)
+    places = {name: place for place, name in enumerate(in_order(classes))}
+    for row, (_, _, predicted, confidence, *_) in enumerate(predictions):
+        answered[row, places[predicted]] = confidence
+    (folder / "data/predictions").mkdir()
+    (folder / "data/models").mkdir()
+    for model in MODELS:
+        reports, history = folder / "reports" / model, histories.get(model, HISTORY)
+        # As many rows of the validation part come before those of the test part.
+        np.save(folder / f"data/predictions/{model}.npy", np.concatenate([answered, answered]))
+        (folder / "data/looks").mkdir(exist_ok=True)
+        maps = np.zeros((0, 0, 0), np.uint8)
+        np.savez(folder / f"data/looks/{model}.npz", rows=np.zeros(0, int), maps=maps)
+        (folder / f"data/models/{model}.keras").write_text(model, encoding="utf-8")
+        write_table(reports / "history.csv", "epoch,loss,accuracy,val_loss,val_accuracy", history)
+        columns = "path,label,predicted,confidence,truth,unit"
+        write_table(reports / "predictions.csv", columns, predictions)
+        write_table(
+            reports / "repeats.csv",
+            "seed,epochs,val_loss,val_accuracy,accuracy,log_loss",
+            ((seed, 3, 0.9, 0.6, accuracy, 0.3) for seed, accuracy in SEEDS),
+        )
+        steps = [(0, 0.95, 0.55, 0, 0, ""), (1, 0.9, 0.6, 0.05, 0.01, "taken")]
+        write_table(
+            reports / "steps.csv", "step,val_loss,val_accuracy,gain,standard_error,role", steps
+        )
+        training = TRAINING[model] | {"epochs": len(history)}
+        for name, values in (("metrics", METRICS), ("training", training)):
+            (reports / f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
+    write_table(
+        folder / "data/depth/scores.csv",
+        "layer,layers,width,log_loss,behind,standard_error,accuracy,role",
+        DEPTHS,
+    )
+    (folder / "reports/cross_validation.json").write_text(json.dumps(CROSSED), encoding="utf-8")
+    write_table(
+        folder / "reports/label_errors.csv",
+        "path,part,label,looks_like,confidence,self_confidence,likely",
+        (
+            (f"{a}/doubtful", "test", a, b, 0.9, 0.01, "yes")
+            for a, b in zip(classes, following, strict=True)
+        ),
+    )
+    reason = "block_13_expand_relu is the best, and nothing below block_12_add comes near."
+    chosen = {"layer": LAYER, "unfreeze": {"unfreeze": 3, "reason": reason}}
+    for name, values in chosen.items():
+        (folder / f"data/depth/{name}.json").write_text(json.dumps(values), encoding="utf-8")
+    (folder / "data/views").mkdir()
+    pixels = np.random.default_rng(2).integers(0, 256, (2, 3, 32, 32, 3), np.uint8)
+    np.save(folder / "data/views/samples.npy", pixels)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """What the stage has written, by path."""
+    files = (*PICTURES, "reliability.csv")
+    paths = [f"reports/{model}/{name}" for model in MODELS for name in files]
+    return {path: (folder / path).read_bytes() for path in [*paths, "reports/index.html"]}
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """A folder where the stage ran without a warning, and its outputs."""
+    folder = tmp_path_factory.mktemp("hostile")
+    workspace(folder)
+    make(folder, HOSTILE)
+    with chdir(folder), warnings.catch_warnings(action="error"):
+        run("report")
+    return folder, outputs(folder)
+
+
+def test_same_inputs_same_bytes(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    folder, before = hostile
+    # What a user may have set for pictures of their own does not reach the report.
+    (folder / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\n", encoding="utf-8")
+    for path in before:
+        (folder / path).unlink()
+    subprocess.run(
+        [sys.executable, "-W", "error", "-m", "graft", "report"],
+        cwd=folder,
+        env=os.environ | {"PYTHONHASHSEED": "2", "LC_ALL": "C", "TZ": "Asia/Seoul"},
+        check=True,
+    )
+    assert outputs(folder) == before
+
+
+def test_the_page_asks_for_nothing(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    html = hostile[1]["reports/index.html"].decode()
+    page = Page(html)
+    assert page.addresses and all(address.startswith("data:") for address in page.addresses)
+    assert "url(" not in html and "@import" not in html
+    embedded = {address for address in page.addresses if address.startswith("data:image/")}
+    # Both pictures of each pair, the changed images, and the photos that were mistaken.
+    assert len(embedded) == 2 * len(HOSTILE) + 1 + len(HOSTILE)
+
+
+def test_only_the_script_of_the_page_may_run(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    html = hostile[1]["reports/index.html"].decode()
+    page = Page(html)
+    data, script = page.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)[1]
+    assert f"script-src 'sha256-{digest}';" in policy.replace("&#39;", "'")
+    assert "default-src 'none'" in policy and "unsafe-eval" not in policy
+    assert html.count("<script") == 2 and '<script type="application/json"' in html
+    assert json.loads(data)["classes"] == list(in_order(HOSTILE))
+    assert "<" not in data
+
+
+def test_class_names_are_text(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    page = Page(hostile[1]["reports/index.html"].decode())
+    assert len(page.scripts) == 2
+    assert not page.handlers
+    for name in HOSTILE:
+        # In both matrices, twice each, in the tables of classes, as a pair, as a photo.
+        # Beside photos a very long name is shortened.
+        assert page.texts.count(name) + page.texts.count(short(name)) >= 12, name
+        assert f"{name}/first" in page.texts
+
+
+def test_the_page_says_what_was_measured(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    text = Page(hostile[1]["reports/index.html"].decode()).text
+    assert "right, of 1,234 test photos in 321 units; 95 % interval 88.1 % to 93.5 %." in text
+    assert "lower is better 0.032 0.000 to 0.044" in text
+    assert "with as many images 0.022" in text
+    assert "say as much about the accuracy 457" in text
+    assert "by which settings are to be chosen 93.3 %" in text
+    kept = "kept is epoch 2, which has the lowest validation loss: validation loss 0.900, 60.0 %"
+    assert f"3 epochs; {kept} of the validation images right." in text
+    assert "Parameters 2,260,546 2,260,546 Of them in unfrozen layers" in text
+    assert "Of them trained 2,562 1,494,594" in text
+    assert "Chosen on the validation part: the fine-tuned model ." in text
+    assert "96.7 % 96.3 % to 97.0 %" in text
+    assert "block_13_expand_relu feature 0.145 lowest 96.1 % 119 576" in text
+    assert "out_relu 0.210 +0.065 ± 0.011 93.0 % 154 1,280" in text
+    assert "Switched on: rotation up to 10° to either side, shift up to 10 % of the side" in text
+    assert f"All {len(HOSTILE) * 2} " in text
+    assert f"not an image {len(HOSTILE)} " in text
+    assert f"two labels {len(HOSTILE)} " in text
+    assert f"54 files, 7 sets of copies, {len(HOSTILE) * 4} groups checked" in text
+    assert "1 warning" in text and "is rare. To change it: graft <mend>" in text
+    assert f"{len(HOSTILE)} photos of {4 * len(HOSTILE)} are wrong, the surest mistakes" in text
+    assert "1 of 4 photos of nan was taken for 한국어" in text
+    assert "image.side" in text and "dataset.path photos data/raw/digits.zip" in text
+    assert "uv run graft use digits --set dataset.path=photos" in text
+
+
+def test_nothing_is_half_written(here: Path) -> None:
+    make(here, ["a", "b"])
+    (here / "reports/finetuned/metrics.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(KeyError):
+        run("report")
+    left = {path.name for path in (here / "reports").rglob("*") if path.is_file()}
+    assert left == {
+        *(
+            "history.csv",
+            "metrics.json",
+            "predictions.csv",
+            "repeats.csv",
+            "split.json",
+            "steps.csv",
+            "warnings.json",
+        ),
+        *("cross_validation.json", "label_errors.csv", "training.json"),
+    }
+    assert not list(here.rglob(".part-*"))
+
+
+def test_what_seldom_happens_is_reported(here: Path) -> None:
+    # A training that diverged, and a class without a test image.
+    diverged = [*HISTORY[:1], (2, "", 0.5, "", 0.5), (3, "inf", 0.5, "inf", 0.5)]
+    make(here, ["a", "b"], head=HISTORY[:1], finetuned=diverged)
+    with (here / "data/split.csv").open("a", encoding="utf-8") as file:
+        file.write("0,c/1,c,train\n")
+    with (here / "data/parts.csv").open("a", encoding="utf-8") as file:
+        file.write("c,train,1,1.000000,1\nc,valid,0,0.000000,0\nc,test,0,0.000000,0\n")
+    for path in (here / "data/predictions").iterdir():
+        np.save(path, np.pad(np.load(path), ((0, 0), (0, 1))))
+    run("report")
+    page = Page((here / "reports/index.html").read_text(encoding="utf-8")).text
+    assert "3 classes" in page
+    assert "Test lacks 1 class:" in page
+    assert "1 epoch: validation loss 0.900" in page
+    assert "3 epochs; kept is epoch 2" in page
+
+
+def test_the_classes_are_in_the_order_that_was_chosen(here: Path) -> None:
+    make(here, ["a", "b", "10"])
+    change(here, {"dataset.classes": ["b", "10", "a"]})
+    run("report")
+    texts = Page((here / "reports/index.html").read_text(encoding="utf-8")).texts
+    rows = texts[texts.index("What was learned from?") :]
+    assert rows.index("b") < rows.index("10") < rows.index("a")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1, np.nan, np.nan, np.nan, np.nan)],
+        HISTORY[:1],
+        [(e, 0, 0, 0, 0) for e in (1, 2)],
+        [(0, np.nan, np.nan, 1.1, 0.5), *HISTORY],
+        HISTORY * 50,
+    ],
+    ids=["nothing finite", "one epoch", "constant", "with its start", "many"],
+)
+@pytest.mark.parametrize("weight", [None, 0.5])
+def test_curves_of_any_history_are_drawn(tmp_path: Path, rows: list, weight: float | None) -> None:
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    history = pd.DataFrame(rows, columns=columns, dtype=float)
+    with warnings.catch_warnings(action="error"):
+        draw_curves(tmp_path / "curves.png", history, "Head", 0, weight)
+    assert Image.open(tmp_path / "curves.png").size == (900, 870)
+
+
+@pytest.mark.parametrize("n", [1, 2, 60])
+def test_counts_have_room_in_their_cells(tmp_path: Path, n: int) -> None:
+    counts = np.diag(np.full(n, 999))
+    with warnings.catch_warnings(action="error"):
+        names = [f"class {i}" for i in range(n)]
+        draw_confusion(tmp_path / "confusion.png", counts, names, "Head", "accuracy")
+    width, height = Image.open(tmp_path / "confusion.png").size
+    # Three digits of 5.5 points are 22 pixels wide.
+    assert min(width, height) >= max(600, 22 * n)
+    assert max(width, height) <= 4000
+
+
+@given(st.lists(st.floats(-1e6, 1e6)), st.floats(0, 1, exclude_max=True))
+def test_smoothing_is_the_plain_rule(values: list[float], weight: float) -> None:
+    expected: list[float] = []
+    for value in values:
+        expected.append(weight * expected[-1] + (1 - weight) * value if expected else value)
+    assert smooth(values, weight).tolist() == expected
+    # A curve that begins later, as that of the training loss does after epoch 0.
+    assert smooth([np.nan, *values], weight)[1:].tolist() == expected
+
+
+@given(st.lists(st.floats(0, 1), min_size=1))
+def test_no_smoothing_changes_nothing(values: list[float]) -> None:
+    assert smooth(values, 0).tolist() == values
+
+
+@settings(max_examples=50)
+@given(st.text(), st.integers(6, 40))
+def test_a_shortened_name_is_short_and_on_one_line(name: str, limit: int) -> None:
+    short = shorten(name, limit)
+    assert text_columns(short) <= limit
+    assert short.isprintable()
+
+
+def test_short_names_stay_and_long_ones_keep_both_ends() -> None:
+    assert shorten("speed limit 30", 26) == "speed limit 30"
+    short = shorten("speed limit for lorries and buses 30", 26)
+    assert short.startswith("speed limit for")
+    assert short.endswith(" 30")
+
+
+def test_names_that_no_font_has_are_told_apart() -> None:
+    # Two places that Unicode has promised to leave empty.
+    assert drawable_labels(["cat", "\ufdd0", "a\ufdd1b", ""], 26) == ["cat", "2: �", "3: a�b", "4:"]
+
+
+@given(st.data())
+def test_every_prediction_is_counted_once(data: st.DataObject) -> None:
+    classes = ["nan", "2", "10", "a b"]
+    pairs = data.draw(st.lists(st.tuples(st.sampled_from(classes), st.sampled_from(classes))))
+    table = pd.DataFrame(pairs, columns=["label", "predicted"], dtype=str)
+    counts = count_confusion(table["label"], table["predicted"], classes)
+    for i, label in enumerate(classes):
+        for j, predicted in enumerate(classes):
+            assert counts[i, j] == pairs.count((label, predicted))
+    confused = most_confused(counts)
+    assert sum(count for _, _, count, _ in confused) == counts.sum() - np.trace(counts)
+    assert all(i != j for i, j, _, _ in confused)
+    assert all(share == n / counts[i].sum() for i, _, n, share in confused)
+    found = [count for _, _, count, _ in confused]
+    assert found == sorted(found, reverse=True)
+
+
+def test_the_stage_starts_without_the_heavy_libraries() -> None:
+    heavy = "{'tensorflow', 'keras', 'openvino', 'sklearn', 'matplotlib.pyplot'}"
+    code = f"import sys, graft.report.report; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,425 @@
+"""`graft compare`, on git repositories that are made here."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graft.common.errors import UserError
+from graft.tools.compare import main, verdict
+from graft.tools.noise import compare_images, compare_seeds
+from graft.tools.revisions import ModelResults, _images, read_setting
+from images import graft
+from pages import Page
+from repositories import LABELS, MODELS, commit, git, write_results
+
+# The accuracies of five seeds, some points apart from each other.
+FIVE = (0.90, 0.91, 0.92, 0.91, 0.90)
+
+
+@pytest.fixture
+def repository(empty: Path) -> Path:
+    """A git repository with one commit, in which 30 of 300 images are wrong; the test is there."""
+    git(empty, "init", "--quiet")
+    write_results(empty, range(30), FIVE, parameters={"batch": 64, "stack": []})
+    commit(empty, "First try")
+    return empty
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    main([*arguments, "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_work_tree_is_compared_with_the_last_commit(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = [value + 0.06 for value in FIVE]
+    write_results(
+        repository, range(6), better, parameters={"batch": 32, "kind": "svm", "stack": []}
+    )
+    main([])
+    out, errors = capsys.readouterr()
+    assert errors == ""
+    shown = out.splitlines()
+    assert shown[0].startswith("old  HEAD")
+    assert shown[0].endswith(" First try")
+    assert shown[1:3] == ["new  the work tree", ""]
+    assert shown[3:6] == ["Parameters", "  head.batch  64 → 32", "  head.kind   –  → svm"]
+    assert shown[7:22] == [
+        "Judged by the validation part",
+        "",
+        "Head",
+        "  accuracy   90.00 % → 98.00 %, +8.00 points",
+        "    images   +8.00 points, 95 % interval +5.43 to +11.63",
+        "             the same 300 in 300 units: 0 only right before, 24 only now;"
+        " mid-p McNemar test, p < 0.001",
+        "    seeds    +6.00 points, 95 % interval +4.78 to +7.22",
+        "             mean ± standard deviation of 5: 90.80 % ± 0.84 % → of 5: 96.80 % ± 0.84 %;"
+        " Welch’s t",
+        "    verdict  Better: the difference exceeds the noise of the images and of the seeds.",
+        "  log loss   0.394 → 0.163, −0.231",
+        shown[17],
+        "             the same 300 in 300 units; permutation by unit, p < 0.001",
+        "    seeds    −0.060, 95 % interval −0.072 to −0.048",
+        shown[20],
+        "    verdict  Better: the difference exceeds the noise of the images and of the seeds.",
+    ]
+    assert shown[17].startswith("    images   −0.231, 95 % interval −0.3")
+    assert shown[23] == "Fine-tuned model"
+    assert shown[10:22] == shown[24:36]
+    assert all(len(line) <= 110 for line in shown)
+    main(["--test"])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[7] == "Judged by the test part"
+    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in shown[14]
+
+
+def test_any_two_revisions_can_be_compared(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(repository, "tag", "--annotate", "v1", "--message", "one")
+    write_results(repository, range(60), parameters={"batch": 64, "stack": []})
+    (repository / "reports/head/repeats.csv").unlink()
+    commit(repository, "Second try")
+    git(repository, "branch", "other")
+    write_results(repository, range(90))
+    result = found(capsys, "v1", "other")
+    assert result["part"] == "validation"
+    assert result["old"]["title"].endswith(" First try")
+    assert result["new"]["title"].endswith(" Second try")
+    assert result["parameters"] == {}
+    head = result["models"]["head"]["accuracy"]
+    assert head["values"] == [0.9, 0.8]
+    assert (head["images"]["lost"], head["images"]["won"]) == (30, 0)
+    assert head["verdict"] == result["models"]["head"]["log_loss"]["verdict"] == "worse"
+    assert head["seeds"] is None  # the second has no repeats
+    assert result["models"]["finetuned"]["accuracy"]["seeds"]["n"] == [5, 5]
+    # The other way round, and a search of the history.
+    assert found(capsys, ":/Second", "v1")["models"]["head"]["accuracy"]["verdict"] == "better"
+    main(["v1", "other"])
+    assert "head.repeats: 5 on both sides would tell" in capsys.readouterr().out
+
+
+def test_images_that_belong_together_are_counted_together(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten images more are right: of ten units, or of one."""
+    write_results(repository, range(30), per_unit=10)
+    commit(repository, "In units")
+    write_results(repository, range(20), per_unit=10)
+    main([])
+    out = capsys.readouterr().out
+    assert "the same 300 in 30 units: 0 only right before, 10 only now; permutation by unit" in out
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert (images["n"], images["units"]) == ([300, 300], [30, 30])
+    assert images["p"] > 0.5 and images["low"] <= 0 < images["high"]
+    assert found(capsys)["models"]["head"]["log_loss"]["verdict"] == "unclear"
+    # As single images.
+    write_results(repository, range(30))
+    commit(repository, "Each by itself")
+    write_results(repository, range(20))
+    assert found(capsys)["models"]["head"]["accuracy"]["images"]["p"] < 0.01
+    # If one side takes fewer images together, the other side's units are used.
+    write_results(repository, range(20), per_unit=10)
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert images["units"] == [300, 30] and images["p"] > 0.5
+
+
+def test_accuracy_and_log_loss_have_verdicts_of_their_own(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(repository, range(30), FIVE, parameters={"batch": 64, "stack": []}, sure=0.6)
+    (repository / "reports/head/repeats.csv").unlink()
+    head = found(capsys)["models"]["head"]
+    assert (head["accuracy"]["verdict"], head["log_loss"]["verdict"]) == ("same", "worse")
+    main([])
+    out = capsys.readouterr().out
+    assert "Worse: the difference exceeds the noise of the images." in out
+
+
+def test_what_training_measured_in_another_way_is_not_compared(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "class_weight"
+    better = [value + 0.06 for value in FIVE]
+    write_results(repository, range(6), better, parameters={"batch": 64, "stack": [], key: 0.1})
+    models = found(capsys)["models"]
+    assert models["head"]["accuracy"]["seeds"] is models["head"]["log_loss"]["seeds"] is None
+    assert models["finetuned"]["log_loss"]["seeds"] is not None
+    # On the test part it is measured as it is.
+    assert found(capsys, "--test")["models"]["head"]["log_loss"]["seeds"] is not None
+    main([])
+    assert f"not compared: head.{key} changes what training measures" in capsys.readouterr().out
+
+
+def test_results_of_an_earlier_graft_are_compared_by_the_test_part(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(repository, range(30), FIVE, earlier=True)
+    for name in MODELS:
+        (repository / f"reports/{name}/validation.csv").unlink()
+    commit(repository, "As it was built before")
+    write_results(repository, range(6), FIVE)
+    with pytest.raises(UserError) as raised:
+        main([])
+    assert str(raised.value) == (
+        "HEAD was built before graft kept predictions on validation: there is no"
+        " reports/head/validation.csv. Judge by the test part with --test, or build it again:"
+        " check it out, run the pipeline, and commit the results that git keeps"
+    )
+    models = found(capsys, "--test")["models"]
+    assert models["head"]["accuracy"]["images"]["units"] == [None, 300]
+    assert models["head"]["accuracy"]["images"]["p"] < 0.001
+    assert models["head"]["log_loss"] is None
+    main(["--test"])
+    out = capsys.readouterr().out
+    assert "the same 300 (units not known), or 300 in 300 units: 0 only right before" in out
+    assert "log loss   not known of each image on both sides: build what is older again" in out
+
+
+def test_other_splits_and_classes_are_never_compared_in_pairs(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lock(split: str) -> None:
+        deps = [{"path": "data/split.csv", "md5": split}]
+        stages = {f"evaluate@{model}": {"deps": deps} for model in MODELS}
+        (repository / "dvc.lock").write_text(json.dumps({"stages": stages}))
+
+    lock("one")
+    commit(repository, "With its split")
+    write_results(repository, range(6), FIVE)
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert (images["paired"], images["others"]) == (True, [])
+    lock("two")
+    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    assert (images["paired"], images["others"], images["p"]) == (False, ["split"], None)
+    main([])
+    out = capsys.readouterr().out
+    assert "another split, 300 in 300 units, and 300 in 300 units: taken as independent" in out
+    # Half of the classes, so fewer images.
+    for model in MODELS:
+        for name in ("predictions", "validation"):
+            path = repository / f"reports/{model}/{name}.csv"
+            header, *rows = path.read_text().splitlines()
+            kept = [row for row in rows if row.split(",")[1] in LABELS[:5]]
+            path.write_text("\n".join([header, *kept, ""]))
+        metrics = json.loads((repository / f"reports/{model}/metrics.json").read_text())
+        right = sum(row.split(",")[1] == row.split(",")[2] for row in kept) / len(kept)
+        metrics |= {"valid_accuracy": right, "accuracy": right}
+        (repository / f"reports/{model}/metrics.json").write_text(json.dumps(metrics))
+    head = found(capsys)["models"]["head"]
+    assert head["accuracy"]["images"]["others"] == ["classes", "split", "images"]
+    assert head["accuracy"]["verdict"] == head["log_loss"]["verdict"] == "unclear"
+    main(["--test"])
+    out = capsys.readouterr().out
+    assert "other classes and another split and other images or labels, 300 in" in out
+    assert "Not clear: the images are of other classes, so the tasks differ." in out
+
+
+def test_a_project_may_be_a_folder_of_its_repository(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = repository / "inner"
+    inner.mkdir()
+    write_results(inner, range(3))
+    commit(repository, "Another project")
+    monkeypatch.chdir(inner)
+    assert found(capsys)["models"]["head"]["accuracy"]["values"] == [0.99, 0.99]
+
+
+def test_other_images_are_taken_as_independent(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(repository, range(15), images=200)
+    for measure, difference in (("accuracy", 0.025), ("log_loss", -0.025 * math.log(18))):
+        images = found(capsys)["models"]["head"][measure]["images"]
+        assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
+        assert images["difference"] == pytest.approx(difference)
+        assert images["low"] < 0 < images["high"]
+    main([])
+    out = capsys.readouterr().out
+    who = "other images or labels, 300 in 300 units, and 200 in 200 units: taken as independent"
+    assert f"{who} (Newcombe)\n" in out and f"{who}\n" in out
+    assert "exceeds neither the noise of the images nor of the seeds." in out
+    # In units, the same says less.
+    wide = images["high"] - images["low"]
+    write_results(repository, range(15), images=200, per_unit=5)
+    images = found(capsys)["models"]["head"]["log_loss"]["images"]
+    assert images["high"] - images["low"] > 1.1 * wide
+
+
+def test_the_order_of_the_images_does_not_matter(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in MODELS:
+        path = repository / f"reports/{model}/validation.csv"
+        header, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([header, *rows[::-1], ""]))
+    models = found(capsys)["models"].values()
+    assert {own[name]["verdict"] for own in models for name in own} == {"same"}
+
+
+def test_results_of_other_parameters_are_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = {"stages": {"head": {"params": {"params.yaml": {"head.batch": 64, "head.stack": []}}}}}
+    (repository / "dvc.lock").write_text(json.dumps(lock))
+    main([])
+    assert "Run the pipeline" not in capsys.readouterr().out
+    write_results(repository, range(30), FIVE, parameters={"batch": 32})
+    assert found(capsys)["new"]["outdated"] == ["head.batch", "head.stack"]
+    main([])
+    out = capsys.readouterr().out
+    assert "The results of the work tree were made with other parameters" in out
+    assert "head.batch, head.stack" in out
+
+
+def test_an_unknown_revision_is_one_message(repository: Path) -> None:
+    message = (
+        "a revision must be a commit, branch, tag or experiment of this git repository. Received: "
+    )
+    for name in ("", "HEAD^{tree}", "HEAD..HEAD", "HEAD~1", "-x"):
+        with pytest.raises(UserError) as raised:
+            main(["--", name])
+        assert str(raised.value) == f"{message}{name!r}"
+    status, out, errors = graft(repository, "compare", "HEAD", "nothing")
+    assert (status, out, errors) == (2, "", f"graft compare: error: {message}'nothing'\n")
+
+
+def test_without_a_repository_it_says_so(empty: Path) -> None:
+    with pytest.raises(UserError, match=r"^comparing takes a git repository\. Received: [^\n]*$"):
+        main([])
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("params.yaml", None, "there is no params.yaml in the work tree: run graft in the project"),
+        ("params.yaml", "a: [", "params.yaml of the work tree must be YAML. Received: "),
+        ("params.yaml", "just text", "params.yaml of the work tree must be YAML. Received: "),
+        ("dvc.lock", "stages: [1]", "dvc.lock of the work tree must be YAML. Received: "),
+        ("dvc.lock", "<<<<<<< HEAD\na: 1", "dvc.lock of the work tree must be YAML. Received: "),
+        ("reports/head/metrics.json", None, "there is no reports/head/metrics.json in the work"),
+        ("reports/head/metrics.json", "{", "must be a JSON object with an accuracy from 0 to 1"),
+        ("reports/head/metrics.json", "[]", "must be a JSON object with an accuracy from 0 to 1"),
+        ("reports/head/metrics.json", '{"accuracy": NaN}', "must be a JSON object with an accura"),
+        ("reports/head/metrics.json", '{"accuracy": 0.8}', "must be 0.900000, as predictions.csv"),
+        ("reports/finetuned/predictions.csv", None, "there is no reports/finetuned/predictions"),
+        ("reports/finetuned/predictions.csv", "", "with the columns path, label and predicted"),
+        ("reports/finetuned/predictions.csv", "path,label,predicted\n", "and a row or more"),
+        ("reports/finetuned/predictions.csv", "path,label\na,b\n", "with the columns path, label"),
+        ("reports/finetuned/predictions.csv", "\0\xff\n1,2,3,4\n", "with the columns path, label"),
+        ("reports/head/repeats.csv", "seed,accuracy\n1,many\n", "with a column accuracy from 0"),
+        ("reports/head/repeats.csv", "seed,accuracy\n1,2\n", "with a column accuracy from 0"),
+        ("reports/head/repeats.csv", "seed,accuracy\n", "with a column accuracy from 0"),
+    ],
+)
+def test_what_is_missing_or_broken_is_named(
+    repository: Path, path: str, text: str | None, expected: str
+) -> None:
+    (repository / path).unlink(missing_ok=True)
+    if text is not None:
+        (repository / path).write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"^[^\n]*$") as raised:
+        main(["--test"])
+    assert expected in str(raised.value)
+    # Of a commit the same is said, with its name; `git add` leaves a missing file out.
+    commit(repository, "Broken")
+    with pytest.raises(UserError) as raised:
+        read_setting("HEAD", "test")
+    assert expected.replace("the work", "HEAD").replace("HEAD tree", "HEAD") in str(raised.value)
+
+
+@settings(deadline=None)
+@pytest.mark.parametrize("measure", ["accuracy", "log_loss"])
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1), st.integers(1, 3), st.data())
+def test_the_verdict_follows_from_both_noises(
+    measure: str, pairs: list[tuple[bool, bool]], per_unit: int, data: st.DataObject
+) -> None:
+    seeds = st.lists(st.integers(900, 950).map(lambda n: n / 1000), min_size=1, max_size=4)
+    old, new = (
+        _results([pair[side] for pair in pairs], data.draw(seeds), per_unit) for side in (0, 1)
+    )
+    images, repeats = compare_images(old, new, measure), compare_seeds(old, new, measure)
+    assert images["lost"] - images["won"] == sum(a for a, _ in pairs) - sum(b for _, b in pairs)
+    assert images["beyond"] == (not images["low"] <= 0 <= images["high"])
+    word, sentence = verdict(images, repeats, measure)
+    beyond = [part for part in (images, repeats) if part]
+    more = "better" if measure == "accuracy" else "worse"
+    if word in ("better", "worse"):
+        assert all(part["beyond"] for part in beyond)
+        assert all((part["difference"] > 0) == (word == more) for part in beyond)
+        assert sentence.startswith(word.capitalize())
+    elif word == "same":
+        assert all(part["difference"] == 0 for part in beyond)
+    else:
+        agree = {part["difference"] > 0 for part in beyond if part["beyond"]}
+        assert not all(part["beyond"] for part in beyond) or len(agree) == 2
+    # Turned round, better is worse.
+    turned = compare_images(new, old, measure), compare_seeds(new, old, measure)
+    expected = {"better": "worse", "worse": "better"}.get(word, word)
+    assert verdict(*turned, measure)[0] == expected
+
+
+def _results(right: Sequence[bool], seeds: Sequence[float], per_unit: int) -> ModelResults:
+    rows = (
+        f"{i},a,{'a' if good else 'b'},{0.9 if good else 0.2},{i // per_unit}\n"
+        for i, good in enumerate(right)
+    )
+    images, known = _images(f"path,label,predicted,truth,unit\n{''.join(rows)}".encode())
+    values = {"accuracy": tuple(seeds), "log_loss": tuple(1 - value for value in seeds)}
+    accuracy, loss = images["right"].mean(), images["loss"].mean()
+    return ModelResults(accuracy, loss, images, known, values, None)
+
+
+def test_a_page_holds_the_comparison_and_runs_nothing(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "<script>alert(1)</script>"
+    better = [value + 0.06 for value in FIVE]
+    write_results(
+        repository, range(6), better, parameters={"batch": 32, "kind": hostile, "stack": []}
+    )
+    for model in MODELS:
+        rows = [f"{epoch},1,0.5,{1 / epoch},0.5" for epoch in (1, 2, 3)]
+        table = "\n".join(["epoch,loss,accuracy,val_loss,val_accuracy", *rows, ""])
+        (repository / f"reports/{model}/history.csv").write_text(table)
+    commit(repository, f"Second {hostile}")
+    git(repository, "update-ref", "refs/exps/ab/cdef/tall-idea", "HEAD")
+    write_results(repository, range(20, 60), parameters={"batch": 8, "stack": []})
+    main(["HEAD~1", "tall-idea", "HEAD", "--html", "comparison.html"])
+    assert capsys.readouterr().out == "The comparison is in comparison.html.\n"
+    html = (repository / "comparison.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert not page.scripts and not page.handlers
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert "Better" in page.texts and "+8.00 points" in page.text
+    assert "head.batch 64 32 32" in page.text
+    assert page.texts.count(hostile) == 2
+    assert "Head: right in tall-idea , wrong in HEAD~1" in page.text
+    assert "c6/6.png" not in page.texts and {"c6/", "6.png"} <= set(page.texts)
+    assert "Its results were made with other" not in page.text
+    assert html.count("<polyline") == 2 * 2 * 2  # two settings have curves
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["HEAD", "HEAD", "HEAD"], "two revisions, or more with --html"),
+        (["HEAD", "HEAD", "--html", "x.txt"], "a file .html in a folder that exists"),
+        (["HEAD", "HEAD", "--html", "no/x.html"], "a file .html in a folder that exists"),
+        (["HEAD"] * 7 + ["--html", "x.html"], "6 revisions at most"),
+    ],
+)
+def test_what_no_page_can_be_made_of_is_refused(
+    repository: Path, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        main(arguments)
+    assert not list(repository.rglob("*.html"))
