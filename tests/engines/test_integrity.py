@@ -6,10 +6,13 @@ to happen right after a stage, before DVC hashes anything.
 
 import os
 import re
-import sys
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import project
 import standin
@@ -57,26 +60,67 @@ EDIT = (
 )
 
 
-@pytest.mark.parametrize(
-    ("command", "what"),
-    [
-        ("sed -i 's/learning_rate: 0.003/learning_rate: 0.5/' params.yaml", "head.learning_rate"),
-        (f"echo '# new' >> {PACKAGE}/head/folds.py", f"{PACKAGE}/head"),
-        (f"echo damage >> {MADE}", MADE),
-    ],
-)
-def test_what_moves_before_dvc_hashes_it_is_not_recorded(
+MOVES = [
+    ("sed -i 's/learning_rate: 0.003/learning_rate: 0.5/' params.yaml", "head.learning_rate"),
+    (f"echo '# new' >> {PACKAGE}/head/folds.py", f"{PACKAGE}/head"),
+    (f"echo damage >> {MADE}", MADE),
+]
+
+
+@pytest.mark.parametrize(("command", "what"), MOVES)
+def test_what_moves_before_dvc_hashes_it_is_found_by_the_next_stage(
     standins: Project, command: str, what: str
 ) -> None:
     made = standins
     made.change({"head.seed": 2})
     after(made, "head", command)
     printed = made.dvc("repro", status=255)
-    assert re.search(rf"nothing was kept; run it again. Received: .*{what}", printed)
-    assert not (made.folder / MADE).exists()
-    assert "Traceback" not in printed
+    assert re.search(rf"dvc.lock's record of head was removed.*\(.*{what}", printed)
+    assert "Traceback" not in printed and "head" not in locked(made)
     made.commands = project.BIN
     assert_mended(made)
+
+
+@pytest.mark.parametrize("command", [["graft", "verify"], ["snakemake", "--cores", "2"]])
+def test_what_moves_after_the_last_stage_is_found_by_the_next_command(
+    standins: Project, command: list[str]
+) -> None:
+    made = standins
+    made.change({"report.smoothing": 0.4})
+    after(made, "report", "sed -i 's/smoothing: 0.4/smoothing: 0.5/' params.yaml")
+    made.dvc("repro")
+    made.commands = project.BIN
+    assert "0.5" in str(locked(made)["report"]["params"])  # recorded, and false
+    printed = made.run(*command)
+    assert "dvc.lock's record of report was removed" in printed
+    assert_mended(made)
+    # The run cache does not hand it out either.
+    made.change({"report.smoothing": 0.3})
+    made.dvc("repro")
+    made.change({"report.smoothing": 0.5})
+    made.dvc("repro")
+    assert made.outputs() == standin.expect(made.folder)
+
+
+@pytest.mark.parametrize(("command", "what"), MOVES)
+def test_snakemake_records_nothing_that_has_moved(
+    standins: Project, command: str, what: str
+) -> None:
+    """An edit after a stage has ended, in mid-run."""
+    made = standins
+    made.change({"head.seed": 2})
+    after(made, "head", command)
+    printed = made.snakemake(status=1)
+    assert re.search(rf"head is not recorded and stays stale.*{what}|{what}", printed), printed
+    made.commands = project.BIN
+    made.snakemake()
+    assert made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
+
+
+def locked(made: Project) -> dict:
+    """What dvc.lock says, by stage."""
+    return yaml.safe_load((made.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
 
 
 def test_an_edit_between_two_stages_stops_the_run(standins: Project) -> None:
@@ -108,27 +152,31 @@ def cached(made: Project, output: str) -> Path:
 
 
 def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project) -> None:
+    """Whatever graft restores is hashed first."""
     made = standins
+    made.snakemake()
+    before = made.outputs()
     damage(cached(made, MADE), "flipped")
     (made.folder / MADE).unlink()
-    printed = made.dvc("repro")
-    assert f"held a damaged copy of {MADE}" in printed
-    assert runs(printed) == {"head"}
-    assert made.outputs() == standin.expect(made.folder)
+    printed = made.snakemake()
+    assert f"held a damaged copy of {MADE}" in printed and "head" in runs(printed)
+    assert made.outputs() == before
     assert_fresh(made)
     # Restored from the run cache, too.
-    before = made.outputs()
     made.change({"head.learning_rate": 0.02})
-    made.dvc("repro")
-    damage(cached(made, MADE), "cut")
+    made.snakemake()
+    for path in (made.folder / ".dvc/cache/runs").glob("*/*/*"):
+        if "learning_rate: 0.003" in (text := path.read_text(encoding="utf-8")):
+            path.write_text(text.replace("seed: 1", "seed: 3"), encoding="utf-8")
     made.run("git", "checkout", "--quiet", "params.yaml")
-    made.dvc("repro")
+    assert "DVC's run cache held a damaged entry; it was removed" in made.snakemake()
     assert made.outputs() == before
+    assert_fresh(made)
 
 
 def test_a_damaged_output_is_seen_though_its_time_is_as_before(standins: Project) -> None:
     made = standins
-    made.dvc("status")  # DVC learns the times
+    made.snakemake()  # the times are learned
     for name in ("data/units.csv", "reports/head/training.json"):
         path = made.folder / name
         data, times = path.read_bytes(), path.stat()
@@ -138,7 +186,33 @@ def test_a_damaged_output_is_seen_though_its_time_is_as_before(standins: Project
     made.change({"head.seed": 2})
     printed = made.dvc("repro", "--single-item", "head", status=255)
     assert "data/units.csv must be what split wrote" in printed
-    assert_mended(made)
+    made.snakemake()
+    assert made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
+
+
+def test_a_killed_run_is_recorded_by_the_next(standins: Project) -> None:
+    """Nothing is computed twice: what had finished is recorded, and the rest runs."""
+    made = standins
+    made.change({"head.seed": 2})
+    after(made, "finetune", f"touch {made.folder}/reached; sleep 60")
+    run = subprocess.Popen(
+        ["snakemake", "--cores", "1"],
+        cwd=made.folder,
+        env=made.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (made.folder / "reached").exists():
+        assert run.poll() is None
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    made.commands = project.BIN
+    assert {*runs(made.snakemake())} <= {"evaluate", "report"}
+    assert made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
 
 
 def test_an_experiment_runs_the_code_of_its_commit(standins: Project) -> None:
@@ -153,13 +227,6 @@ def test_an_experiment_runs_the_code_of_its_commit(standins: Project) -> None:
     made.dvc("exp", "apply", "queued")
     made.dvc("checkout", "--force")
     assert made.outputs() == standin.expect(made.folder)
-
-
-def test_a_dvc_without_the_checks_is_refused(standins: Project, monkeypatch) -> None:
-    monkeypatch.setenv("DVC_STAGE", "head")
-    monkeypatch.delenv("GRAFT_DVC", raising=False)
-    printed = standins.run(sys.executable, "-m", "graft", "head", status=2)
-    assert "`uv run dvc repro`" in printed
 
 
 def test_verify_finds_damage_and_repairs_it(standins: Project) -> None:
@@ -181,10 +248,3 @@ def test_verify_finds_damage_and_repairs_it(standins: Project) -> None:
     assert made.run("graft", "verify").startswith("all ")
     assert runs(made.dvc("repro")) == {"depth"}
     assert made.outputs() == before
-
-
-@pytest.mark.parametrize("command", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
-def test_a_run_in_a_subfolder_says_where_to_go(standins: Project, command: list[str]) -> None:
-    inside = Project(standins.folder / "data/raw")
-    inside.environment = standins.environment
-    assert inside.run(*command, status=2).endswith("run it in the project's folder (cd ../..)\n")

@@ -13,10 +13,10 @@ from typing import Any
 
 import standin
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import NoYaml, read_yaml_file
 from graft.project.launcher import select_parameters, split_options
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations
-from graft.integrity.yaml12 import NoYaml, read_yaml_file
 
 IGNORED = {".gitignore", "__pycache__"}
 

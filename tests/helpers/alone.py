@@ -20,10 +20,7 @@ STARTER = (
     "workflow/shards.yaml",
     *(f"{PACKAGE}/{name}.py" for name in ("__init__", "__main__", "cli")),
     *(f"{PACKAGE}/{room}" for room in ("integrity", "project")),
-    *(
-        f"{PACKAGE}/scheduling/{name}.py"
-        for name in ("__init__", "endings", "forking/__init__", "forking/client")
-    ),
+    *(f"{PACKAGE}/scheduling/{name}.py" for name in ("__init__", "endings", "fork_server")),
     *(f"{PACKAGE}/{name}.py" for name in ("images/__init__", "images/files", "images/suggestions")),
     *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
     *(f"{PACKAGE}/network/{name}.py" for name in ("__init__", "catalogue", "pretrained")),
@@ -31,6 +28,9 @@ STARTER = (
     *(f"{PACKAGE}/{name}.py" for name in ("head/__init__", "head/unfreeze")),
     *(f"{PACKAGE}/{name}.py" for name in ("training/__init__", "training/augmentation")),
 )
+
+
+MANIFEST = Path("data/manifest.csv")
 
 
 def place(source: Path, target: Path) -> None:
@@ -51,10 +51,13 @@ def files(folder: Path) -> set[Path]:
 def main(arguments: list[str]) -> None:
     """Runs the stage with this command, and takes over its outputs."""
     command = ["graft", *arguments]
-    (stage,) = (s for s in declarations(read_parameters()) if s.command.split() == command)
+    values = read_parameters()
+    (stage,) = (s for s in declarations(values) if s.command.split() == command)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path in {*map(Path, STARTER), *stage.rooms, *stage.inputs}:
+        # The manifest has a hash of every file of the images, which stand for themselves.
+        images = {Path(values["dataset"]["path"])} if MANIFEST in stage.inputs else set()
+        for path in {*map(Path, STARTER), *stage.rooms, *stage.inputs, *images}:
             place(path, folder / path)
         before = files(folder)
         environment = {"PYTHONPATH": str(folder / PACKAGE.parent)}

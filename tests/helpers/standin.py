@@ -17,7 +17,7 @@ import graft
 from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.integrity.ground import flatten
-from graft.integrity.lifetime import DVC_PROCESS
+from graft.integrity.lifetime import is_run_by_dvc
 from graft.project.launcher import select_parameters, split_options
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations
@@ -51,8 +51,8 @@ def pause(address: str, point: str) -> None:
     """Waits while the file `<address>@<point>` is in the folder that the environment names.
 
     The points are `start` (with parameters and code read), `half` (of the inputs read), `before`
-    (the outputs are written) and `after`. A file `….reached` with the ids of the process and of the
-    DVC that waits for it, 0 for none, says that it waits. Without the variable nothing happens.
+    (the outputs are written) and `after`. A file `….reached` with the id of the process, and 1 if
+    DVC runs it, says that it waits. Without the variable nothing happens.
     """
     folder = os.environ.get(PAUSES)
     if not folder:
@@ -60,7 +60,7 @@ def pause(address: str, point: str) -> None:
     mark = Path(folder) / f"{address}@{point}"
     if mark.exists():
         part = mark.with_name(f"{mark.name}.part")
-        part.write_text(f"{os.getpid()} {os.environ.get(DVC_PROCESS, 0)}", encoding="utf-8")
+        part.write_text(f"{os.getpid()} {int(is_run_by_dvc())}", encoding="utf-8")
         part.replace(mark.with_name(f"{mark.name}.reached"))
     while mark.exists():
         time.sleep(0.005)

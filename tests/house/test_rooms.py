@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import read_yaml_file
 from graft.project.launcher import find_module, select_parameters
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import PACKAGE, declarations, stage_names
-from graft.integrity.yaml12 import read_yaml_file
 from images import ROOT
 from sources import SOURCES, closure
 

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import read_yaml, read_yaml_file
 from graft.project.choices import divide
 from graft.project.launcher import run_stage
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS, RECIPES, compose_parameters, list_recipes
-from graft.integrity.yaml12 import read_yaml, read_yaml_file
 from images import ROOT, SHARDS, change, encoded, link_recipes, write
 
 NAMES = list(list_recipes())

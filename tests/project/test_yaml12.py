@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from graft.integrity.within_dvc.yaml_of_dvc import dump_lock
 from graft.integrity.yaml12 import NoYaml, read_yaml
+from graft.scheduling.dvc_memory import dump_lock
 from images import ROOT
 
 SCALARS = st.text("0123456789+-._:eExXobaftrulnNyYsS~=<% ", min_size=1, max_size=9)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from graft.integrity.ground import flatten
+from graft.integrity.yaml12 import read_yaml
 from graft.project.choices import CHOICES, Choice, choose_network
 from graft.project.parameters import read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
-from graft.integrity.yaml12 import read_yaml
 from images import ROOT, graft
 
 

@@ -14,13 +14,14 @@ import pytest
 
 from digits import digits, store
 from graft.common.arrays import Joined
+from graft.integrity.ground import flatten
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.stacks import VECTOR_KINDS, read_stack
-from graft.project.launcher import make_stage
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.scratch import SCRATCH, clear_scratch, find_scratch
+from graft.project.upstream import describe_stage
 from graft.training import resuming
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
@@ -202,19 +203,22 @@ def test_where_nothing_can_be_kept_it_trains_all_the_same(
 def test_the_folder_is_named_by_all_that_the_result_depends_on(empty: Path) -> None:
     store({"top": digits(60)[0]}, digits(60)[1])
 
-    def find(address: str = "head", changed: str = "", rooms: int = 0) -> Path | None:
+    def find(changed: str = "", code: str = "") -> Path:
         values = read_parameters()
-        (own,) = (one for one in declarations(values) if one.address == address)
+        stages = declarations(values)
+        (own,) = (one for one in stages if one.address == "head")
         if changed:
             with Path(changed).open("ab") as file:
                 file.write(b" ")
-        return find_scratch(make_stage(own, values, {}), own.rooms[rooms:])
+        made_from = describe_stage(own, stages, flatten(values))
+        own_code = made_from.dependencies | dict.fromkeys([code] if code else [], "another")
+        return find_scratch("head", made_from._replace(dependencies=own_code))
 
     first = find()
     assert first == find() and first.parent == SCRATCH / "head"
     change(empty, {"finetune.learning_rate": 0.5, "report.smoothing": 0.5})
-    assert find() == first and find("depth") is None
-    found = {first, find(rooms=1), find(changed="data/split.csv")}
+    assert find() == first
+    found = {first, find(code="workflow/graft/head"), find(changed="data/split.csv")}
     change(empty, {"head.learning_rate": 0.5})
     assert len({*found, find()}) == 4
     for path in found:

@@ -48,7 +48,14 @@ def main() -> None:
         start_server(os.getppid(), find_stages_with("tensorflow"))  # for the stages after this one
     elif VARIABLE in os.environ:
         run_in_server(arguments, os.environ[VARIABLE])
-    _run_signed(arguments, code or _sign_code(arguments))
+    try:
+        _run_signed(arguments, code or _sign_code(arguments))
+    except SystemExit as ending:
+        if ending.code in {128 + number for number in (signal.SIGINT, signal.SIGTERM)}:
+            sys.stdout.flush()
+            # Nobody waits for TensorFlow to be taken apart.
+            os._exit(ending.code)
+        raise
 
 
 def serve(descriptor: int, engine: int, heavy: list[str], python: list[object]) -> None:
@@ -64,22 +71,19 @@ def serve(descriptor: int, engine: int, heavy: list[str], python: list[object]) 
 
     code = _sign_code([])
 
-    def run(arguments: list[str]) -> None:
-        now = _sign_code(arguments)
-        if now != code:  # some of it is older here, and already imported
-            _start_anew(arguments)
-        _run_signed(arguments, now)
+    def run(arguments: list[str] | None) -> bool:
+        # Where code has changed since, what is imported here is older.
+        if arguments is None:
+            return _sign_code([]) == code
+        _run_signed(arguments, code)
+        return True
 
     fork_server.serve(socket.socket(fileno=descriptor), engine, heavy, python, run)
 
 
 def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     from graft.common.errors import UserError
-    from graft.scheduling.endings import (
-        end_quietly_on_signals,
-        find_full_disk,
-        is_end_by_signal,
-    )
+    from graft.scheduling.endings import end_quietly_on_signals, find_full_disk
 
     # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
     if hasattr(signal, "SIGPIPE"):
@@ -88,12 +92,6 @@ def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
 
     try:
         _run(arguments, code)
-    except SystemExit as ending:
-        if is_end_by_signal(ending):
-            sys.stdout.flush()
-            # Nobody waits for TensorFlow to be taken apart.
-            os._exit(ending.code)
-        raise
     except Exception as error:
         message = error if isinstance(error, UserError) else find_full_disk(error)
         if message is None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from graft.common.atomic import write_text
 from graft.common.errors import UserError
@@ -42,6 +43,12 @@ def mend_lock() -> None:
     else:
         LOCK.unlink()
         say(f"{LOCK} was damaged and was removed; DVC's cache gives the results back")
+
+
+def name_some(names: Sequence[str], most: int = 8) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def say(message: str) -> None:

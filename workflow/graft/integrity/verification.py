@@ -1,10 +1,8 @@
 """Every file that DVC has recorded, in the folder and in DVC's cache, against its recorded hash."""
 
-import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graft.integrity.damage import hash_file
 
@@ -37,16 +35,6 @@ class Finding(NamedTuple):
     sound: Path | None
 
 
-def list_recorded(repo: Any) -> list[Recorded]:
-    """All files that `dvc.lock` and the `.dvc` files name.
-
-    Args:
-        repo: a `dvc.repo.Repo`.
-    """
-    outs = [out for stage in repo.index.stages for out in stage.outs if out.hash_info]
-    return [file for out in outs for file in _list_files(out)]
-
-
 def find_damage(file: Recorded) -> Finding | None:
     """Hashes a recorded file where it is; None if all is sound.
 
@@ -77,21 +65,3 @@ def mend(finding: Finding) -> None:
             part.replace(path)
         else:
             path.unlink()
-
-
-def _list_files(out: Any) -> Iterator[Recorded]:
-    path, name = Path(out.def_path), out.hash_info.value
-    # What is kept in git is in the cache, too, where it can be restored from.
-    locate = out.cache.oid_to_path
-    listed = Path(locate(name))
-    if not name.endswith(".dir"):
-        yield Recorded(path, listed, name)
-        return
-    yield Recorded(None, listed, name.removesuffix(".dir"))
-    try:
-        entries = json.loads(listed.read_text(encoding="utf-8"))
-        files = [(path / entry["relpath"], entry["md5"]) for entry in entries]
-    except (OSError, ValueError, LookupError, TypeError):
-        return
-    for inside, own in files:
-        yield Recorded(inside, Path(locate(own)), own)

@@ -14,6 +14,7 @@ from graft.images import files
 from graft.images.suggestions import suggest_near
 from graft.models.description import ModelDescription, read_description
 from graft.project import pipeline
+from graft.project.parameters import read_parameters
 
 # The names of a project's own models; `finetuned` is the one that fine-tuning has chosen.
 OWN_MODELS = ("finetuned", "head")
@@ -155,9 +156,10 @@ def _check_together() -> None:
     Raises:
         UserError: by the records of DVC they may not belong together, or it has none.
     """
-    from graft.scheduling.freshness import ask_dvc
+    from graft.scheduling.dvc_memory import DvcMemory
 
-    for address, changes in ask_dvc().items():
+    stages = pipeline.declarations(read_parameters())
+    for address, changes in DvcMemory(stages).ask().items():
         watched = _TOGETHER.get(address.partition("@")[0], ())
         for path in map(Path, _changed_paths(changes)):
             if path in watched:

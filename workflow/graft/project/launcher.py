@@ -20,7 +20,7 @@ from graft.common.errors import UserError, refuse
 from graft.common.graphics import allow_gpu
 from graft.common.stage import Stage
 from graft.integrity.damage import hash_file
-from graft.integrity.earlier import note_made
+from graft.integrity.earlier import Earlier, note_made
 from graft.integrity.ground import (
     Ground,
     digest,
@@ -54,14 +54,14 @@ ROOMS = Path(__file__).parent.parent
 PRETRAINED = Path("data/pretrained")
 
 
-def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) -> Declaration:
+def run_stage(words: Sequence[str], code: Mapping[Path, str] | None = None) -> Declaration:
     """Runs a stage by the arguments of its command in `dvc.yaml`.
 
     A stage that has made its outputs from the very same is not run again, unless DVC has started
     it, which has looked by itself, or `--force` is among the arguments.
 
     Args:
-        arguments: such as `tensors 0` or `manifest --shards 4`.
+        words: such as `tensors 0` or `manifest --shards 4`.
         code: the signature of each room before any of its code was imported;
             None where the package is not a part of the project.
 
@@ -76,8 +76,8 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
     by_dvc = is_run_by_dvc()
     if by_dvc:
         end_with(os.getppid())
-    forced = by_dvc or FORCE in arguments
-    arguments = [argument for argument in arguments if argument != FORCE]
+    forced = by_dvc or FORCE in words
+    arguments = [word for word in words if word != FORCE]
     values = read_parameters()
     stages = declarations(values)
     commands = {tuple(stage.command.split()[1:]): stage for stage in stages}
@@ -104,7 +104,8 @@ def run_stage(arguments: Sequence[str], code: Mapping[Path, str] | None = None) 
         if not forced and is_unchanged(declaration, now):
             print(f"{declaration.address.replace('@', ' ')}: unchanged")
         else:
-            _run(declaration, values, ground, now, code)
+            earlier = None if FORCE in words else find_earlier(declaration, now)
+            _run(declaration, values, ground, now, code, earlier)
     return declaration
 
 
@@ -114,6 +115,7 @@ def _run(
     ground: Ground,
     now: Made,
     code: Mapping[Path, str] | None,
+    earlier: Earlier | None,
 ) -> None:
     """Runs a stage whose inputs are there.
 
@@ -123,6 +125,7 @@ def _run(
         ground: that was taken first.
         now: what it is made from.
         code: as `run_stage` has it.
+        earlier: the files of its last run, of which it may take rows.
     """
     address = declaration.address
     before = read_locked([address]).get(address) if is_run_by_dvc() else None
@@ -140,7 +143,7 @@ def _run(
         stage = make_stage(declaration, values, written)
         scratch = find_scratch(address, now) if "resumable" in declaration.traits else None
         clear_scratch(address, scratch)
-        module.main(replace(stage, scratch=scratch, previous=find_earlier(declaration, now)))
+        module.main(replace(stage, scratch=scratch, previous=earlier))
         try:
             _check_ground(declaration, ground)
         except UserError:

@@ -15,6 +15,7 @@ from graft.integrity.damage import hash_file, hash_folder, hash_list
 from graft.integrity.earlier import Earlier, find_cache, is_made_here
 from graft.integrity.ground import sign
 from graft.integrity.libraries import find_versions
+from graft.integrity.mending import name_some
 from graft.integrity.records import UNREADABLE, Made, find_known, hash_made, is_sound
 from graft.project.parameters import select_parameters
 from graft.project.pipeline import CODE, Declaration
@@ -35,11 +36,10 @@ def check_made(stage: Declaration, stages: Sequence[Declaration]) -> None:
     makers = find_makers(stages)
     missing = [path for path in stage.inputs if path in makers and not path.exists()]
     if missing:
-        named = ", ".join(f"no {path} (of {makers[path]})" for path in missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        named = name_some([f"no {path} (of {makers[path]})" for path in missing], _NAMED)
         raise UserError(
             f"what {stage.address} reads must be there: `uv run dvc repro {stage.address}` runs"
-            f" the stages before it, then it. Received: {named}{more}"
+            f" the stages before it, then it. Received: {named}"
         )
 
 

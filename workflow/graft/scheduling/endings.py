@@ -38,11 +38,6 @@ def end_quietly_on_signals() -> None:
         signal.signal(signal.SIGTERM, end)
 
 
-def is_end_by_signal(ending: SystemExit) -> bool:
-    """Whether it is one that `end_quietly_on_signals` has raised."""
-    return ending.code in {128 + signal.SIGINT, 128 + signal.SIGTERM}
-
-
 def hand_on_signal(number: int, others: Callable[[list[str]], bool]) -> None:
     """Lets a signal that only this process gets end others that it has started, too.
 

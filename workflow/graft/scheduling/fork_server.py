@@ -105,7 +105,7 @@ def serve(
     engine: int,
     heavy: Collection[str],
     python: Sequence[Any],
-    run: Callable[[list[str]], None],
+    run: Callable[[list[str] | None], bool],
     ahead: Sequence[str] = _AHEAD,
 ) -> None:
     """Answers requests until the engine has ended.
@@ -114,7 +114,7 @@ def serve(
         listener: where they come from.
         engine, heavy: as `start_server` has them.
         python: what clients must have in common with it.
-        run: does in a fork what its arguments say.
+        run: does in a fork what its arguments say; of None, says whether it is still able to.
         ahead: the modules to import between requests, once there has been one.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
@@ -168,9 +168,11 @@ def _become(
     client: socket.socket,
     request: dict[str, Any],
     streams: list[int],
-    run: Callable[[list[str]], None],
+    run: Callable[[list[str] | None], bool],
 ) -> NoReturn:
     """Makes this fork the process that the client would have been, and ends it."""
+    if not run(None):  # code has changed since
+        os._exit(0)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)

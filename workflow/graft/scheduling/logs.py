@@ -6,9 +6,7 @@ from pathlib import Path
 
 _ERROR = re.compile(r"^graft [\w -]+: error: ")
 _TRACEBACK = "Traceback (most recent call last):"
-_OF_DVC = "ERROR: "
-_OF_DVC_ALONE = re.compile(rf"{_OF_DVC}failed to reproduce '.*': failed to run: ")
-_WAITING = re.compile(r"^graft build: (waiting .*)")
+_WAITING = re.compile(r"^graft \w+: (waiting .*)")
 _PROGRESS = re.compile(r"^\w[\w ]*: (?P<said>(?P<done>\d+)(/(?P<total>\d+))? \w+, .*)")
 _TAIL = 8192  # bytes from the end of a log that are read for its last line
 _LEFT = 10  # lines of a log that says nothing of its end
@@ -22,15 +20,11 @@ def find_summary(log: str, address: str) -> str:
         address: of the stage, such as `tensors@0`, whose lines begin `tensors 0: `.
 
     Returns:
-        Such as `412/412 images, 684 images/s`; where DVC did not run it, why; empty if it is mute.
+        Such as `412/412 images, 684 images/s`, or `unchanged`; empty if it is mute.
     """
     title = re.escape(address.replace("@", " "))
     lines = re.findall(rf"^{title}: (?!warning: )(.+)$", log, flags=re.MULTILINE)
-    if lines:
-        return lines[-1]
-    if re.search(r"^Stage '.*' is cached", log, flags=re.MULTILINE):
-        return "from DVC's cache"
-    return "unchanged" if "didn't change, skipping" in log else ""
+    return lines[-1] if lines else ""
 
 
 def find_remarks(log: str) -> Iterator[str]:
@@ -48,26 +42,11 @@ def find_reason(log: str, path: Path) -> str:
         path: where the log is.
     """
     lines = log.splitlines()
-    starts = [n for n, line in enumerate(lines) if _ERROR.match(line)]
-    if starts:
-        rest = lines[starts[-1] :]
-        ends = [n for n, line in enumerate(rest) if line.startswith(_OF_DVC)]
-        return "\n".join(rest[: ends[0]] if ends else rest).strip()
+    if starts := [n for n, line in enumerate(lines) if _ERROR.match(line)]:
+        return "\n".join(lines[starts[-1] :]).strip()
     bugs = [n for n, line in enumerate(lines) if line == _TRACEBACK]
-    said = [n for n, line in enumerate(lines) if line.startswith(_OF_DVC)]
-    alone = said and _OF_DVC_ALONE.match(lines[said[-1]])
-    if bugs and (not said or alone):
-        first = bugs[0]
-    elif said and not alone:
-        return "\n".join(lines[said[-1] :]).strip()
-    else:
-        first = max(0, len(lines) - _LEFT)
+    first = bugs[0] if bugs else max(0, len(lines) - _LEFT)
     return "\n".join([*lines[first:], f"All that it said is in {path}"])
-
-
-def explains_itself(log: str) -> bool:
-    """Whether a log has a message or a traceback, as it has not where the stage was killed."""
-    return any(_ERROR.match(line) or line == _TRACEBACK for line in log.splitlines())
 
 
 def read_log(path: Path) -> str:

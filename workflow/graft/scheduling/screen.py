@@ -1,6 +1,6 @@
 """What a person sees while stages run: a line for each that has ended, and a bar for the rest.
 
-Both engines show the same. What the stages say in full is in their logs.
+What the stages say in full is in their logs.
 """
 
 import sys
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from graft.common.progress import say_duration
+from graft.project.pipeline import find_stages_with
 from graft.scheduling.logs import (
     find_reason,
     find_remarks,
@@ -22,7 +23,6 @@ from graft.scheduling.logs import (
     read_progress,
 )
 
-_LAST_STAGE = "report"  # after it, there is an answer
 _WIDTH = 18  # of the names of stages
 _REFRESH = 0.5  # seconds
 _PATIENCE = 60.0  # seconds between the lines on how far a stage is, where there is no terminal
@@ -77,17 +77,12 @@ class Screen:
                 )
                 threading.Thread(target=self._refresh, daemon=True).start()
 
-    def end(self, address: str, outcome: str = "") -> None:
-        """A stage has ended well.
-
-        Args:
-            address: of the stage.
-            outcome: in a few words; without it, its log is asked.
-        """
+    def end(self, address: str) -> None:
+        """A stage has ended well; its log says how."""
         running = self._running[address]
         log = read_log(running.log)
         seconds = say_duration(time.monotonic() - running.begun)
-        line = f"{address:<{_WIDTH}} {seconds:>11}  {outcome or find_summary(log, address)}"
+        line = f"{address:<{_WIDTH}} {seconds:>11}  {find_summary(log, address)}"
         with self._lock:
             del self._running[address]
             self.ended.append(address)
@@ -96,17 +91,10 @@ class Screen:
                 self._bar.set_description_str(refresh=False)
         self._write("\n".join([line.rstrip(), *find_remarks(log)]))
 
-    def fail(self, address: str, explained: bool = True) -> None:
-        """A stage has failed.
-
-        Args:
-            address: of the stage.
-            explained: whether `close` says why; without, the engine does.
-        """
+    def fail(self, address: str) -> None:
+        """A stage has failed; `close` says why."""
         with self._lock:
-            running = self._running.pop(address)
-            if explained:
-                self._failed[address] = running.log
+            self._failed[address] = self._running.pop(address).log
         self._write(f"{address:<{_WIDTH}} {'failed':>11}")
 
     def close(self) -> None:
@@ -122,8 +110,8 @@ class Screen:
             print(reason, file=sys.stderr, flush=True)
 
     def answer(self) -> None:
-        """Says on standard output what came out, if the report was made."""
-        if _LAST_STAGE in self.ended:
+        """Says on standard output what came out, if the stage was made that comes last."""
+        if self.ended and not set(find_stages_with("answer")).isdisjoint(self.ended):
             from graft.scheduling.answer import say_answer  # it imports pandas
 
             print(say_answer())

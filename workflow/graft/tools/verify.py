@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graft.common.errors import UserError
-from graft.integrity.verification import Finding, find_damage, list_recorded, mend
+from graft.integrity.verification import Finding, find_damage, mend
+from graft.scheduling.dvc_calls import list_recorded, open_repository
 from graft.tools.options import CommandParser
 
 _PLACES = {"folder": "the folder", "cache": "DVC's cache"}
@@ -24,20 +25,14 @@ def main(arguments: Sequence[str]) -> None:
         " makes it anew",
     )
     options = parser.parse_args(arguments)
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo, lock_repo
-
-    try:
-        # No run may write while files are hashed.
-        with Repo() as repo, lock_repo(repo):
-            files = list_recorded(repo)
-            findings = [found for found in map(find_damage, files) if found is not None]
-            for finding in findings:
-                print(f"{_name(finding)} is damaged in {_where(finding)}")
-                if options.repair:
-                    mend(finding)
-    except DvcException as error:
-        raise UserError(f"DVC's records cannot be read: {error}") from None
+    # No run may write while files are hashed. What DVC itself cannot read is mended first.
+    with open_repository() as repo:
+        files = list_recorded(repo)
+        findings = [found for found in map(find_damage, files) if found is not None]
+        for finding in findings:
+            print(f"{_name(finding)} is damaged in {_where(finding)}")
+            if options.repair:
+                mend(finding)
     if not findings:
         sound = f"all {len(files)} recorded files are sound"
         print(sound if files else "no file is recorded yet: run the pipeline first")

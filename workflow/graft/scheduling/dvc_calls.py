@@ -1,0 +1,263 @@
+"""All calls of DVC, and all that is known of its files: what a new version of it could change.
+
+They are methods without an underscore of `dvc.repo.Repo` and `dvc.stage.Stage`, the run cache, the
+locks, and the form of an entry of dvc.lock. `tests/engines/test_dvc_calls.py` says what is relied
+on. Nothing of DVC is replaced. dvc.lock itself is written here, whole and once for all stages, with
+the bytes that DVC writes.
+"""
+
+import contextlib
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from graft.common.atomic import write_text
+from graft.common.errors import UserError
+from graft.integrity.damage import hash_file
+from graft.integrity.mending import mend_lock, say
+from graft.integrity.records import LOCK
+from graft.integrity.verification import Recorded
+from graft.scheduling.times import BUSY
+
+_PAUSE = 0.3  # seconds between two looks at a lock
+_IGNORED = ["size", "nfiles"]  # keys that DVC leaves out of the names of entries in its run cache
+_SIMPLE = re.compile(r"[A-Za-z0-9_ ./@:+*,-]{0,60}")
+
+
+@contextlib.contextmanager
+def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterator[Any]:
+    """DVC's repository of the present folder, under its lock; waits for another DVC.
+
+    A dvc.lock that cannot be read is mended first.
+
+    Args:
+        claim: what to do as soon as the lock is held; it may raise DVC's `LockError` as well.
+
+    Raises:
+        UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo, lock_repo
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    said = False
+    try:
+        with Repo() as repo:
+            while True:
+                with contextlib.ExitStack() as held:
+                    try:
+                        held.enter_context(lock_repo(repo))
+                        claim(repo)
+                        mend_lock()
+                    except LockError as error:
+                        blocker = str(error)
+                    else:
+                        yield repo
+                        return
+                # Without our lock, which the other one needs to come to an end.
+                if not said:
+                    say(f"waiting for DVC: {_name_blocker(blocker)}")
+                    said = True
+                time.sleep(_PAUSE)
+    except DvcException as error:
+        raise UserError(f"DVC cannot tell what is up to date: {error}") from None
+
+
+def list_recorded(repo: Any) -> list[Recorded]:
+    """All files that `dvc.lock` and the `.dvc` files name."""
+    outs = [out for stage in repo.index.stages for out in stage.outs if out.hash_info]
+    return [file for out in outs for file in _list_files(out)]
+
+
+def _list_files(out: Any) -> Iterator[Recorded]:
+    path, name = Path(out.def_path), out.hash_info.value
+    # What is kept in git is in the cache, too, where it can be restored from.
+    locate = out.cache.oid_to_path
+    listed = Path(locate(name))
+    if not name.endswith(".dir"):
+        yield Recorded(path, listed, name)
+        return
+    yield Recorded(None, listed, name.removesuffix(".dir"))
+    try:
+        entries = json.loads(listed.read_text(encoding="utf-8"))
+        files = [(path / entry["relpath"], entry["md5"]) for entry in entries]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    for inside, own in files:
+        yield Recorded(inside, Path(locate(own)), own)
+
+
+def find_stages(repo: Any) -> dict[str, Any]:
+    return {stage.addressing: stage for stage in repo.index.stages}
+
+
+def ask(stage: Any) -> list[Any]:
+    """What DVC says has changed of a stage; nothing where it is up to date."""
+    from dvc.lock import LockError
+
+    try:
+        return stage.status().get(stage.addressing, [])
+    except LockError:
+        return [BUSY]
+
+
+def restore(repo: Any, stage: Any) -> dict[str, Any] | None:
+    """Restores the outputs of a stage from the run cache, if it has them undamaged.
+
+    Returns:
+        What dvc.lock is to say of the stage; None if nothing was restored.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    before = take_entry(stage)
+    try:
+        # With `save_deps` before it, it would take what dvc.lock says for the result.
+        repo.stage_cache.restore(stage)
+        stage.save(run_cache=False)
+    except (RunCacheNotFoundError, DvcException, FileNotFoundError):
+        return None
+    entry = take_entry(stage)
+    if _remove_damaged(repo, entry, before):
+        stage.remove_outs(force=True)
+        return None
+    repo.stage_cache.save(stage)  # if it was dvc.lock that has named the outputs
+    return entry
+
+
+def hash_stage(stage: Any) -> dict[str, Any] | str:
+    """Lets DVC hash what a stage depends on and has made.
+
+    Returns:
+        What dvc.lock is to say of it; or what is missing.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        stage.save(run_cache=False)
+    except (DvcException, FileNotFoundError) as error:
+        return str(error)
+    return take_entry(stage)
+
+
+def store_outputs(repo: Any, stage: Any) -> None:
+    """Puts the outputs of a stage into the cache, and an entry into the run cache."""
+    repo.stage_cache.save(stage)
+    stage.commit()
+
+
+def _remove_damaged(repo: Any, entry: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Removes from the caches what was restored and is not what it should be; whether some was.
+
+    An entry of the run cache has the hash of its content as its name, and is in a folder named by
+    a hash of what the stage depends on. DVC looks at neither, nor at the bytes of a file.
+
+    Args:
+        repo: DVC's repository.
+        entry: what was restored.
+        before: what dvc.lock said of the stage.
+    """
+    outputs = [out["path"] for out in entry["outs"]]
+    folder = _hash_entry({**entry, "outs": outputs})
+    path = Path(repo.stage_cache.cache_dir, folder[:2], folder)
+    damaged = entry != before and not (path / _hash_entry(entry)).exists()
+    if damaged:
+        for other in path.glob("*"):
+            other.unlink()
+        say("DVC's run cache held a damaged entry; it was removed")
+    for out in entry["outs"]:
+        if hash_file(Path(out["path"])) != out["md5"]:
+            Path(repo.cache.local.oid_to_path(out["md5"])).unlink(missing_ok=True)
+            say(f"DVC's cache held a damaged copy of {out['path']}; the copy was removed")
+            damaged = True
+    return damaged
+
+
+def _hash_entry(entry: Mapping[str, Any]) -> str:
+    from dvc.utils import dict_sha256
+
+    return dict_sha256(entry, exclude=_IGNORED)
+
+
+def take_entry(stage: Any) -> dict[str, Any]:
+    """What DVC would write into dvc.lock for a stage."""
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    return to_single_stage_lockfile(stage)
+
+
+@contextlib.contextmanager
+def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
+    """Enters folders in DVC's list of what is being written, as long as the block lasts.
+
+    Raises:
+        LockError: another process is writing there; it is named.
+    """
+    from dvc.rwlock import (
+        RWLOCK_FILE,
+        RWLockFileCorruptedError,
+        RWLockFileFormatError,
+        rwlock,
+    )
+
+    places = [str(Path(repo.root_dir) / folder) for folder in folders]
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    arguments = repo.tmp_dir, repo.fs, " ".join(sys.argv), [], places, hardlink
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(rwlock(*arguments))
+        except (RWLockFileCorruptedError, RWLockFileFormatError):
+            # It is read and written under a lock: the processes in it are gone.
+            path = Path(repo.tmp_dir) / RWLOCK_FILE
+            path.unlink(missing_ok=True)
+            say(f"{path.relative_to(repo.root_dir)} was damaged and was removed")
+            stack.enter_context(rwlock(*arguments))
+        yield
+
+
+def _name_blocker(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if "(PID" in line]
+    return lines[0] if lines else "another process holds its lock"
+
+
+def dump_lock(data: Any) -> str:
+    """The text that DVC writes for the content of `dvc.lock`, by libyaml where that is the same."""
+    from dvc.utils.serialize import dumps_yaml
+    from ruamel.yaml import YAML
+
+    if not _is_simple(data):  # the two differ in how they quote and fold
+        return dumps_yaml(data)
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    text = StringIO()
+    yaml.dump(json.loads(json.dumps(data)), text)  # plain mappings in place of ordered ones
+    return text.getvalue()
+
+
+def _is_simple(data: Any) -> bool:
+    if isinstance(data, dict):
+        return all(_is_simple(key) and _is_simple(value) for key, value in data.items())
+    if isinstance(data, list):
+        return all(map(_is_simple, data))
+    return isinstance(data, int | float) or (
+        isinstance(data, str) and _SIMPLE.fullmatch(data) is not None
+    )
+
+
+def write_lock(entries: Mapping[str, Any]) -> None:
+    """Puts entries of stages into dvc.lock, whole or not at all."""
+    from dvc.utils.serialize import load_yaml
+
+    data = load_yaml(LOCK) if LOCK.exists() else {"schema": "2.0"}
+    data.setdefault("stages", {}).update(entries)
+    text = dump_lock(data)
+    if not LOCK.exists() or LOCK.read_text(encoding="utf-8") != text:
+        write_text(LOCK, text)
