@@ -34,7 +34,7 @@ from graft.judging.losses import cross_entropies
 from graft.project.launcher import run_stage
 from graft.project.pipeline import stage_keys
 from graft.project.yaml12 import read_yaml
-from graft.tools.significance import paired_interval
+from graft.statistics.significance import paired_interval
 from graft.training.batches import Batches
 
 ROOT = Path(__file__).parent.parent

@@ -7,11 +7,11 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from graft.augmentation.by_step import Changes
+from graft.augmentation.random_layers import build_augmentation
 from graft.common.errors import UserError
 from graft.models.framework import keras
-from graft.training.augmentation import build_augmentation
 from graft.training.batches import Batches, made_ahead
-from graft.training.changes import Changes
 from graft.training.loop import compile_model, fit
 from graft.training.steps import Steps, predict_rows
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from graft.judging.intervals import wilson_interval
-from graft.judging.measures import (
+from graft.judging.accuracy import wilson_interval
+from graft.judging.losses import accuracy_and_loss
+from graft.statistics.measures import (
     _BINS,
-    accuracy_and_loss,
     calibrated_errors,
     calibration_error,
     measure,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from digits import digits, parts, store
-from graft.training.rows import read_parts
+from graft.parts.rows import read_parts
 from trainings import stage_here
 
 

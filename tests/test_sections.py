@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.judging.intervals import wilson_interval
+from graft.judging.accuracy import wilson_interval
 from graft.report.charts import Chart, padded_ends, thin, ticks
 from graft.report.confusion import mean_probabilities, order_alike
 from graft.report.page import write_data

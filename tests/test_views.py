@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.training.augmentation import build_augmentation
-from graft.training.rows import read_parts
+from graft.augmentation.random_layers import build_augmentation
+from graft.parts.rows import read_parts
 from images import SIDE, run
 from trainings import COUNTS, STILL, pictures, place, stage_here
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from graft.augmentation.by_step import Changes
+from graft.augmentation.random_layers import switched_on
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, write_table
 from graft.finetune.cut import Frozen, Halves, cut_model
@@ -14,15 +16,14 @@ from graft.finetune.freeze import ParameterCounts, count_sizes
 from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
 from graft.finetune.stored import TrainingData, frozen_outputs, open_training_data
 from graft.judging.losses import weigh_images
-from graft.judging.stored_units import read_units
 from graft.models.description import read_description
 from graft.models.framework import keras, name_device
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
 from graft.models.saving import load_model
-from graft.training.augmentation import switched_on
+from graft.parts.rows import read_parts
+from graft.parts.stored_units import read_units
 from graft.training.batches import Batch, Batches
-from graft.training.changes import Changes
 from graft.training.loop import HISTORY_COLUMNS, Preparation, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.results import (
@@ -33,7 +34,6 @@ from graft.training.results import (
     tabulate_seeds,
     write_results,
 )
-from graft.training.rows import read_parts
 from graft.training.steps import predict_rows
 
 

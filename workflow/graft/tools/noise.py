@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.judging.intervals import effective_sizes, unit_quantile, wilson_interval
-from graft.tools import significance
+from graft.judging.accuracy import effective_sizes, unit_quantile, wilson_interval
+from graft.statistics import significance
+from graft.statistics.intervals import mean_ends
 from graft.tools.revisions import MOST_LOSS, ModelResults
 
 
@@ -89,7 +90,7 @@ def _independent_interval(
     for side in (before, after):
         if measure == "log_loss":
             values = side["loss"].to_numpy()
-            found = significance.mean_ends(values, side["unit"].to_numpy())
+            found = mean_ends(values, side["unit"].to_numpy())
             means.append(float(values.mean()))
             # A difference has limits, even where one unit says nothing of the others.
             ends.append((max(found[0], 0.0), min(found[1], MOST_LOSS)))

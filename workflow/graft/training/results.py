@@ -10,15 +10,14 @@ import pandas as pd
 
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
+from graft.judging.accuracy import accuracy_interval
 from graft.judging.calibration import rescale
-from graft.judging.intervals import accuracy_interval
-from graft.judging.losses import cross_entropies, weigh_images
-from graft.judging.measures import accuracy_and_loss
-from graft.judging.stored_units import read_units
+from graft.judging.losses import accuracy_and_loss
 from graft.models.description import ModelDescription, write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
-from graft.training.rows import Rows
+from graft.parts.rows import Rows
+from graft.parts.stored_units import read_units
 
 
 class Result(NamedTuple):
@@ -48,9 +47,8 @@ def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> d
         labels: int (n,).
         class_weight: `none` or `balanced`: how images weigh in the loss.
     """
-    losses = weigh_images(labels, class_weight) * cross_entropies(probabilities, labels)
-    right = probabilities.argmax(1) == labels
-    return {"loss": round(float(losses.mean()), 6), "accuracy": round(float(right.mean()), 6)}
+    found = accuracy_and_loss(probabilities, labels, class_weight)
+    return {"loss": found["log_loss"], "accuracy": found["accuracy"]}
 
 
 def summarise_validation(

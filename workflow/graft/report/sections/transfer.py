@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.report.statistics import repeatability
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
 from graft.report.wording import NO_BREAK, number, percent
+from graft.statistics.intervals import repeatability
 
 _POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
 _MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}

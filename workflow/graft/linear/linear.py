@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from graft.head.folds import divide_folds, judged_rows, sample_images
 from graft.judging.calibration import fit_scale
 from graft.judging.losses import weigh_images
+from graft.linear.folds import divide_folds, judged_rows, sample_images
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
 _GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
@@ -37,14 +37,14 @@ class LinearRule(NamedTuple):
         kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
             with a squared hinge, a class against the rest.
         classes: how many there are.
-        class_weight: None, or `balanced`: each class has the same weight, in the fit and in the
+        class_weight: `none`, or `balanced`: each class has the same weight, in the fit and in the
             choice.
         seed: draws the folds, and the images for the choice where there are too many.
     """
 
     kind: str
     classes: int
-    class_weight: str | None = None
+    class_weight: str = "none"
     seed: int = 0
 
 
@@ -200,7 +200,8 @@ def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
 
 
 def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
-    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": rule.class_weight}
+    weight = None if rule.class_weight == "none" else rule.class_weight
+    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": weight}
     if rule.kind == "logistic":
         return LogisticRegression(warm_start=True, **made)
     # With few images for a feature the primal problem takes a thousand times as long.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from graft.common.cautions import Caution
-from graft.judging.intervals import wilson_interval
+from graft.judging.accuracy import wilson_interval
 from graft.network.catalogue import NETWORKS, OWN
 
 # From a threefold shrinking on, what tells classes apart is often gone. Enlarging adds nothing, and

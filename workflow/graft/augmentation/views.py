@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from graft.augmentation.random_layers import build_augmentation
 from graft.common.arrays import Growing, Stored, in_batches
 from graft.common.progress import Progress
 from graft.common.stage import Stage
-from graft.training.augmentation import build_augmentation
-from graft.training.rows import Rows, read_parts
+from graft.parts.rows import Rows, read_parts
 
 _BATCH = 64  # images changed at once; another number draws other changes
 _SAMPLES, _SHOWN = 6, 7  # images in the report, and changed views of each

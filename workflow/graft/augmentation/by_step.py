@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from graft.augmentation.random_layers import build_augmentation
 from graft.models.framework import keras, tf
-from graft.training.augmentation import build_augmentation
 
 
 class Changes:

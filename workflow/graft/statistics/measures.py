@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.judging.intervals import accuracy_interval, mean_interval, wilson_interval
+from graft.judging.accuracy import accuracy_interval, wilson_interval
 from graft.judging.losses import LEAST_PROBABILITY, cross_entropies
+from graft.statistics.intervals import mean_interval
 
 _BINS = 15
 _TOP = 5
@@ -27,18 +28,6 @@ class _Statistics(NamedTuple):
     ece: np.ndarray
     macro_f1: np.ndarray
     balanced_accuracy: np.ndarray
-
-
-def accuracy_and_loss(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The accuracy, and the log loss in nats with probabilities clipped at 1e-7; six decimals.
-
-    Args:
-        probabilities: float (n, classes), rows summing to 1.
-        labels: int (n,), the true classes.
-    """
-    right = probabilities.argmax(1) == labels
-    values = {"accuracy": right.mean(), "log_loss": cross_entropies(probabilities, labels).mean()}
-    return {name: round(float(value), 6) for name, value in values.items()}
 
 
 def measure(
