@@ -16,6 +16,7 @@ from scipy.special import softmax
 from graft.audit.label_errors import find_likely_errors, tabulate_errors
 from graft.common.arrays import Joined, RowSource
 from graft.common.classes import PARTS
+from graft.common.numbers import say_percent
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
@@ -160,8 +161,8 @@ def _say(summary: Mapping[str, Any], images: int) -> None:
     if summary["headline"] != "test":
         warnings.append(
             f"the test part has {size} units, too few to tell good models apart; even if all were"
-            f" right, this would only show an accuracy above {100 * bound:.0f} %. The report leads"
-            " with the cross-validated accuracy"
+            f" right, this would only show an accuracy above {say_percent(bound, 0)}. The report"
+            " leads with the cross-validated accuracy"
         )
     for warning in warnings:
         print(f"cross_validation: warning: {warning}", file=sys.stderr)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 ERROR_COLUMNS = [
-    *("path", "part", "label", "looks_like", "confidence", "self_confidence", "likely"),
+    *("path", "part", "label", "looks_like", "confidence", "self_confidence", "likely")
 ]
 _LIKELY = "yes"
 # Rows of the table: a share of the images, within these bounds. More than a person would look at

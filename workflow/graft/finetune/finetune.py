@@ -75,13 +75,13 @@ def main(stage: Stage) -> None:
     pixels["train"] = pixels["train"].with_views(stage.input("data/views/pixels.npy"))
     with open_training_data(stage, first.halves, pixels) as data:
         stored = data.stored
-        found = [train_from(stage, 0, first, data, units)]
-        for other in range(1, stage["finetune.repeats"]):
-            # From the files anew: it must be what a run with these seeds alone would give.
-            start = build_start(stage, other)
-            found.append(train_from(stage, other, start, data, units))
+        # The others from the files anew: what a run with these seeds alone would give.
+        found = [
+            train_from(stage, number, build_start(stage, number) if number else first, data, units)
+            for number in range(stage["finetune.repeats"])
+        ]
     class_weight = stage["finetune.class_weight"]
-    results = [each.result for each in found]
+    results = [result for result, _ in found]
     result, step = found[0]
     before = judge(step.start, labels["valid"], class_weight)
     summary = {
@@ -153,25 +153,9 @@ def build_start(stage: Stage, number: int) -> Start:
     return Start(model, cut_model(model, backbone, head), head, counts)
 
 
-class Trained(NamedTuple):
-    """What a training gave, with one seed.
-
-    Attributes:
-        result: the calibrated outputs, and the epochs.
-        step: how far the model went towards the weights of the best one.
-    """
-
-    result: Result
-    step: Step
-
-
 def train_from(
-    stage: Stage,
-    number: int,
-    start: Start,
-    data: TrainingData,
-    units: np.ndarray,
-) -> Trained:
+    stage: Stage, number: int, start: Start, data: TrainingData, units: np.ndarray
+) -> tuple[Result, Step]:
     """Trains the tail, and leaves the model with the weights that validation allows.
 
     Args:
@@ -180,6 +164,10 @@ def train_from(
         start: what is trained.
         data: what it is trained on and judged by.
         units: int64 (n,), of the validation part.
+
+    Returns:
+        The calibrated outputs with the epochs, and how far the model went towards the weights of
+        the best one.
 
     Raises:
         UserError: a loss is infinite or not a number.
@@ -204,9 +192,12 @@ def train_from(
     scale_logits(start.head, step.scale)
     outputs = predict_rows(model, Batches(parts["test"], batch))()
     best = best_epoch(history, stage["finetune.monitor"]) if step.step else 0
-    loss, other = (step.tried[step.tried["step"] == s]["val_loss"].item() for s in (step.step, 0))
-    print(f"finetune: a step of {step.step:g}, validation loss {loss:.4f}; {other:.4f} of the head")
-    return Trained(Result(seed, history, best, step.outputs, outputs), step)
+    losses = step.tried.set_index("step")["val_loss"]
+    print(
+        f"finetune: a step of {step.step:g}, validation loss {losses[step.step]:.4f};"
+        f" {losses[0.0]:.4f} of the head"
+    )
+    return Result(seed, history, best, step.outputs, outputs), step
 
 
 def _on_pixels(start: Start) -> keras.Model:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from graft.common.errors import refuse
+from graft.common.numbers import say_percent
 from graft.common.stage import Stage
 from graft.head.construction import dense_head, linear_head
 from graft.judging.calibration import calibrate
@@ -167,7 +168,7 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     if fitted is None:
         raise refuse("params.yaml: head.kind", f"dense: {INDIVISIBLE}", kind)
     c, accuracy = fitted.scores.regularisation, float(fitted.scores.right.mean())
-    print(f"head: {_NAMES[kind]} with C {c:.3g}, {100 * accuracy:.1f} % in cross-validation")
+    print(f"head: {_NAMES[kind]} with C {c:.3g}, {say_percent(accuracy)} in cross-validation")
     if not fitted.converged:
         print(f"head: warning: not converged after {LINEAR_STEPS:,} steps", file=sys.stderr)
     model = linear_head(data.mean, data.variance, fitted)

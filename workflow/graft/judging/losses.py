@@ -42,10 +42,7 @@ def accuracy_and_loss(
     """
     right = probabilities.argmax(1) == labels
     losses = weigh_images(labels, class_weight) * cross_entropies(probabilities, labels)
-    return {
-        "accuracy": round(float(right.mean()), 6),
-        "log_loss": round(float(losses.mean()), 6),
-    }
+    return {"accuracy": round(float(right.mean()), 6), "log_loss": round(float(losses.mean()), 6)}
 
 
 def standard_error(values: np.ndarray, units: np.ndarray, weights: np.ndarray) -> float:

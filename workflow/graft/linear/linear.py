@@ -66,35 +66,21 @@ class Scores(NamedTuple):
     right: np.ndarray
 
 
-class Weights(NamedTuple):
-    """What an optimiser has found.
-
-    Attributes:
-        kernel: float64 (d, classes).
-        bias: float64 (classes,).
-        converged: whether it arrived within LINEAR_STEPS steps.
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    converged: bool
-
-
 class Linear(NamedTuple):
-    """A fitted classifier, and how its C was chosen.
+    """A fitted classifier.
 
     Attributes:
         kernel: float64 (d, classes).
         bias: float64 (classes,).
-        scores: of the choice of C; each image judged by a classifier that had seen none of its
-            unit.
         converged: whether the optimiser arrived within LINEAR_STEPS steps.
+        scores: of the choice of C, each image judged by a classifier that had seen none of its
+            unit; None where C was given.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
-    scores: Scores
     converged: bool
+    scores: Scores | None = None
 
 
 def fit_linear(
@@ -123,13 +109,13 @@ def fit_linear(
     some = features[_with_copies(chosen, len(labels), copies)]
     scores = cross_validate(rule, some, labels[chosen], divided)
     c, labels = scores.regularisation, np.tile(labels, copies)
-    weights = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
-    return Linear(weights.kernel, weights.bias, scores, weights.converged)
+    fitted = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
+    return fitted._replace(scores=scores)
 
 
 def fit_once(
     rule: LinearRule, features: np.ndarray, labels: np.ndarray, c: float, tolerance: float
-) -> Weights:
+) -> Linear:
     """Fits a classifier with a known C.
 
     Args:
@@ -143,7 +129,7 @@ def fit_once(
         warnings.simplefilter("always")
         fitted = _estimator(rule, features.shape, tolerance).set_params(C=c).fit(features, labels)
     converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
-    return Weights(*_weights(fitted, rule.classes), converged)
+    return Linear(*_weights(fitted, rule.classes), converged)
 
 
 def cross_validate(

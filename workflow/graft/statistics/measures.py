@@ -55,8 +55,9 @@ def measure(
     # The order of units, not of images, is that of the draws.
     different, unit = np.unique(units, return_inverse=True)
     right = probabilities.argmax(1) == labels
-    *own_ends, effective, quantile = accuracy_interval(right, units)
-    ends = {"accuracy": tuple(own_ends)}
+    interval = accuracy_interval(right, units)
+    effective, quantile = interval.effective, interval.quantile
+    ends = {"accuracy": (interval.low, interval.high)}
 
     count = probabilities.shape[1]
     sums = _sum_units(probabilities, labels, unit)
