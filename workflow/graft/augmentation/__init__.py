@@ -1,1 +1,1 @@
-"""Random changes of training images: in each epoch, or stored once; stage views."""
+"""Augmentation, random changes of training images: in each epoch, or stored once as views."""

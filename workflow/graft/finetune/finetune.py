@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from graft.augmentation.by_step import Changes
+from graft.augmentation.by_step import StepAugmentation
 from graft.augmentation.random_layers import switched_on
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, write_table
@@ -56,7 +56,7 @@ class Start(NamedTuple):
 def main(stage: Stage) -> None:
     """Writes the model from pixels 0–255 to class probabilities, and how it was trained.
 
-    The first seeds of the head, of the training and of the changes of images give the model; each
+    The first seeds of the head, of the training and of the augmentation give the model; each
     repeat takes the next of all three.
 
     Raises:
@@ -209,18 +209,18 @@ def _on_pixels(start: Start) -> keras.Model:
 
 
 def _preparation(stage: Stage, number: int, start: Start, data: TrainingData) -> Preparation:
-    """What is made of the pixels of a batch before its step: random changes, the frozen part.
+    """What is made of the pixels of a batch before its step: augmentation, the frozen part.
 
-    Stored views have been changed already.
+    Stored views have been augmented already.
     """
     settings = {**stage, "augment.seed": stage["augment.seed"] + number}
-    changing = switched_on(stage) and not stage["augment.copies"]
-    changes = Changes(settings, start.model.input_shape[1]) if changing else None
+    augmenting = switched_on(stage) and not stage["augment.copies"]
+    augmentation = StepAugmentation(settings, start.model.input_shape[1]) if augmenting else None
 
     def prepare(batches: Generator[Batch], first: int) -> Generator[Batch]:
-        if changes is not None:
+        if augmentation is not None:
             batches = (
-                (changes.at(step, pixels), *others)
+                (augmentation.at(step, pixels), *others)
                 for step, (pixels, *others) in enumerate(batches, first)
             )
         return batches if data.frozen is None else frozen_outputs(data.frozen, batches)

@@ -42,7 +42,7 @@ class HeadData(NamedTuple):
     """What a head is trained and judged on.
 
     Attributes:
-        train: with the changed copies of the images.
+        train: with the views of the images.
         images: how many of `train` are images; those come first.
         valid: of the same columns, as is `test`.
         mean: float32 (d,), of `train`.

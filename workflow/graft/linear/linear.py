@@ -93,22 +93,22 @@ def fit_linear(
 
     Args:
         rule: what is fitted.
-        features: float64 (m · n, d), standardised: of n images, then of a first copy of all of
+        features: float64 (m · n, d), standardised: of n images, then of a first view of all of
             them, then of the next. Only the images themselves are judged by.
         labels: int64 (n,), each a class.
-        units: int64 (n,), equal for images that must stay together. Copies go with their image.
+        units: int64 (n,), equal for images that must stay together. Views go with their image.
 
     Returns:
         The classifier, or None where the images cannot be divided into folds.
     """
-    copies = len(features) // len(labels)
-    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), rule.seed)
+    times = len(features) // len(labels)
+    chosen = sample_images(labels, max(_IMAGES, _ROWS // times), rule.seed)
     divided = divide_folds(labels[chosen], units[chosen], rule.seed)
     if not divided:
         return None
-    some = features[_with_copies(chosen, len(labels), copies)]
+    some = features[_with_views(chosen, len(labels), times)]
     scores = cross_validate(rule, some, labels[chosen], divided)
-    c, labels = scores.regularisation, np.tile(labels, copies)
+    c, labels = scores.regularisation, np.tile(labels, times)
     fitted = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
     return fitted._replace(scores=scores)
 
@@ -152,8 +152,8 @@ def cross_validate(
         divided: of `divide_folds`; one fold or more.
     """
     n = len(labels)
-    copies = len(features) // n
-    learned = [_with_copies(rows, n, copies) for rows, _ in divided]
+    times = len(features) // n
+    learned = [_with_views(rows, n, times) for rows, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
     weights = weigh_images(own, rule.class_weight)
@@ -180,9 +180,9 @@ def cross_validate(
     return best
 
 
-def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
-    """The rows of some of n images, and of their copies: int64 (copies · chosen,)."""
-    return (chosen + n * np.arange(copies)[:, None]).ravel()
+def _with_views(chosen: np.ndarray, n: int, times: int) -> np.ndarray:
+    """The rows of some of n images, and of their views: int64 (times · chosen,)."""
+    return (chosen + n * np.arange(times)[:, None]).ravel()
 
 
 def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
