@@ -89,15 +89,7 @@ def draw_curves(
         below.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         kind = "as measured" if weight is None else f"smoothed by {weight:g}; faint: as measured"
         _title(above, heading, f"accuracy and loss by epoch, {kind}", 29)
-        above.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1.03),
-            ncols=3,
-            borderaxespad=0.2,
-            borderpad=0.1,
-            columnspacing=1.4,
-            fontsize=9,
-        )
+        above.legend(bbox_to_anchor=(0, 1.03), ncols=3)
         _save(figure, path)
 
 

@@ -1,7 +1,8 @@
 """The command lines of the commands: what `--help` says, and what a typing error says."""
 
 import argparse
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from graft.common.errors import UserError, nearest
 
@@ -46,19 +47,17 @@ def read_number(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: it is none.
     """
-    try:
-        return float(text)
-    except ValueError:
-        raise _no_number("a number, such as 0.9", text) from None
+    return _read(float, "a number, such as 0.9", text)
 
 
 def read_whole_number(text: str) -> int:
     """The same for a whole number."""
+    return _read(int, "a whole number", text)
+
+
+def _read(kind: Callable[[str], Any], allowed: str, text: str) -> Any:
     try:
-        return int(text)
+        return kind(text)
     except ValueError:
-        raise _no_number("a whole number", text) from None
-
-
-def _no_number(allowed: str, text: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f"must be {allowed}. Received: {text!r}")
+        message = f"must be {allowed}. Received: {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
