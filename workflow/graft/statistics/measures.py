@@ -105,7 +105,7 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     Returns:
         The mean gap between confidence and accuracy of a bin, weighted by its share, 0–1.
     """
-    gaps = np.bincount(_bins(confidence), confidence.astype(float) - right, minlength=_BINS)
+    gaps = np.bincount(find_bins(confidence), confidence.astype(float) - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
@@ -124,7 +124,7 @@ def calibrated_errors(confidence: np.ndarray) -> np.ndarray:
     generator = np.random.default_rng(_SEED)
     # In their order, so that the draws do not depend on that of the images.
     confidence = np.sort(confidence.astype(float))
-    starts = np.flatnonzero(np.diff(_bins(confidence), prepend=-1))
+    starts = np.flatnonzero(np.diff(find_bins(confidence), prepend=-1))
     sums = np.add.reduceat(confidence, starts)
     found = []
     for count in _blocks(len(confidence)):
@@ -164,8 +164,9 @@ def _ece_interval(
     return min(low, ece), float(max(np.quantile(drawn, 0.975), gap, ece))
 
 
-def _bins(confidence: np.ndarray) -> np.ndarray:
-    return np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+def find_bins(confidence: np.ndarray, count: int = _BINS) -> np.ndarray:
+    """The number, from 0, of the bin of each confidence: int64 (n,). A bin has its upper edge."""
+    return np.clip(np.ceil(confidence * count).astype(int) - 1, 0, count - 1)
 
 
 def _blocks(n: int) -> list[int]:
@@ -209,7 +210,7 @@ def _sum_units(probabilities: np.ndarray, labels: np.ndarray, unit: np.ndarray):
     columns = [
         (np.zeros(n, np.int64), np.ones(n)),
         (np.ones(n, np.int64), cross_entropies(probabilities, labels)),
-        (2 + _bins(confidence), confidence - right),
+        (2 + find_bins(confidence), confidence - right),
         (first + labels, right.astype(float)),
         (first + count + predicted, np.ones(n)),
         (first + 2 * count + labels, np.ones(n)),

@@ -10,6 +10,7 @@ from graft.report.charts import Chart, padded_ends, thin
 from graft.report.confusion import in_blocks
 from graft.report.reading import ReportedModel, Tested
 from graft.report.wording import counted
+from graft.statistics.measures import find_bins
 
 _BINS = 10  # equal ones of the confidence
 _SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the images, in the table
@@ -72,7 +73,7 @@ def bin_confidences(confidence: np.ndarray, right: np.ndarray) -> list[dict[str,
     """
     from scipy.special import bdtr
 
-    number = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    number = find_bins(confidence, _BINS)
     found = []
     for k in np.unique(number):
         own = number == k
