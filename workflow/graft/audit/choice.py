@@ -9,9 +9,8 @@ import pandas as pd
 from graft.common.numbers import say_percent
 from graft.judging.losses import standard_error
 
-DEPTH_COLUMNS = [
-    *("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role")
-]
+DEPTH_COLUMNS = ["layer", "layers", "width"]
+DEPTH_COLUMNS += ["log_loss", "behind", "standard_error", "accuracy", "role"]
 _FEATURE, _FROZEN = "feature", "frozen up to here"
 _AS_GOOD, _WORSE = 1.0, 2.0  # standard errors
 
