@@ -15,7 +15,8 @@ from graft.judging.losses import accuracy_and_loss
 from graft.models.inference import run_graph
 from graft.parts.rows import Rows, read_features, read_parts
 from graft.parts.stored_units import read_units
-from graft.statistics.measures import calibration_error, measure
+from graft.statistics.measures import measure
+from graft.statistics.reliability import calibration_error
 from graft.statistics.threshold import judge_two_classes
 
 # What `dvc exp show` and `dvc metrics diff` show, from left to right.

@@ -22,8 +22,9 @@ from graft.report.sections.matrix import summarise_matrix
 from graft.report.sections.mistakes import summarise_mistakes
 from graft.report.sections.provenance import summarise_provenance
 from graft.report.sections.transfer import summarise_transfer
-from graft.report.sections.trust import bin_confidences, summarise_trust
+from graft.report.sections.trust import summarise_trust
 from graft.report.thumbnails import open_album
+from graft.statistics.reliability import bin_confidences
 
 _PICTURES = ("curves", "curves_smoothed", "confusion")
 # Characters of the page that photos may take, in base64: of the test part, and of doubtful labels.
