@@ -90,7 +90,7 @@ def main(stage: Stage) -> None:
         "epochs": len(result.history),
         "best_epoch": result.best,
         "step": step.step,
-        **{f"start_val_{name}": value for name, value in before.items()},
+        **{f"start_{name}": value for name, value in before.items()},
         **summarise_validation(result, labels["valid"], class_weight, step.scale),
         "chosen": "finetuned" if step.step else "head",
         "cut": first.halves.cut if stored else "none",

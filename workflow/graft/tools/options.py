@@ -23,6 +23,17 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(prog=f"graft {command}", description=about, epilog=f"example: {example}")
         self._example = example
 
+    def add_count(self, name: str, default: int, about: str) -> None:
+        """Adds an option that takes a whole number.
+
+        Args:
+            name: of the option, such as `--top`.
+            default: the number without it.
+            about: what it counts.
+        """
+        text = f"{about} (default: %(default)s)"
+        self.add_argument(name, type=_read_whole_number, default=default, metavar="N", help=text)
+
     def error(self, message: str) -> NoReturn:
         """Refuses what was typed.
 
@@ -50,7 +61,7 @@ def read_number(text: str) -> float:
     return _read(float, "a number, such as 0.9", text)
 
 
-def read_whole_number(text: str) -> int:
+def _read_whole_number(text: str) -> int:
     """The same for a whole number."""
     return _read(int, "a whole number", text)
 

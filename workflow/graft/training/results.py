@@ -40,7 +40,7 @@ class Result(NamedTuple):
 
 
 def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> dict[str, float]:
-    """The loss (cross-entropy, nats) and accuracy (0–1) on a part, with six decimals.
+    """val_loss (cross-entropy, nats) and val_accuracy (0–1) on validation, with six decimals.
 
     Args:
         probabilities: float (n, classes).
@@ -48,7 +48,7 @@ def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> d
         class_weight: `none` or `balanced`: how images weigh in the loss.
     """
     found = accuracy_and_loss(probabilities, labels, class_weight)
-    return {"loss": found["log_loss"], "accuracy": found["accuracy"]}
+    return {"val_loss": found["log_loss"], "val_accuracy": found["accuracy"]}
 
 
 def summarise_validation(
@@ -66,12 +66,11 @@ def summarise_validation(
         val_loss and val_accuracy of the model, the temperature by which its logits were divided,
         and uncalibrated_val_loss, that without it.
     """
-    after = judge(result.valid, labels, class_weight)
     before = judge(rescale(result.valid, 1 / scale), labels, class_weight)
     return {
-        **{f"val_{name}": value for name, value in after.items()},
+        **judge(result.valid, labels, class_weight),
         "temperature": float(f"{1 / scale:.6g}"),
-        "uncalibrated_val_loss": before["loss"],
+        "uncalibrated_val_loss": before["val_loss"],
     }
 
 
@@ -91,9 +90,8 @@ def tabulate_seeds(
     """
     rows = []
     for result in results:
-        valid = judge(result.valid, labels["valid"], class_weight)
         row = {"seed": result.seed, "epochs": len(result.history)}
-        row |= {f"val_{name}": value for name, value in valid.items()}
+        row |= judge(result.valid, labels["valid"], class_weight)
         rows.append(row | accuracy_and_loss(result.test, labels["test"]))
     return pd.DataFrame(rows)
 
