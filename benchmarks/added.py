@@ -5,8 +5,8 @@ from functools import partial
 
 from benchmarks.measuring import Row, find_ratio, show_times
 from benchmarks.projects import Bench, make_photos
-from graft.project.pipeline import SHARDS
 from graft.integrity.yaml12 import read_yaml_file
+from graft.project.pipeline import SHARDS
 
 _ADDED = 10
 

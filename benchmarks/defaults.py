@@ -30,11 +30,11 @@ from PIL import Image, ImageFilter
 
 from graft.finetune import finetune
 from graft.finetune.line import blend_weights
+from graft.integrity.yaml12 import read_yaml
 from graft.judging.losses import cross_entropies
 from graft.project.launcher import run_stage
 from graft.project.pipeline import stage_keys
-from graft.integrity.yaml12 import read_yaml
-from graft.tools.significance import paired_interval
+from graft.statistics.significance import paired_interval
 from graft.training.batches import Batches
 
 ROOT = Path(__file__).parent.parent

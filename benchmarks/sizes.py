@@ -27,9 +27,9 @@ import psutil
 from PIL import Image
 
 from benchmarks.projects import BIN, Project
+from graft.integrity.yaml12 import read_yaml_file
 from graft.project.choices import divide
 from graft.project.pipeline import SHARDS
-from graft.integrity.yaml12 import read_yaml_file
 
 COUNTS = (1000, 10_000, 60_000)
 MADE_UP = (10_000, 100_000, 1_000_000)

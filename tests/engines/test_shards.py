@@ -13,9 +13,9 @@ from graft.common.errors import UserError
 from graft.common.tables import write_json
 from graft.images.files import SHARD_FILES
 from graft.images.sources import count_files, weigh_source
+from graft.parts.rows import read_parts
 from graft.project.choices import divide, read_shards, suit_number
 from graft.project.pipeline import MOST_SHARDS, SHARDS, count_shards, find_leftovers
-from graft.training.rows import read_parts
 from images import classes, encoded, graft, run, run_stage, workspace, write
 from packing import KINDS, pack
 from project import Project, assert_fresh, runs

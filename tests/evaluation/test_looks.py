@@ -10,7 +10,7 @@ from openvino import opset13 as ops
 from graft.common.arrays import Joined
 from graft.evaluation.looks import NO_LOOKS, find_looks, read_weights
 from graft.models.inference import run_graph
-from graft.training.rows import Rows
+from graft.parts.rows import Rows
 
 SIDE, CHANNELS, CLASSES = 6, 5, 3
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from graft.evaluation.threshold import choose_threshold, judge_two_classes
+from graft.statistics.threshold import choose_threshold, judge_two_classes
 
 images = st.lists(
     st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=2, max_size=40

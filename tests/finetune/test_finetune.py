@@ -23,11 +23,11 @@ from graft.models.description import read_description
 from graft.models.framework import keras, name_device
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_model
+from graft.parts.rows import read_parts
 from graft.project.schema import OPTIMIZERS
 from graft.training.batches import Batches
 from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
-from graft.training.rows import read_parts
 from images import SIDE, change, run
 from trainings import COUNTS, backbone, describe, pictures, place, stage_here, start
 

@@ -12,10 +12,10 @@ from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from digits import digits, parts, store
+from graft.audit import cross_validation
+from graft.audit.cross_validation import judge_all, judge_size
+from graft.audit.label_errors import ERROR_COLUMNS, find_likely_errors, tabulate_errors
 from graft.common.tables import read_table
-from graft.head import cross_validation
-from graft.head.cross_validation import judge_all, judge_size
-from graft.head.label_errors import ERROR_COLUMNS, find_likely_errors, tabulate_errors
 from images import run
 
 WRITTEN = ("cross_validation.json", "label_errors.csv")

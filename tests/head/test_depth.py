@@ -11,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits import digits, parts, store
+from graft.audit import depth
+from graft.audit.choice import (
+    DEPTH_COLUMNS,
+    DepthScores,
+    choose_depths,
+    explain_choice,
+)
+from graft.audit.unfreezing import count_unfrozen
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_json
-from graft.head import depth
-from graft.head.choice import DEPTH_COLUMNS, DepthScores, choose_depths, explain_choice
-from graft.head.unfreeze import count_unfrozen
 from graft.judging.losses import standard_error
 from images import change, python, run
 
@@ -213,7 +218,7 @@ def test_measuring_takes_no_tensorflow_and_no_more_images_than_it_needs(
     assert b"on 200 training images" in expected["unfreeze.json"]
     code = """
         import sys
-        from graft.head import depth
+        from graft.audit import depth
         from graft.project.launcher import run_stage
         depth._IMAGES = 200
         run_stage(["depth"])

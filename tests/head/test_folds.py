@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.head.folds import _FOLDS, divide_folds, judged_rows, sample_images
-from graft.head.standardising import _FLOOR, _PIECE, find_moments, standardise
+from graft.linear.folds import _FOLDS, divide_folds, judged_rows, sample_images
+from graft.linear.standardising import _FLOOR, _PIECE, find_moments, standardise
 
 
 @st.composite

@@ -16,11 +16,12 @@ from sklearn.utils.class_weight import compute_sample_weight
 from digits import digits, parts, store
 from graft.common.errors import UserError
 from graft.common.tables import read_json, write_json
-from graft.head import head, linear
+from graft.head import head
 from graft.head.construction import dense_head
-from graft.head.linear import LinearRule, fit_linear
-from graft.head.standardising import find_moments, standardise
 from graft.judging.calibration import rescale
+from graft.linear import linear
+from graft.linear.linear import LinearRule, fit_linear
+from graft.linear.standardising import find_moments, standardise
 from graft.models.description import read_description
 from graft.models.framework import keras
 from graft.models.inference import run_graph
@@ -207,7 +208,7 @@ def test_an_optimiser_that_does_not_arrive_is_reported(
 def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> None:
     code = """
         import numpy as np
-        from graft.head.linear import LinearRule, fit_linear
+        from graft.linear.linear import LinearRule, fit_linear
         features = np.random.default_rng(1).normal(size=(600, 300))
         labels = (features[:, :5].argmax(1)).astype(np.int64)
         for kind in ("logistic", "svm"):

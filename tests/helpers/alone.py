@@ -25,8 +25,8 @@ STARTER = (
     *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
     *(f"{PACKAGE}/network/{name}.py" for name in ("__init__", "catalogue", "pretrained")),
     f"{PACKAGE}/network/networks.json",
-    *(f"{PACKAGE}/{name}.py" for name in ("head/__init__", "head/unfreeze")),
-    *(f"{PACKAGE}/{name}.py" for name in ("training/__init__", "training/augmentation")),
+    *(f"{PACKAGE}/audit/{name}.py" for name in ("__init__", "unfreezing")),
+    *(f"{PACKAGE}/augmentation/{name}.py" for name in ("__init__", "random_layers")),
 )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 
 from graft.common.tables import write_json, write_table
-from graft.judging.measures import measure
+from graft.statistics.measures import measure
 from images import SHARDS
 
 MODELS = ("head", "finetuned")

@@ -42,7 +42,7 @@ def backbone(
     initializer: str = "glorot_uniform",
 ) -> Any:
     """A backbone by the parameters that it depends on."""
-    from graft.network.architectures import build_backbone
+    from graft.backbone.architectures import build_backbone
 
     settings = {
         "name": name,

@@ -39,6 +39,18 @@ def test_a_stage_lists_the_rooms_that_it_imports(stage: str) -> None:
             assert {room.name for room in declaration.rooms} == used
 
 
+def test_a_change_makes_stale_what_it_can_change() -> None:
+    """A change of the training loop trains anew and no more; one of a measure trains nothing."""
+
+    def stages_with(room: str) -> set[str]:
+        own = [stage for stage in DECLARED if room in {path.name for path in stage.rooms}]
+        return {stage.address.partition("@")[0] for stage in own}
+
+    assert stages_with("training") == {"head", "finetune"}
+    assert stages_with("augmentation") == {"views", "finetune"}
+    assert stages_with("statistics") == {"cross_validation", "evaluate", "report"}
+
+
 @pytest.mark.parametrize("module", LIGHT)
 def test_what_needs_no_tensorflow_does_not_import_it(module: str) -> None:
     packages = {name.partition(".")[0] for name in closure(module, later=False)}

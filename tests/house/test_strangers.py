@@ -117,7 +117,7 @@ QUICK = ("ConvNeXtTiny", "MobileNetV3Small")
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NETWORKS]
 )
 def test_all_parts_of_the_networks_are_known(name: str) -> None:
-    from graft.network.architectures import build_network
+    from graft.backbone.architectures import build_network
 
     network = build_network(name, NETWORKS[name].sides[0])
     check_kinds(json.loads(network.to_json()))
@@ -262,7 +262,7 @@ def get(published: str | None, url: str = "https://127.0.0.1:9/x.h5") -> str:
     """Gets the file `x.h5` as the networks of Keras get their weights."""
     from keras.src.utils import file_utils
 
-    from graft.network.fetched import fetching
+    from graft.backbone.fetched import fetching
 
     with fetching("the ImageNet weights of X", "name a file"):
         return file_utils.get_file("x.h5", url, cache_subdir="models", file_hash=published)

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.judging.intervals import effective_sizes, mean_interval, unit_quantile, wilson_interval
+from graft.judging.accuracy import (
+    effective_sizes,
+    unit_quantile,
+    wilson_interval,
+)
+from graft.statistics.intervals import mean_interval
 
 # Images of each unit.
 SIZES = {

@@ -9,14 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from graft.judging.intervals import wilson_interval
-from graft.judging.measures import (
-    _BINS,
-    accuracy_and_loss,
-    calibrated_errors,
-    calibration_error,
-    measure,
-)
+from graft.judging.accuracy import wilson_interval
+from graft.judging.losses import accuracy_and_loss
+from graft.statistics.measures import measure
+from graft.statistics.reliability import ECE_BINS, calibrated_errors, calibration_error
 
 # The first example imports what the others find imported.
 unhurried = settings(deadline=None)
@@ -236,9 +232,9 @@ def test_calibration_is_as_defined(case: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, labels = case
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     expected = 0.0
-    for number in range(_BINS):
+    for number in range(ECE_BINS):
         # A bin is open below and closed above (Guo et al. 2017, section 2).
-        scaled = confidence * _BINS
+        scaled = confidence * ECE_BINS
         own = (scaled > number) & (scaled <= number + 1)
         if own.any():
             gap = abs(right[own].mean() - confidence[own].astype(float).mean())

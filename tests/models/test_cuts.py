@@ -35,8 +35,8 @@ def passed_by(body: Any, name: str) -> bool:
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2", "InceptionV3", "EfficientNetB0"])
 def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
+    from graft.backbone.architectures import build_network
     from graft.models.cuts import find_cuts
-    from graft.network.architectures import build_network
 
     body = build_network(name, NETWORKS[name].sides[0])
     expected = [layer.name for layer in body.layers if not passed_by(body, layer.name)]
@@ -49,8 +49,8 @@ def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2"])
 def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
+    from graft.backbone.architectures import build_network
     from graft.models.cuts import find_cuts
-    from graft.network.architectures import build_network
 
     body = build_network(name, 32)
     pixels = np.random.default_rng(1).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
@@ -76,8 +76,8 @@ def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
 def test_the_columns_of_each_depth_are_the_features_of_that_layer(
     keras, name: str, side: int, pooling: str, stack: tuple[str, ...]
 ) -> None:
+    from graft.backbone.candidates import find_candidates
     from graft.models.pooling import together, truncated
-    from graft.network.candidates import find_candidates
 
     model = backbone(name, side, "none", pooling, 3, stack=stack)
     layers = look_up(name, read_stack(stack, IMAGE_KINDS)).layers
@@ -101,8 +101,8 @@ def test_the_columns_of_each_depth_are_the_features_of_that_layer(
 
 
 def test_depths_are_spread_over_the_network(keras) -> None:
+    from graft.backbone.candidates import find_candidates
     from graft.models.pooling import NETWORK
-    from graft.network.candidates import find_candidates
 
     model = backbone("MobileNetV2", 96, "none", "avg", 1)
     counts = [depth.layers for depth in find_candidates(model, "avg")]
@@ -114,8 +114,8 @@ def test_depths_are_spread_over_the_network(keras) -> None:
 
 def test_a_network_may_end_before_its_last_layer(keras) -> None:
     """`backbone.layer` drops the later layers; the earlier ones keep their weights."""
+    from graft.backbone.candidates import find_candidates
     from graft.models.pooling import NETWORK, truncated
-    from graft.network.candidates import find_candidates
 
     whole = backbone("cnn", 32, "none", "max", 5)
     model = backbone("cnn", 32, "none", "max", 5, layer="residual_64_out")

@@ -97,7 +97,7 @@ class TestKeras:
 
     @staticmethod
     def build(texts: list[str], side: int) -> Any:
-        from graft.network.architectures import build_network
+        from graft.backbone.architectures import build_network
 
         return build_network("stack", side, read_stack(texts, IMAGE_KINDS), "he_normal")
 

@@ -132,10 +132,10 @@ def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
 
 def test_a_graph_answers_as_its_network_with_one_output(here: Path) -> None:
     """TensorFlow's swish leaves outputs of its own in a graph, in each layer of an EfficientNet."""
+    from graft.backbone.candidates import find_candidates
     from graft.models.inference import run_graph
     from graft.models.pooling import together
     from graft.models.saving import save_graph
-    from graft.network.candidates import find_candidates
 
     model = backbone("EfficientNetB0", 32)
     model = together(model, find_candidates(model, "avg"))

@@ -177,7 +177,7 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
     keras, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same weights in the network that Keras builds for them and in one that reads a file."""
-    from graft.network.scaling import find_scaling
+    from graft.backbone.scaling import find_scaling
     from graft.prediction.classifier import classify_photos
 
     build, file = keras.applications.EfficientNetB0, home / "models/efficientnetb0.h5"
@@ -205,7 +205,7 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
 
 @pytest.mark.parametrize("module", ["densenet", "efficientnet", "resnet", "xception"])
 def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
-    from graft.network.scaling import probe_scaling
+    from graft.backbone.scaling import probe_scaling
     from graft.prediction.classifier import scale_pixels
 
     own = getattr(keras.applications, module)
@@ -306,7 +306,7 @@ def test_the_place_of_a_file_may_have_another_name_than_its_url(keras, home: Pat
     """So it is with those of NASNet."""
     from keras.src.utils import file_utils
 
-    from graft.network.fetched import fetching
+    from graft.backbone.fetched import fetching
 
     url = "https://example.org/NASNet-mobile.h5"
     message = f"x cannot be fetched. Download {url} where .* put it at {home}/models/mine.h5, or y"

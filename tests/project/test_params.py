@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from graft.audit.unfreezing import first_of_block
 from graft.common.errors import UserError
 from graft.common.stage import Stage, Undeclared
-from graft.head.unfreeze import first_of_block
 from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
 from graft.network.catalogue import NETWORKS, NETWORKS_FILE, OWN

@@ -174,13 +174,13 @@ GENERATED: dict[str, tuple[Callable[[Path, int, int], None], int, int, int, int,
 @pytest.mark.parametrize("name", GENERATED)
 def test_a_recipe_makes_the_published_model(name: str) -> None:
     """Parameters of the whole model, of those unfrozen, and of the head: no image is needed."""
+    from graft.audit.unfreezing import count_unfrozen
+    from graft.backbone.architectures import build_backbone
     from graft.finetune.freeze import count_sizes
     from graft.head.construction import dense_head
-    from graft.head.unfreeze import count_unfrozen
     from graft.models.framework import keras
     from graft.models.pooling import NETWORK
     from graft.models.stacks import VECTOR_KINDS, read_stack
-    from graft.network.architectures import build_backbone
 
     _, classes, _, side, parameters, unfrozen, own = GENERATED[name]
     flat = flatten(composed(name))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.judging.intervals import wilson_interval
+from graft.judging.accuracy import wilson_interval
 from graft.report.charts import Chart, padded_ends, thin, ticks
 from graft.report.confusion import mean_probabilities, order_alike
 from graft.report.page import write_data
@@ -29,9 +29,10 @@ from graft.report.sections.provenance import (
     summarise_provenance,
     write_commands,
 )
-from graft.report.sections.trust import bin_confidences, say_trust, tabulate_kept
+from graft.report.sections.trust import say_trust, tabulate_kept
 from graft.report.thumbnails import Album, make_thumbnail
 from graft.report.wording import in_words
+from graft.statistics.reliability import bin_confidences
 from pages import CROSSED, METRICS, doubts, outcome, reported
 
 ONE_WRONG = ([0, 0, 1, 1], [0, 0, 1, 0])  # what is said, what is true

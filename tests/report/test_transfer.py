@@ -21,7 +21,7 @@ from graft.report.sections.transfer import (
     summarise_transfer,
     tile_samples,
 )
-from graft.report.statistics import repeatability
+from graft.statistics.intervals import repeatability
 from pages import CROSSED, Page, doubts, outcome, rendered, reported
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}

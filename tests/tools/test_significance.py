@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 from scipy.special import xlogy
 
-from graft.judging.intervals import wilson_interval
-from graft.report.statistics import repeatability
-from graft.tools.significance import (
+from graft.judging.accuracy import wilson_interval
+from graft.statistics.intervals import mean_ends, repeatability
+from graft.statistics.significance import (
     LEVEL,
     flip_test,
     independent_interval,
     mcnemar_test,
-    mean_ends,
     paired_interval,
     welch_interval,
 )

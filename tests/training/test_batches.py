@@ -7,11 +7,11 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from graft.augmentation.by_step import StepAugmentation
+from graft.augmentation.random_layers import build_augmentation
 from graft.common.errors import UserError
 from graft.models.framework import keras
-from graft.training.augmentation import build_augmentation
 from graft.training.batches import Batches, made_ahead
-from graft.training.changes import Changes
 from graft.training.loop import compile_model, fit
 from graft.training.steps import Steps, predict_rows
 
@@ -131,8 +131,8 @@ def test_changes_are_a_function_of_the_step() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     layers = build_augmentation(settings, 8)
     expected = [np.asarray(layers(images, training=True)) for _ in range(4)]
-    changes = Changes(settings, 8)
+    changes = StepAugmentation(settings, 8)
     for step in (2, 0, 3, 1, 0):
         assert np.allclose(changes.at(step, images), expected[step], atol=1e-3)
     assert not np.allclose(expected[0], expected[1], atol=1)
-    assert changes.at(1, images).tobytes() == Changes(settings, 8).at(1, images).tobytes()
+    assert changes.at(1, images).tobytes() == StepAugmentation(settings, 8).at(1, images).tobytes()

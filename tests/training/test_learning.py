@@ -10,21 +10,21 @@ import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from graft.backbone.scaling import probe_scaling
 from graft.common.arrays import Joined
 from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.head.construction import dense_head
-from graft.head.standardising import find_moments
 from graft.images.files import identity
+from graft.linear.standardising import find_moments
 from graft.models.framework import keras, tf
 from graft.models.inference import run_graph
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_graph, save_model
-from graft.network.scaling import probe_scaling
+from graft.parts.rows import Rows, read_features, read_parts
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
-from graft.training.rows import Rows, read_features, read_parts
 from images import SIDE, check_cores, python, run, workspace
 from trainings import backbone
 

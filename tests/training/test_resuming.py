@@ -18,6 +18,7 @@ from graft.integrity.ground import flatten
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.stacks import VECTOR_KINDS, read_stack
+from graft.parts.rows import Rows
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.scratch import SCRATCH, clear_scratch, find_scratch
@@ -26,7 +27,6 @@ from graft.training import resuming
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
-from graft.training.rows import Rows
 from graft.training.states import read_state, write_state
 from images import change, run
 from trainings import place, start

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from digits import digits, parts, store
-from graft.training.rows import read_parts
+from graft.parts.rows import read_parts
 from trainings import stage_here
 
 

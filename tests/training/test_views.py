@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from graft.training.augmentation import build_augmentation
-from graft.training.rows import read_parts
+from graft.augmentation.random_layers import build_augmentation
+from graft.parts.rows import read_parts
 from images import SIDE, python, run
 from trainings import COUNTS, STILL, pictures, place, stage_here
 

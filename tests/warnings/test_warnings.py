@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from graft.audit.fitness import find_few, find_grey, find_unsuited_sizes
 from graft.common.cautions import Caution
 from graft.common.tables import read_json
-from graft.warnings.fitness import find_few, find_grey, find_unsuited_sizes
 from images import change, check, encoded, picture, run, write
 
 SMALL = {"backbone.name": "cnn", "backbone.weights": "data/pretrained/cnn-cifar10.weights.h5"}

@@ -10,9 +10,9 @@ networks of Keras both sides are kept: Keras checks them, but does not list them
 import json
 import sys
 
+from graft.backbone.architectures import OWN_NETWORKS, build_network
 from graft.common.atomic import write_text
 from graft.models.framework import keras
-from graft.network.architectures import OWN_NETWORKS, build_network
 from graft.network.catalogue import NETWORKS, NETWORKS_FILE
 
 

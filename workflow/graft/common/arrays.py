@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from itertools import pairwise
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -37,13 +36,17 @@ class Joined:
 
     Args:
         arrays: one or more, of one dtype and shape of rows; an empty one may have another shape.
+
+    Attributes:
+        starts: int64 (arrays + 1,), the first row of each, and how many rows there are.
+        none: no row, (0, …), in the dtype and shape of the others.
     """
 
     def __init__(self, arrays: Sequence[RowSource]) -> None:
         self.arrays = arrays
-        self._starts = np.cumsum([0, *map(len, arrays)])
-        self._rows = np.arange(self._starts[-1])
-        self._none = max(arrays, key=len)[:0]
+        self.starts = np.cumsum([0, *map(len, arrays)])
+        self.none = max(arrays, key=len)[:0]
+        self._rows = np.arange(self.starts[-1])
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -51,11 +54,11 @@ class Joined:
     def __getitem__(self, which: Any) -> np.ndarray:
         """Some rows, copied, by a slice or by int (k,) indices in any order."""
         rows = self._rows[which]
-        numbers = np.searchsorted(self._starts, rows, side="right") - 1
-        found = np.empty((len(rows), *self._none.shape[1:]), self._none.dtype)
+        numbers = np.searchsorted(self.starts, rows, side="right") - 1
+        found = np.empty((len(rows), *self.none.shape[1:]), self.none.dtype)
         for number in np.unique(numbers):
             mine = numbers == number
-            found[mine] = self.arrays[number][rows[mine] - self._starts[number]]
+            found[mine] = self.arrays[number][rows[mine] - self.starts[number]]
         return found
 
 
@@ -164,34 +167,18 @@ class Stored:
 def copy_rows(
     target: Growing, sources: Sequence[Path], numbers: np.ndarray, rows: np.ndarray
 ) -> None:
-    """Adds rows of several .npy files to a new one, those that follow each other at once.
+    """Adds rows of several .npy files to a new one, some MB of them at a time.
 
     Args:
         target: what they are added to.
-        sources: the files, which stay open meanwhile; each must have the dtype of the target.
+        sources: the files; each must have the dtype of the target.
         numbers: int (n,), from which source each row is.
         rows: int (n,), which row of it.
     """
-    with ExitStack() as stack:
-        opened = [_Opened(stack.enter_context(path.open("rb"))) for path in sources]
-        ends = np.flatnonzero((np.diff(numbers) != 0) | (np.diff(rows) != 1)) + 1
-        for start, end in pairwise([0, *ends, len(rows)] if len(rows) else []):
-            source, first = opened[numbers[start]], int(rows[start])
-            for some in range(0, end - start, source.at_once):
-                target.add(source.read(first + some, min(source.at_once, end - start - some)))
-
-
-class _Opened:
-    """An .npy file that is read by rows; of a map, pages would count as memory of the process."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        npy.read_magic(file)
-        self._shape, _, self._dtype = npy.read_array_header_1_0(file)
-        self._file, self._start = file, file.tell()
-        self._values = math.prod(self._shape[1:])
-        self.at_once = max(1, _COPIED // max(1, self._values * self._dtype.itemsize))
-
-    def read(self, first: int, count: int) -> np.ndarray:
-        self._file.seek(self._start + first * self._values * self._dtype.itemsize)
-        found = np.fromfile(self._file, self._dtype, count * self._values)
-        return found.reshape(count, *self._shape[1:])
+    joined = Joined([Stored(path) for path in sources])
+    chosen = Chosen(joined, joined.starts[numbers] + rows)
+    row = joined.none
+    for some in in_batches(
+        chosen, max(1, _COPIED // max(1, math.prod(row.shape[1:]) * row.itemsize))
+    ):
+        target.add(some)

@@ -30,9 +30,7 @@ def count_cores() -> int:
 
 
 def in_parallel(
-    work: Callable[[_Item], _Result],
-    items: Iterable[_Item],
-    weigh: Callable[[_Item], int],
+    work: Callable[[_Item], _Result], items: Iterable[_Item], weigh: Callable[[_Item], int]
 ) -> Iterator[_Result]:
     """The result of `work` for each item, in their order, on all cores that the stage was given.
 

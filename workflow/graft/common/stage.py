@@ -77,12 +77,17 @@ class Stage(Mapping[str, Any]):
             raise Undeclared(f"{self.address} does not declare the output {path}")
         return self.written[Path(path)]
 
-    def earlier(self, path: str) -> Path | None:
-        """A declared output, or an input that `dvc.yaml` lists as `by_row`, as of the last run.
+    def earlier(self, *paths: str) -> tuple[Path, ...] | None:
+        """Declared outputs, and inputs that `dvc.yaml` lists as `by_row`, as of the last run.
 
-        It is there only if all else that the stage depends on is as it was in that run: then equal
-        rows of the inputs give equal rows of the outputs. It must not be written to.
+        They are there only if all else that the stage depends on is as it was in that run: then
+        equal rows of the inputs give equal rows of the outputs. They must not be written to.
+
+        Returns:
+            A file for each, or None where one of them is not there.
         """
-        if Path(path) not in self.written and Path(path) not in self.read:
-            raise Undeclared(f"{self.address} does not declare {path}")
-        return self.previous(Path(path)) if self.previous else None
+        for path in map(Path, paths):
+            if path not in self.written and path not in self.read:
+                raise Undeclared(f"{self.address} does not declare {path}")
+        found = tuple(map(self.previous, map(Path, paths))) if self.previous else (None,)
+        return None if None in found else found

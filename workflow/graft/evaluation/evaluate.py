@@ -10,12 +10,14 @@ from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.evaluation.looks import NO_LOOKS, find_looks
-from graft.evaluation.threshold import judge_two_classes
 from graft.judging.calibration import rescale
-from graft.judging.measures import accuracy_and_loss, calibration_error, measure
-from graft.judging.stored_units import read_units
+from graft.judging.losses import accuracy_and_loss
 from graft.models.inference import run_graph
-from graft.training.rows import Rows, read_features, read_parts
+from graft.parts.rows import Rows, read_features, read_parts
+from graft.parts.stored_units import read_units
+from graft.statistics.measures import measure
+from graft.statistics.reliability import calibration_error
+from graft.statistics.threshold import judge_two_classes
 
 # What `dvc exp show` and `dvc metrics diff` show, from left to right.
 _COMPARED = ("valid_accuracy", "valid_log_loss", "accuracy", "accuracy_low", "accuracy_high")

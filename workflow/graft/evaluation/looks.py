@@ -13,7 +13,7 @@ import numpy as np
 
 from graft.common.arrays import INFERENCE_BATCH
 from graft.models.inference import run_batches
-from graft.training.rows import Rows
+from graft.parts.rows import Rows
 
 _MOST = 1000  # images; nobody looks at more
 _TOLERANCE = 1e-3  # of the largest logit, for layers that are taken as affine

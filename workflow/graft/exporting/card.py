@@ -3,42 +3,30 @@
 import html
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from graft.exporting.facts import Facts, say_bytes
+from graft.common.numbers import say_bytes, say_percent
+from graft.exporting.facts import Facts
 from graft.exporting.formats import FORMATS
-from graft.exporting.program import install_runtime
+from graft.exporting.program import needed_packages, open_templates
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _FITS = {
     "stretch": "both sides are stretched",
     "crop": "the square in its middle is resized",
     "pad": "padded with white to a square, and resized",
 }
 # The metrics of the card, by their names in `metrics.json`.
-_SHARES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-}
+_SHARES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
 _NUMBERS = {"log_loss": "log loss", "ece": "calibration error"}
 
 
 def write_card(facts: Facts) -> str:
     """The text of a model card: YAML for programs, then Markdown for people."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
-        autoescape=False,  # it is no HTML; `md` makes text of any name
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"md": as_markdown, "code": _code, "percent": _percent, "small": _small}
+    environment = open_templates()  # `md` makes text of any name
+    environment.filters |= {"md": as_markdown, "code": _code, "small": _small}
+    environment.filters["percent"] = say_percent
     about, split = facts.description, facts.split
     text = environment.get_template("card.md.j2").render(
         title=_title(facts),
@@ -47,7 +35,7 @@ def write_card(facts: Facts) -> str:
         format=FORMATS[facts.kind],
         fits=_FITS,
         metrics=_rows(facts.metrics),
-        packages=["numpy", "pillow", *install_runtime(facts.kind)],
+        packages=needed_packages(facts.kind),
         shares=[split[f"split.{part}"] for part in ("train", "valid", "test")],
         grouped=split["dataset.group"] != "none",
         size=say_bytes(facts.weight),
@@ -98,7 +86,7 @@ def _front_matter(facts: Facts) -> dict[str, Any]:
 
 def _rows(metrics: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
     found = []
-    for names, show in ((_SHARES, _percent), (_NUMBERS, lambda value: f"{value:.3f}")):
+    for names, show in ((_SHARES, say_percent), (_NUMBERS, lambda value: f"{value:.3f}")):
         for key, name in names.items():
             if key in metrics:
                 values = (metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
@@ -116,10 +104,6 @@ def as_markdown(text: str) -> str:
 def _code(text: str) -> str:
     """A text to be put between backticks in a table."""
     return " ".join(text.replace("`", "'").replace("|", "/").split())
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def _small(value: float) -> str:

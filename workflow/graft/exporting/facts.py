@@ -43,9 +43,3 @@ class Facts:
     weight: int
     version: str
     licence: str = UNKNOWN_LICENCE
-
-
-def say_bytes(count: int) -> str:
-    """A number of bytes in MB with two digits or more, such as `0.47 MB` or `98 MB`."""
-    mega = count / 1e6
-    return f"{mega:.2f} MB" if mega < 1 else f"{mega:.1f} MB" if mega < 100 else f"{mega:.0f} MB"

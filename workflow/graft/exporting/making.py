@@ -73,12 +73,7 @@ def make_export(request: Request, stage: Stage) -> Facts:
         write_labels(folder, description.classes)
         write_about(folder, _describe(request))
         convert_model(
-            request.kind,
-            request.model,
-            folder,
-            request.quantize,
-            evidence.calibration,
-            description,
+            request.kind, request.model, folder, request.quantize, evidence.calibration, description
         )
         _tell(f"running it on {len(evidence.pixels)} test images")
         found = run_export(request.kind, folder, evidence.pixels)

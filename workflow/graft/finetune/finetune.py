@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from graft.augmentation.by_step import StepAugmentation
+from graft.augmentation.random_layers import switched_on
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, write_table
 from graft.finetune.cut import Frozen, Halves, cut_model
@@ -14,15 +16,14 @@ from graft.finetune.freeze import ParameterCounts, count_sizes
 from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
 from graft.finetune.stored import TrainingData, frozen_outputs, open_training_data
 from graft.judging.losses import weigh_images
-from graft.judging.stored_units import read_units
 from graft.models.description import read_description
 from graft.models.framework import keras, name_device
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
 from graft.models.saving import load_model
-from graft.training.augmentation import switched_on
+from graft.parts.rows import read_parts
+from graft.parts.stored_units import read_units
 from graft.training.batches import Batch, Batches
-from graft.training.changes import Changes
 from graft.training.loop import HISTORY_COLUMNS, Preparation, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.results import (
@@ -33,7 +34,6 @@ from graft.training.results import (
     tabulate_seeds,
     write_results,
 )
-from graft.training.rows import read_parts
 from graft.training.steps import predict_rows
 
 
@@ -56,7 +56,7 @@ class Start(NamedTuple):
 def main(stage: Stage) -> None:
     """Writes the model from pixels 0–255 to class probabilities, and how it was trained.
 
-    The first seeds of the head, of the training and of the changes of images give the model; each
+    The first seeds of the head, of the training and of the augmentation give the model; each
     repeat takes the next of all three.
 
     Raises:
@@ -75,13 +75,13 @@ def main(stage: Stage) -> None:
     pixels["train"] = pixels["train"].with_views(stage.input("data/views/pixels.npy"))
     with open_training_data(stage, first.halves, pixels) as data:
         stored = data.stored
-        found = [train_from(stage, 0, first, data, units)]
-        for other in range(1, stage["finetune.repeats"]):
-            # From the files anew: it must be what a run with these seeds alone would give.
-            start = build_start(stage, other)
-            found.append(train_from(stage, other, start, data, units))
+        # The others from the files anew: what a run with these seeds alone would give.
+        found = [
+            train_from(stage, number, build_start(stage, number) if number else first, data, units)
+            for number in range(stage["finetune.repeats"])
+        ]
     class_weight = stage["finetune.class_weight"]
-    results = [each.result for each in found]
+    results = [result for result, _ in found]
     result, step = found[0]
     before = judge(step.start, labels["valid"], class_weight)
     summary = {
@@ -90,7 +90,7 @@ def main(stage: Stage) -> None:
         "epochs": len(result.history),
         "best_epoch": result.best,
         "step": step.step,
-        **{f"start_val_{name}": value for name, value in before.items()},
+        **{f"start_{name}": value for name, value in before.items()},
         **summarise_validation(result, labels["valid"], class_weight, step.scale),
         "chosen": "finetuned" if step.step else "head",
         "cut": first.halves.cut if stored else "none",
@@ -153,25 +153,9 @@ def build_start(stage: Stage, number: int) -> Start:
     return Start(model, cut_model(model, backbone, head), head, counts)
 
 
-class Trained(NamedTuple):
-    """What a training gave, with one seed.
-
-    Attributes:
-        result: the calibrated outputs, and the epochs.
-        step: how far the model went towards the weights of the best one.
-    """
-
-    result: Result
-    step: Step
-
-
 def train_from(
-    stage: Stage,
-    number: int,
-    start: Start,
-    data: TrainingData,
-    units: np.ndarray,
-) -> Trained:
+    stage: Stage, number: int, start: Start, data: TrainingData, units: np.ndarray
+) -> tuple[Result, Step]:
     """Trains the tail, and leaves the model with the weights that validation allows.
 
     Args:
@@ -180,6 +164,10 @@ def train_from(
         start: what is trained.
         data: what it is trained on and judged by.
         units: int64 (n,), of the validation part.
+
+    Returns:
+        The calibrated outputs with the epochs, and how far the model went towards the weights of
+        the best one.
 
     Raises:
         UserError: a loss is infinite or not a number.
@@ -204,9 +192,12 @@ def train_from(
     scale_logits(start.head, step.scale)
     outputs = predict_rows(model, Batches(parts["test"], batch))()
     best = best_epoch(history, stage["finetune.monitor"]) if step.step else 0
-    loss, other = (step.tried[step.tried["step"] == s]["val_loss"].item() for s in (step.step, 0))
-    print(f"finetune: a step of {step.step:g}, validation loss {loss:.4f}; {other:.4f} of the head")
-    return Trained(Result(seed, history, best, step.outputs, outputs), step)
+    losses = step.tried.set_index("step")["val_loss"]
+    print(
+        f"finetune: a step of {step.step:g}, validation loss {losses[step.step]:.4f};"
+        f" {losses[0.0]:.4f} of the head"
+    )
+    return Result(seed, history, best, step.outputs, outputs), step
 
 
 def _on_pixels(start: Start) -> keras.Model:
@@ -218,18 +209,18 @@ def _on_pixels(start: Start) -> keras.Model:
 
 
 def _preparation(stage: Stage, number: int, start: Start, data: TrainingData) -> Preparation:
-    """What is made of the pixels of a batch before its step: random changes, the frozen part.
+    """What is made of the pixels of a batch before its step: augmentation, the frozen part.
 
-    Stored views have been changed already.
+    Stored views have been augmented already.
     """
     settings = {**stage, "augment.seed": stage["augment.seed"] + number}
-    changing = switched_on(stage) and not stage["augment.copies"]
-    changes = Changes(settings, start.model.input_shape[1]) if changing else None
+    augmenting = switched_on(stage) and not stage["augment.copies"]
+    augmentation = StepAugmentation(settings, start.model.input_shape[1]) if augmenting else None
 
     def prepare(batches: Generator[Batch], first: int) -> Generator[Batch]:
-        if changes is not None:
+        if augmentation is not None:
             batches = (
-                (changes.at(step, pixels), *others)
+                (augmentation.at(step, pixels), *others)
                 for step, (pixels, *others) in enumerate(batches, first)
             )
         return batches if data.frozen is None else frozen_outputs(data.frozen, batches)

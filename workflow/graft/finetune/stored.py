@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graft.augmentation.random_layers import switched_on
 from graft.common.arrays import Growing, Stored, in_batches
 from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.finetune.cut import Halves
 from graft.models.framework import keras
 from graft.models.saving import save_graph
-from graft.training.augmentation import switched_on
+from graft.parts.rows import LabelledRows, Rows
 from graft.training.batches import Batch
-from graft.training.rows import LabelledRows, Rows
 
 # Beside the files of the engines: ignored by git and unknown to DVC.
 _FOLDER = Path(".graft/cut")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graft.head.linear import Linear
+from graft.linear.linear import Linear
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.stacks import Layer

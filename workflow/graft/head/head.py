@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 
 from graft.common.errors import refuse
+from graft.common.numbers import say_percent
 from graft.common.stage import Stage
 from graft.head.construction import dense_head, linear_head
-from graft.head.folds import INDIVISIBLE
-from graft.head.linear import LINEAR_STEPS, LinearRule, fit_linear
-from graft.head.standardising import find_moments, standardise
 from graft.judging.calibration import calibrate
 from graft.judging.losses import weigh_images
-from graft.judging.stored_units import read_units
+from graft.linear.folds import INDIVISIBLE
+from graft.linear.linear import LINEAR_STEPS, LinearRule, fit_linear
+from graft.linear.standardising import find_moments, standardise
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
+from graft.parts.rows import Rows, read_features
+from graft.parts.stored_units import read_units
 from graft.training.batches import Batches
 from graft.training.loop import best_epoch, compile_model, fit
 from graft.training.results import (
@@ -28,7 +30,6 @@ from graft.training.results import (
     tabulate_seeds,
     write_results,
 )
-from graft.training.rows import Rows, read_features
 from graft.training.steps import Steps, predict_rows
 
 # Of an epoch of a dense head at least. With few images a step or two would be an epoch, and the
@@ -41,7 +42,7 @@ class HeadData(NamedTuple):
     """What a head is trained and judged on.
 
     Attributes:
-        train: with the changed copies of the images.
+        train: with the views of the images.
         images: how many of `train` are images; those come first.
         valid: of the same columns, as is `test`.
         mean: float32 (d,), of `train`.
@@ -160,15 +161,14 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
         UserError: the images cannot be divided into folds.
     """
     kind, images, classes = stage["head.kind"], data.images, len(data.train.classes)
-    weight = None if stage["head.class_weight"] == "none" else stage["head.class_weight"]
     units = read_units(stage.input("data/units.csv"), data.train.ids[:images])
     features = standardise(data.train, data.mean, data.variance)
-    rule = LinearRule(kind, classes, weight, seed)
+    rule = LinearRule(kind, classes, stage["head.class_weight"], seed)
     fitted = fit_linear(rule, features, data.train.labels[:images], units)
     if fitted is None:
         raise refuse("params.yaml: head.kind", f"dense: {INDIVISIBLE}", kind)
     c, accuracy = fitted.scores.regularisation, float(fitted.scores.right.mean())
-    print(f"head: {_NAMES[kind]} with C {c:.3g}, {100 * accuracy:.1f} % in cross-validation")
+    print(f"head: {_NAMES[kind]} with C {c:.3g}, {say_percent(accuracy)} in cross-validation")
     if not fitted.converged:
         print(f"head: warning: not converged after {LINEAR_STEPS:,} steps", file=sys.stderr)
     model = linear_head(data.mean, data.variance, fitted)

@@ -30,6 +30,7 @@ _SAYING_MORE = (b"x", b"g", b"X", b"L", b"K")  # of pax, Solaris and GNU
 # The first bytes of a .zip, with files in it and without.
 _ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
 _Unpack: TypeAlias = Callable[[BinaryIO], BinaryIO]
+_Asked: TypeAlias = Callable[[str], bool]
 _Member: TypeAlias = tuple[tarfile.TarFile, tarfile.TarInfo]
 # The first bytes of a packed .tar.
 _PACKED: dict[bytes, _Unpack] = {
@@ -70,17 +71,11 @@ class Archive(NamedTuple):
             NoArchive: it is neither a .zip nor a .tar.
             UserError: it is damaged, or unfolds to more than an archive of images can.
         """
-        try:
-            with self.path.open("rb") as file:
-                start = file.read(512)
-        except OSError as error:
-            raise NoArchive(_what(error)) from None
-        unpack = next((f for magic, f in _PACKED.items() if start.startswith(magic)), None)
-        if unpack or _is_tar(start):
-            return _read_tar(self.path, unpack, wanted)
-        if start.startswith(_ZIPPED) or zipfile.is_zipfile(self.path):
-            return _read_zip(self.path, wanted)
-        raise NoArchive("neither a .zip nor a .tar")
+
+        def asked(name: str) -> bool:
+            return not files.is_hidden(name) if wanted is None else name in wanted
+
+        return (file for file in self._list(asked) if asked(file.path))
 
     def count(self) -> int:
         """How many files there are but hidden ones; what a .zip holds is not unpacked for it.
@@ -88,30 +83,24 @@ class Archive(NamedTuple):
         Raises:
             NoArchive, UserError: as for `files`.
         """
-        counting = _Counting()
-        for _ in self.files(counting):
-            pass
-        return counting.number
+        return sum(not files.is_hidden(file.path) for file in self._list(lambda name: False))
+
+    def _list(self, asked: _Asked) -> Iterator[File]:
+        """Every file in the archive; only those that are asked for, by their paths, are read."""
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(512)
+        except OSError as error:
+            raise NoArchive(_what(error)) from None
+        unpack = next((f for magic, f in _PACKED.items() if start.startswith(magic)), None)
+        if unpack or _is_tar(start):
+            return _read_tar(self.path, unpack, asked)
+        if start.startswith(_ZIPPED) or zipfile.is_zipfile(self.path):
+            return _read_zip(self.path, asked)
+        raise NoArchive("neither a .zip nor a .tar")
 
 
-class _Counting(Collection[str]):
-    """Wants no file, and counts those that it is asked for."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def __contains__(self, path: object) -> bool:
-        self.number += not files.is_hidden(str(path))
-        return False
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
-def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
+def _read_zip(path: Path, asked: _Asked) -> Iterator[File]:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -121,10 +110,9 @@ def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
     with archive:
         _check_unfolded(path, sum(info.file_size for info in archive.infolist()))
         for info in archive.infolist():
-            name = str(PurePosixPath(_name(info)))
-            if info.is_dir() or not _asked(name, wanted):
+            if info.is_dir():
                 continue
-            data = None
+            name, data = str(PurePosixPath(_name(info))), None
             problem = (
                 files.problem_of_path(name)
                 or files.problem_of_kind(info.external_attr >> 16)
@@ -132,7 +120,7 @@ def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
                 or ("" if info.compress_type in _PACKINGS else files.PACKED_ODDLY)
                 or (files.TOO_LARGE if info.file_size > files.LARGEST_FILE else "")
             )
-            if not problem:
+            if asked(name) and not problem:
                 try:
                     with archive.open(info) as member:
                         # A member may hold more than it declares, so no more is read. Its sum is
@@ -143,13 +131,13 @@ def _read_zip(path: Path, wanted: Collection[str] | None) -> Iterator[File]:
             yield File(name, data, problem)
 
 
-def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None) -> Iterator[File]:
+def _read_tar(path: Path, unpack: _Unpack | None, asked: _Asked) -> Iterator[File]:
     shown, unfolded = "", 0
     try:
         for tar, info in _members(path, unpack):
             name = str(PurePosixPath(info.name))
             shown = files.printable(name)
-            if info.isdir() or not _asked(shown, wanted):
+            if info.isdir():
                 continue
             data = None
             problem = (
@@ -158,7 +146,7 @@ def _read_tar(path: Path, unpack: _Unpack | None, wanted: Collection[str] | None
                 or ("" if info.isreg() else files.IRREGULAR)
                 or (files.TOO_LARGE if info.size > files.LARGEST_FILE else "")
             )
-            if not problem:
+            if asked(shown) and not problem:
                 unfolded += info.size  # of a file with holes, more than the archive holds
                 _check_unfolded(path, unfolded)
                 data = tar.extractfile(info).read()
@@ -252,7 +240,3 @@ def _name(info: zipfile.ZipInfo) -> str:
         with suppress(UnicodeError):
             return info.filename.encode("cp437").decode("utf-8")
     return info.filename
-
-
-def _asked(path: str, wanted: Collection[str] | None) -> bool:
-    return not files.is_hidden(path) if wanted is None else path in wanted

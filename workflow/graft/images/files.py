@@ -18,10 +18,8 @@ LONGEST_PATH = 4095
 # Files for which a shard is made. With 160 pixels a side, its tensors are 400 MB.
 SHARD_FILES = 5000
 # How the names of images end. Only messages go by them: what is an image, its bytes say.
-IMAGE_ENDS = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"),
-    *(".heic", ".heif", ".avif"),
-)
+IMAGE_ENDS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_ENDS += (".ppm", ".pgm", ".heic", ".heif", ".avif")
 
 # Why a file is quarantined before anything has been decoded.
 ABSOLUTE = "absolute path"

@@ -64,9 +64,9 @@ def by_folders(paths: Collection[str]) -> dict[str, Label]:
     # One class of several may be called `train`, and beside the folders of two parts or more there
     # may be others, such as one of photos to try the model on.
     holding = {names[level] for names in folders.values() if len(names) > level + 1}
-    divided = len({given[top] for top in given if top in holding}) > 1 or (
-        len(set(given.values())) > 1 and len(given) == len(tops)
-    )
+    parts_with_folders = {given[top] for top in holding.intersection(given)}
+    parts_alone = set(given.values()) if given.keys() == tops else set()
+    divided = len(parts_with_folders) > 1 or len(parts_alone) > 1
     labels = {
         parent: Label(names[level + divided], given[names[level]] if divided else "")
         for parent, names in folders.items()

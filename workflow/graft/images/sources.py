@@ -1,7 +1,7 @@
 """Where the raw images are: a folder, an archive, or the folder of a CSV, read in place."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -42,17 +42,14 @@ class Folder(NamedTuple):
         return sum(1 for _ in self._walk())
 
     def _walk(self) -> Iterator[str]:
-        for folder, folders, names in os.walk(self.root, onerror=_stop):
-            place = Path(folder)
-            folders[:] = sorted(name for name in folders if not files.is_hidden(name))
+        for place, folders, names in walk_shown(self.root, _stop):
             for name in folders:
                 if (place / name).is_symlink():
                     allowed = "a folder: DVC does not watch what is behind a link"
                     received = f"a link to {(place / name).readlink()}"
                     raise refuse(files.printable(str(place / name)), allowed, received)
-            for name in sorted(names):
-                if not files.is_hidden(name):
-                    yield (place / name).relative_to(self.root).as_posix()
+            for name in names:
+                yield (place / name).relative_to(self.root).as_posix()
 
     def _read(self, path: str) -> File:
         place, data = self.root / path, None
@@ -73,6 +70,20 @@ class Folder(NamedTuple):
 
 
 Source: TypeAlias = Folder | Archive
+
+
+def walk_shown(
+    top: Path, stop: Callable[[OSError], None]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """The folders below one and itself, but hidden ones, each with the names that are in it.
+
+    Args:
+        top: where it begins; links to folders are named, and not followed.
+        stop: is called with the error of a folder that cannot be listed.
+    """
+    for folder, folders, names in os.walk(top, onerror=stop):
+        folders[:] = sorted(name for name in folders if not files.is_hidden(name))
+        yield Path(folder), folders, sorted(name for name in names if not files.is_hidden(name))
 
 
 def check_folder(path: str) -> None:

@@ -89,11 +89,10 @@ class _Earlier(NamedTuple):
 
 def _read_earlier(stage: Stage) -> _Earlier | None:
     """What became of each file in the last run; None if nothing may be taken from it."""
-    table = stage.earlier(f"data/checked/{stage.key}.csv")
-    pixels = stage.earlier(f"data/tensors/{stage.key}.npy") if table else None
-    if not (table and pixels):
+    found = stage.earlier(f"data/checked/{stage.key}.csv", f"data/tensors/{stage.key}.npy")
+    if not found:
         return None
-    checked = read_table(table)
+    checked, pixels = read_table(found[0]), found[1]
     good = checked["status"] == "ok"
     numbers = np.where(good, np.cumsum(good) - 1, -1).tolist()
     columns = zip(*(checked[column] for column in _COLUMNS), strict=True)

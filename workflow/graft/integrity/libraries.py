@@ -18,14 +18,16 @@ VERSIONS = Path("workflow/libraries.yaml")
 # By room, without those of `common`, which all stages use; a test compares them with what the rooms
 # import.
 LIBRARIES = {
+    "audit": ("scipy",),
     "common": ("numpy", "pandas"),
-    "evaluation": ("openvino", "scikit-learn"),
-    "head": ("scikit-learn", "scipy"),
+    "evaluation": ("openvino",),
     "images": ("imagehash", "pillow"),
-    "judging": ("scikit-learn", "scipy"),
+    "judging": ("scipy",),
+    "linear": ("scikit-learn", "scipy"),
     "models": ("keras", "openvino", "tensorflow"),
     "report": ("jinja2", "matplotlib", "pillow", "scipy"),
     "split": ("pillow", "scipy"),
+    "statistics": ("scikit-learn", "scipy"),
 }
 _HEAD = """\
 # What is installed of the libraries that each room of the package computes with: another version

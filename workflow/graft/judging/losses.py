@@ -5,17 +5,18 @@ import numpy as np
 LEAST_PROBABILITY = 1e-7  # probability, as Keras clips it
 
 
-def weigh_images(labels: np.ndarray, class_weight: str | None) -> np.ndarray:
+def weigh_images(labels: np.ndarray, class_weight: str) -> np.ndarray:
     """The weight of each image of a part, float64 (n,), 1 on average.
 
     Args:
         labels: int (n,).
-        class_weight: `none`, None or `balanced`: n / (classes · images of its class), all counted
-            in this part, so that each class with an image here has the same weight.
+        class_weight: `none`, or `balanced`: n / (classes · images of its class), all counted in
+            this part, so that each class with an image here has the same weight.
     """
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    return compute_sample_weight(None if class_weight == "none" else class_weight, labels)
+    if class_weight == "none":
+        return np.ones(len(labels))
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return (len(labels) / (len(counts) * counts))[places]
 
 
 def cross_entropies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -27,6 +28,21 @@ def cross_entropies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     """
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return -np.log(np.clip(own, LEAST_PROBABILITY, 1.0))
+
+
+def accuracy_and_loss(
+    probabilities: np.ndarray, labels: np.ndarray, class_weight: str = "none"
+) -> dict[str, float]:
+    """The accuracy, 0–1, and log loss, nats, with probabilities clipped at 1e-7; six decimals.
+
+    Args:
+        probabilities: float (n, classes), rows summing to 1.
+        labels: int (n,), the true classes.
+        class_weight: how images weigh in the loss, as of `weigh_images`.
+    """
+    right = probabilities.argmax(1) == labels
+    losses = weigh_images(labels, class_weight) * cross_entropies(probabilities, labels)
+    return {"accuracy": round(float(right.mean()), 6), "log_loss": round(float(losses.mean()), 6)}
 
 
 def standard_error(values: np.ndarray, units: np.ndarray, weights: np.ndarray) -> float:

@@ -1,1 +1,1 @@
-"""The pretrained networks, their weights and scaling; stage backbone."""
+"""What is known of networks, and of files that hold them, without TensorFlow."""

@@ -16,38 +16,19 @@ from graft.network.stored_weights import NotPlain, count_numbers
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {_CONFIG, "metadata.json", _WEIGHTS, "graft.json"}
-_LAYERS = [
-    "Activation",
-    "Add",
-    "AveragePooling2D",
-    "BatchNormalization",
-    "Concatenate",
-    "Conv2D",
-    "Cropping2D",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Flatten",
-    "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D",
-    "InputLayer",
-    "LayerNormalization",
-    "MaxPooling2D",
-    "Multiply",
-    "Normalization",
-    "ReLU",
-    "Rescaling",
-    "Reshape",
-    "SeparableConv2D",
-    "Softmax",
-    "ZeroPadding2D",
-]
+# The layers of graft's own models and of the networks of `keras.applications`.
+_LAYERS = (
+    "Activation Add AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense"
+    " DepthwiseConv2D Dropout Flatten GlobalAveragePooling2D GlobalMaxPooling2D InputLayer"
+    " LayerNormalization MaxPooling2D Multiply Normalization ReLU Rescaling Reshape"
+    " SeparableConv2D Softmax ZeroPadding2D"
+)
 # Classes by the module that Keras writes beside them; None for all of a module.
 _CLASSES: dict[str | None, list[str] | None] = {
     None: ["__keras_tensor__"],
     "keras": ["DTypePolicy", "Functional", "Sequential"],
     "keras.initializers": None,
-    "keras.layers": _LAYERS,
+    "keras.layers": _LAYERS.split(),
     "keras.src.applications.convnext": ["LayerScale"],
     "keras.src.applications.inception_resnet_v2": ["CustomScaleLayer"],
     "keras.src.models.functional": ["Functional"],

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from graft.backbone.fetched import fetching
+from graft.backbone.scaling import find_scaling
 from graft.common.errors import UserError, refuse
 from graft.models.framework import keras
 from graft.models.saving import calm
 from graft.network.catalogue import NETWORKS
-from graft.network.fetched import fetching
-from graft.network.scaling import find_scaling
 from graft.prediction.imagenet import CLASSES, ImageNetClass
 
 # Photos at once. The batch is always full, so that an answer does not depend on what else is asked

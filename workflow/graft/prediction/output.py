@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from graft.common.numbers import say_percent
 from graft.prediction.answers import Answer
 
 # Takes one answer after the other.
@@ -41,7 +42,7 @@ def one_line(text: str) -> str:
 
 def show_confidence(confidence: float) -> str:
     """A confidence for people, such as `98.7 %`."""
-    return f"{100 * confidence:.1f} %" if confidence >= 0.0005 else "<0.1 %"
+    return say_percent(confidence) if confidence >= 0.0005 else "<0.1 %"
 
 
 def write_csv(file: TextIO, count: int, limit: float | None) -> Writer:

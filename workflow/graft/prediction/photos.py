@@ -1,6 +1,5 @@
 """Photos for a command: files and folders of them, read and decoded as the pipeline does."""
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -17,7 +16,7 @@ from graft.common.progress import Progress
 from graft.images import files
 from graft.images.decoding import Undecodable, decode
 from graft.images.files import File
-from graft.images.sources import Folder
+from graft.images.sources import Folder, walk_shown
 
 PHOTO = "an image file that graft can read, or a folder of such files"
 # So many of the photos that cannot be read are named, and from so many photos progress is shown.
@@ -55,10 +54,7 @@ def _below(top: Path) -> list[Path]:
         place = files.printable(str(error.filename))
         raise refuse("a photo", PHOTO, f"{place} ({files.unreadable(error)})")
 
-    found = []
-    for folder, folders, names in os.walk(top, onerror=stop):
-        folders[:] = [name for name in folders if not files.is_hidden(name)]
-        found += [Path(folder, name) for name in names if not files.is_hidden(name)]
+    found = (place / name for place, _, names in walk_shown(top, stop) for name in names)
     return sorted(found, key=lambda path: natural(path.as_posix()))
 
 

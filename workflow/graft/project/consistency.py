@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from graft.audit.unfreezing import UNFREEZE, first_of_block
+from graft.augmentation.random_layers import switched_on
 from graft.common.errors import nearest, refuse
-from graft.head.unfreeze import UNFREEZE, first_of_block
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import LAST, OWN, STACK, look_up
-from graft.training.augmentation import switched_on
 
 _LISTED = 20  # layers that a message lists
 # What is wrong, if anything: the key, and what its value must be instead.

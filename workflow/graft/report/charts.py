@@ -112,6 +112,7 @@ def padded_ends(
     if not len(known):
         return 0.0, 1.0
     low, high = float(known.min()), float(known.max())
+    # Constant curves need a range, too, and noise of a thousandth must not fill the picture.
     room = max(0.06 * (high - low), 0.02 * abs(high)) or 0.5
     return max(least, low - room), max(min(most, high + room), high)
 

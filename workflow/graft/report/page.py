@@ -31,11 +31,9 @@ SECTIONS = (
 _LONG = 64  # columns of a name beside a photo
 # The metrics that the templates name themselves; all others follow below them.
 _MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
-_SHOWN_METRICS = {
-    *(name + end for name in _MEASURED for end in ("", "_low", "_high")),
-    *("uncalibrated_log_loss", "uncalibrated_ece"),
-    *("ece_expected", "n", "units", "n_effective", "valid_accuracy", "valid_log_loss"),
-}
+_SHOWN_METRICS = {name + end for name in _MEASURED for end in ("", "_low", "_high")}
+_SHOWN_METRICS |= {"uncalibrated_log_loss", "uncalibrated_ece", "ece_expected", "n", "units"}
+_SHOWN_METRICS |= {"n_effective", "valid_accuracy", "valid_log_loss"}
 
 
 def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> str:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from graft.report import lettering
+from graft.report.charts import padded_ends
 
 # Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart.
 _TRAINING = _RIGHT = "#0072B2"
@@ -31,23 +32,7 @@ _RESOLUTION = 150  # dots an inch
 _LABEL_COLUMNS = 26  # of a class name; a longer one is shortened
 # A curve at the edge of a panel is drawn whole, and does not move the panel.
 _WHOLE = {"clip_on": False, "in_layout": False}
-_STYLE = {
-    "axes.edgecolor": _FAINT,
-    "axes.formatter.useoffset": False,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.unicode_minus": True,
-    "figure.facecolor": "white",
-    "font.size": 10,
-    "legend.frameon": False,
-    "text.color": _INK,
-    "text.parse_math": False,  # a class may be called $x$
-    "xtick.color": _FAINT,
-    "xtick.labelcolor": _INK,
-    "ytick.color": _FAINT,
-    "ytick.labelcolor": _INK,
-}
+_STYLE = Path(__file__).with_suffix(".mplstyle")
 
 
 def smooth(values: Sequence[float], weight: float) -> np.ndarray:
@@ -94,7 +79,7 @@ def draw_curves(
             curves = [history[measure].to_numpy(), history[f"val_{measure}"].to_numpy()]
             _draw_panel(axes, epochs, curves, best, weight)
             axes.set_ylabel(measure)
-            axes.set_ylim(*_limits(curves, top))
+            axes.set_ylim(*padded_ends(np.concatenate(curves), 0, top))
             axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
             axes.set_axisbelow(True)
             axes.tick_params(length=3)
@@ -104,15 +89,7 @@ def draw_curves(
         below.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         kind = "as measured" if weight is None else f"smoothed by {weight:g}; faint: as measured"
         _title(above, heading, f"accuracy and loss by epoch, {kind}", 29)
-        above.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1.03),
-            ncols=3,
-            borderaxespad=0.2,
-            borderpad=0.1,
-            columnspacing=1.4,
-            fontsize=9,
-        )
+        above.legend(bbox_to_anchor=(0, 1.03), ncols=3)
         _save(figure, path)
 
 
@@ -188,18 +165,6 @@ def draw_confusion(
         _save(figure, path, bbox_inches="tight", pad_inches=0.2)
 
 
-def _limits(curves: list[np.ndarray], top: float) -> tuple[float, float]:
-    """The y range: that of the curves and a little more, within 0 and `top`."""
-    values = np.concatenate(curves).astype(np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return 0, 1
-    low, high = values.min(), values.max()
-    # Constant curves need a range, too, and noise of a thousandth must not fill the panel.
-    room = max(0.06 * (high - low), 0.02 * high) or 0.5
-    return max(min(0, low), low - room), max(min(top, high + room), high)
-
-
 def _tint(counts: np.ndarray) -> np.ndarray:
     """Colours, float (n, n, 3): blue on the diagonal, else orange; darker by share of the row."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -263,7 +228,8 @@ def _style(texts: Iterable[str]) -> Iterator[None]:
     families = lettering.font_families(texts)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**_STYLE, "font.family": list(families)})
+        matplotlib.rc_file(_STYLE, use_default_template=False)
+        matplotlib.rcParams["font.family"] = list(families)
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from graft.common.arrays import RowSource, Stored
+from graft.common.arrays import Chosen, RowSource, Stored
 from graft.common.classes import PARTS, in_order
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table
@@ -72,20 +72,6 @@ class Tested(NamedTuple):
         return self.models[0]
 
 
-class _TestRows:
-    """The rows of the test part in an array of validation and test."""
-
-    def __init__(self, path: Path, n: int) -> None:
-        self._stored, self._n = Stored(path), n
-        self._start = len(self._stored) - n
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, which: Any) -> np.ndarray:
-        return self._stored[np.arange(self._start, self._start + self._n)[which]]
-
-
 def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
     """Reads what the stage `evaluate` wrote, and how the models were trained.
 
@@ -124,6 +110,7 @@ def _read_model(
     stage: Stage, key: str, table: pd.DataFrame, classes: Sequence[str]
 ) -> ReportedModel:
     training = read_json(stage.input(f"reports/{key}/training.json"))
+    answers = Stored(stage.input(f"data/predictions/{key}.npy"))  # on validation, then on test
     return ReportedModel(
         key=key,
         name=MODEL_NAMES[key],
@@ -134,7 +121,7 @@ def _read_model(
         predicted=_numbers(table["predicted"], classes),
         confidence=table["confidence"].astype(float).to_numpy(),
         counts=count_confusion(table["label"], table["predicted"], classes),
-        probabilities=_TestRows(stage.input(f"data/predictions/{key}.npy"), len(table)),
+        probabilities=Chosen(answers, np.arange(len(answers) - len(table), len(answers))),
     )
 
 

@@ -22,8 +22,9 @@ from graft.report.sections.matrix import summarise_matrix
 from graft.report.sections.mistakes import summarise_mistakes
 from graft.report.sections.provenance import summarise_provenance
 from graft.report.sections.transfer import summarise_transfer
-from graft.report.sections.trust import bin_confidences, summarise_trust
+from graft.report.sections.trust import summarise_trust
 from graft.report.thumbnails import open_album
+from graft.statistics.reliability import bin_confidences
 
 _PICTURES = ("curves", "curves_smoothed", "confusion")
 # Characters of the page that photos may take, in base64: of the test part, and of doubtful labels.
@@ -63,6 +64,7 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
     doubts = summarise_doubts(measured, errors, doubtful)
     images = _summarise_images(stage, split, checked)
     learned = split["label"][split["part"] == "train"].value_counts()
+    weights = {stage[f"{section}.class_weight"] for section in ("head", "finetune")}
     return {
         "headline": summarise_headline(
             tested,
@@ -77,7 +79,8 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
         "confidence": summarise_trust(tested),
         "labels": doubts,
         "training": summarise_learning(tested, stage) | {"transfer": _summarise_transfer(stage)},
-        "images": images | {"weights": _class_weights(stage)},
+        # Whether rare classes weigh more in both trainings.
+        "images": images | {"weights": weights == {"balanced"}},
         "provenance": summarise_provenance(
             dict(stage),
             stage.input("workflow/defaults.yaml"),
@@ -124,11 +127,6 @@ def _summarise_transfer(stage: Stage) -> dict[str, Any]:
         },
         parameters=stage,
     )
-
-
-def _class_weights(stage: Stage) -> bool:
-    """Whether rare classes weigh more in both trainings."""
-    return stage["head.class_weight"] == stage["finetune.class_weight"] == "balanced"
 
 
 def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[str]) -> None:

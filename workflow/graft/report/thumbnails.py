@@ -3,8 +3,9 @@
 import base64
 import io
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,14 +58,8 @@ class Album:
 
     def keep(self, paths: Iterable[str], most: int) -> dict[str, Thumbnail]:
         """The pictures of the first photos for which there is room, `most` at most, by path."""
-        found: dict[str, Thumbnail] = {}
-        for path in paths:
-            if len(found) == most:
-                break
-            thumbnail = self[path]
-            if thumbnail is not None:
-                found[path] = thumbnail
-        return found
+        pictures = ((path, self[path]) for path in paths)
+        return dict(islice(((path, own) for path, own in pictures if own), most))
 
 
 def open_album(
@@ -102,9 +97,7 @@ def make_thumbnail(picture: np.ndarray) -> Thumbnail:
     shown = shown_side(side)
     if side <= _PLAIN:
         return Thumbnail(f"data:image/png;base64,{encode_png(picture)}", shown, shown > side)
-    file = io.BytesIO()
-    Image.fromarray(resize_picture(picture, min(side, shown))).save(file, "WEBP", quality=75)
-    text = base64.b64encode(file.getvalue()).decode("ascii")
+    text = _encode(resize_picture(picture, min(side, shown)), "WEBP", quality=75)
     return Thumbnail(f"data:image/webp;base64,{text}", shown, False)
 
 
@@ -116,9 +109,7 @@ def encode_shade(strengths: np.ndarray) -> str:
     """
     shade = np.zeros((*strengths.shape, 2), np.uint8)
     shade[..., 1] = np.round(0.8 * (255.0 - strengths))
-    file = io.BytesIO()
-    Image.fromarray(shade, "LA").save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return f"data:image/png;base64,{encode_png(shade)}"
 
 
 def shown_side(side: int) -> int:
@@ -141,8 +132,12 @@ def encode_png(picture: np.ndarray) -> str:
     """A picture as a .png in base64.
 
     Args:
-        picture: uint8 (height, width, 3), RGB.
+        picture: uint8 (height, width, 3), RGB; or (height, width, 2), grey and how opaque.
     """
+    return _encode(picture, "PNG", optimize=True)
+
+
+def _encode(picture: np.ndarray, form: str, **options: Any) -> str:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    Image.fromarray(picture).save(file, form, **options)
     return base64.b64encode(file.getvalue()).decode("ascii")

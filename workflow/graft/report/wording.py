@@ -3,12 +3,14 @@
 import math
 from typing import Any
 
+from graft.common.numbers import say_percent
+
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def percent(value: Any) -> str:
     """A fraction as a percentage with one decimal, such as `97.3 %`; – where it is no number."""
-    return f"{100 * value:.1f}{NO_BREAK}%" if _is_finite(value) else "–"
+    return say_percent(value, space=NO_BREAK) if _is_finite(value) else "–"
 
 
 def number(value: Any) -> str:

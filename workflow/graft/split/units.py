@@ -10,6 +10,9 @@ from graft.common.errors import refuse
 from graft.common.tables import CSV_PREFIX
 from graft.split.similarity import join_pairs
 
+# Before a key, for the other hash that says which member of a unit gives it its position.
+_ANOTHER = "speaks "
+
 
 def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
     """The group of each file; empty where it has none.
@@ -93,6 +96,8 @@ def unit_positions(seed: int, files: pd.DataFrame) -> pd.Series:
         float64 (n,), equal within a unit and different between units.
     """
     keys = files["group"].where(files["group"] != "", files["id"])
-    own = keys.map({key: hash_position(seed, key) for key in keys.unique()}).astype(float)
-    rank = keys.map({key: hash_position(0, f"speaks {key}") for key in keys.unique()}).astype(float)
+    own, rank = (
+        keys.map({key: hash_position(number, before + key) for key in keys.unique()}).astype(float)
+        for number, before in ((seed, ""), (0, _ANOTHER))
+    )
     return own.loc[rank.groupby(files["unit"]).transform("idxmin")].set_axis(files.index)

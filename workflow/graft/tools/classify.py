@@ -15,7 +15,7 @@ from graft.prediction import imagenet, photos
 from graft.prediction.answers import best_labels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.prediction.output import show_confidence
-from graft.tools.options import CommandParser, read_whole_number
+from graft.tools.options import CommandParser
 
 _WEIGHTS = "imagenet"
 _OTHERS = "these are ImageNet's own labels; for those of your own model, run graft predict"
@@ -65,13 +65,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add("--weights", default=_WEIGHTS, metavar="FILE", help=weights)
     classes = "names of the classes, as in imagenet_class_index.json (default: Keras fetches that)"
     add("--classes", type=Path, metavar="FILE", help=classes)
-    add(
-        "--top",
-        type=read_whole_number,
-        default=5,
-        metavar="N",
-        help="labels to show (default: %(default)s)",
-    )
+    parser.add_count("--top", 5, "labels to show")
     fit = "make a photo square: stretch it, cut out its middle, or pad it (default: %(default)s)"
     add("--fit", choices=["stretch", "crop", "pad"], default="crop", help=fit)
     add("--json", action="store_true", help="print one JSON object a photo and line")

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import refuse
+from graft.common.numbers import say_percent
 from graft.project.parameters import list_changes, show_value
-from graft.tools.noise import compare_images, compare_seeds
+from graft.tools.noise import compare_images, compare_seeds, say_difference
 from graft.tools.options import CommandParser
 from graft.tools.revisions import MODELS, ModelResults, Setting, check_repository, read_setting
 
@@ -31,11 +33,7 @@ _SAME = {
     "log_loss": "every image has the same loss in both.",
 }
 # What may keep two sides from being compared image by image, in words.
-_OTHERS = {
-    "classes": "other classes",
-    "split": "another split",
-    "images": "other images or labels",
-}
+_OTHERS = {"classes": "other classes", "split": "another split", "images": "other images or labels"}
 # The sections of parameters that say what training calls the loss and accuracy on validation.
 _SECTIONS = {"head": "head", "finetuned": "finetune"}
 
@@ -183,7 +181,7 @@ def _describe_measure(
         yield f"{name} not known of each image on both sides: build what is older again"
         return
     before, after = own["values"]
-    level, change = (_percent, _points) if measure == "accuracy" else (_nats, _nats_more)
+    level, change = partial(_level, measure=measure), partial(say_difference, measure=measure)
     yield f"{name} {level(before)} → {level(after)}, {change(after - before)}"
     images, seeds = own["images"], own["seeds"]
     yield f"    images   {_interval(images, change)}"
@@ -229,22 +227,6 @@ def _interval(found: Mapping[str, Any], change: Callable[[float], str]) -> str:
     return f"{change(found['difference'])}, 95 % interval {low} to {high}"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
-
-
-def _points(value: float) -> str:
-    return f"{_signed(100 * value, 2)} points"
-
-
-def _nats(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _nats_more(value: float) -> str:
-    return _signed(value, 3)
-
-
-def _signed(value: float, digits: int) -> str:
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+def _level(value: float, measure: str) -> str:
+    """What was measured: in percent, or in nats for a log loss."""
+    return say_percent(value, 2) if measure == "accuracy" else f"{value:.3f}"

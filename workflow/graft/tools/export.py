@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError, refuse
+from graft.common.numbers import say_bytes, say_percent
 from graft.common.stage import Stage
 from graft.common.tables import read_json
 from graft.exporting.contents import check_folder_of_export
-from graft.exporting.facts import UNKNOWN_LICENCE, Facts, say_bytes
+from graft.exporting.facts import UNKNOWN_LICENCE, Facts
 from graft.exporting.formats import FORMATS, QUANTIZED, check_format
 from graft.integrity.ground import flatten
 from graft.models.description import read_description
@@ -134,7 +135,7 @@ def tell_export(folder: Path, facts: Facts) -> Iterator[str]:
         f" pipeline's for {found.equal}, probabilities differ by {found.difference:.1g} at most"
     )
     if facts.quantize:
-        yield f"  accuracy {_percent(found.after)}, before {_percent(found.before)}"
+        yield f"  accuracy {say_percent(found.after)}, before {say_percent(found.before)}"
     lost = found.before - found.after
     if lost > _WARN:
         yield (
@@ -142,7 +143,3 @@ def tell_export(folder: Path, facts: Facts) -> Iterator[str]:
             f" export without --quantize, or with another one"
         )
     yield f"  python {folder / 'use.py'} PHOTO says what a photo shows; its card is README.md there"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.judging.intervals import effective_sizes, unit_quantile, wilson_interval
-from graft.tools import significance
+from graft.judging.accuracy import accuracy_interval
+from graft.statistics import significance
+from graft.statistics.intervals import mean_ends
 from graft.tools.revisions import MOST_LOSS, ModelResults
 
 
@@ -85,22 +86,20 @@ def _independent_interval(
     before: pd.DataFrame, after: pd.DataFrame, measure: str
 ) -> tuple[float, float]:
     """The interval of the difference of what was measured on different images."""
-    means, ends = [], []
-    for side in (before, after):
-        if measure == "log_loss":
-            values = side["loss"].to_numpy()
-            found = significance.mean_ends(values, side["unit"].to_numpy())
-            means.append(float(values.mean()))
-            # A difference has limits, even where one unit says nothing of the others.
-            ends.append((max(found[0], 0.0), min(found[1], MOST_LOSS)))
-            continue
-        by_unit = side.groupby("unit")["right"].agg(["size", "sum"])
-        sizes, right = by_unit["size"].to_numpy(), by_unit["sum"].to_numpy()
-        share, effective = float(side["right"].mean()), float(effective_sizes(sizes, right))
-        quantile = unit_quantile(len(side), len(sizes))
-        means.append(share)
-        ends.append(wilson_interval(share * effective, effective, quantile))
+    means, ends = zip(*(_measure_side(side, measure) for side in (before, after)), strict=True)
     return significance.independent_interval(*means, *ends)
+
+
+def _measure_side(side: pd.DataFrame, measure: str) -> tuple[float, tuple[float, float]]:
+    """The mean of one side's images, and its interval."""
+    if measure == "log_loss":
+        values = side["loss"].to_numpy()
+        low, high = mean_ends(values, side["unit"].to_numpy())
+        # A difference has limits, even where one unit says nothing of the others.
+        return float(values.mean()), (max(low, 0.0), min(high, MOST_LOSS))
+    right = side["right"].to_numpy()
+    interval = accuracy_interval(right, side["unit"].to_numpy())
+    return float(right.mean()), (interval.low, interval.high)
 
 
 def compare_seeds(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any] | None:
@@ -118,6 +117,13 @@ def compare_seeds(old: ModelResults, new: ModelResults, measure: str) -> dict[st
     means = tuple(map(mean, sides))
     found = {"n": tuple(map(len, sides)), "mean": means, "spread": tuple(map(stdev, sides))}
     return found | _difference(means[1] - means[0], significance.welch_interval(*sides))
+
+
+def say_difference(value: float, measure: str) -> str:
+    """A difference with its sign: in percentage points, or in nats for a log loss."""
+    text = f"{100 * value:+.2f}" if measure == "accuracy" else f"{value:+.3f}"
+    text = text[1:] if float(text) == 0 else text.replace("-", "−")
+    return f"{text} points" if measure == "accuracy" else text
 
 
 def _difference(value: float, ends: Any, p: float | None = None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The command lines of the commands: what `--help` says, and what a typing error says."""
 
 import argparse
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from graft.common.errors import UserError, nearest
 
@@ -21,6 +22,17 @@ class CommandParser(argparse.ArgumentParser):
         """
         super().__init__(prog=f"graft {command}", description=about, epilog=f"example: {example}")
         self._example = example
+
+    def add_count(self, name: str, default: int, about: str) -> None:
+        """Adds an option that takes a whole number.
+
+        Args:
+            name: of the option, such as `--top`.
+            default: the number without it.
+            about: what it counts.
+        """
+        text = f"{about} (default: %(default)s)"
+        self.add_argument(name, type=_read_whole_number, default=default, metavar="N", help=text)
 
     def error(self, message: str) -> NoReturn:
         """Refuses what was typed.
@@ -46,19 +58,17 @@ def read_number(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: it is none.
     """
-    try:
-        return float(text)
-    except ValueError:
-        raise _no_number("a number, such as 0.9", text) from None
+    return _read(float, "a number, such as 0.9", text)
 
 
-def read_whole_number(text: str) -> int:
+def _read_whole_number(text: str) -> int:
     """The same for a whole number."""
+    return _read(int, "a whole number", text)
+
+
+def _read(kind: Callable[[str], Any], allowed: str, text: str) -> Any:
     try:
-        return int(text)
+        return kind(text)
     except ValueError:
-        raise _no_number("a whole number", text) from None
-
-
-def _no_number(allowed: str, text: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f"must be {allowed}. Received: {text!r}")
+        message = f"must be {allowed}. Received: {text!r}"
+        raise argparse.ArgumentTypeError(message) from None

@@ -22,7 +22,7 @@ from graft.prediction.output import (
     write_json_lines,
     write_lines,
 )
-from graft.tools.options import CommandParser, read_number, read_whole_number
+from graft.tools.options import CommandParser, read_number
 
 _STANDARD_OUTPUT = "-"
 # Unlike methods of Path, these answer no for a name that is too long.
@@ -81,13 +81,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         " or a model file (.keras, .xml) that graft made, for which no project is needed"
     )
     add("--model", default="finetuned", metavar="MODEL", help=model)
-    add(
-        "--top",
-        type=read_whole_number,
-        default=1,
-        metavar="N",
-        help="labels of a photo (default: %(default)s)",
-    )
+    parser.add_count("--top", 1, "labels of a photo")
     unsure = "mark answers whose confidence is below this number from 0 to 1, such as 0.9"
     add("--unsure", type=read_number, metavar="CONFIDENCE", help=unsure)
     output = "a new .csv or .jsonl, or - for a CSV on standard output (default: lines for people)"

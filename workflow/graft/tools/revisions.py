@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from graft.common.tables import read_table
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import read_yaml
 from graft.judging.losses import LEAST_PROBABILITY
+from graft.tools.git import ask_git, run_git
 
 _PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"
@@ -101,8 +101,7 @@ class _Files(NamedTuple):
                 what `allowed` says.
         """
         try:
-            data = self._read(path)
-            if data is not None:
+            if (data := self.read(path)) is not None:
                 return parse(data)
         except _BROKEN as error:
             received = " ".join(f"{type(error).__name__}: {error}".split())
@@ -113,19 +112,15 @@ class _Files(NamedTuple):
             raise UserError(f"there is no {path} in {self.name}: {remedy}")
         return missing
 
-    def has(self, path: str) -> bool:
-        """Whether there is such a file."""
-        return self._read(path) is not None
-
-    def _read(self, path: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:
         """The bytes of a file; None where there is none."""
         if self.commit is None:
             return Path(path).read_bytes() if Path(path).exists() else None
         # Like any path on git's command line, this one starts from the present folder.
-        if not _git("ls-tree", "-z", self.commit, "--", path).stdout:
+        if not run_git("ls-tree", "-z", self.commit, "--", path).stdout:
             return None
         # The dot says that this one does, too.
-        shown = _git("show", f"{self.commit}:./{path}")
+        shown = run_git("show", f"{self.commit}:./{path}")
         if shown.returncode:
             raise OSError(shown.stderr.decode(errors="replace"))
         return shown.stdout
@@ -191,7 +186,10 @@ def check_repository() -> None:
     Raises:
         UserError: it is not, or there is no git.
     """
-    ended = _git("rev-parse", "--is-inside-work-tree")
+    try:
+        ended = run_git("rev-parse", "--is-inside-work-tree")
+    except FileNotFoundError:
+        raise UserError("comparing needs git, and there is none on the path") from None
     if ended.stdout.strip() != b"true":
         why = ended.stderr.decode(errors="replace").strip().partition("\n")[0]
         received = f"{Path.cwd()}{why and f' ({why})'}"
@@ -201,32 +199,20 @@ def check_repository() -> None:
 def _resolve(revision: str) -> tuple[str, str]:
     """The full and the readable name of a commit."""
     # Git would take a name that begins with a dash for an option.
-    found = "" if revision.startswith("-") else _line("rev-parse", "--verify", "-q", revision)
+    found = "" if revision.startswith("-") else ask_git("rev-parse", "--verify", "-q", revision)
     # An experiment of DVC is known to git by a longer name.
-    refs = _line("for-each-ref", "--format=%(refname)", "refs/exps") if not found else ""
+    refs = ask_git("for-each-ref", "--format=%(refname)", "refs/exps") if not found else ""
     names = [ref for ref in refs.splitlines() if ref.endswith(f"/{revision}")]
     if revision and len(names) == 1:
-        found = _line("rev-parse", "--verify", "-q", names[0])
+        found = ask_git("rev-parse", "--verify", "-q", names[0])
     # A tag has a name of its own.
-    commit = found and _line("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
+    commit = found and ask_git("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
     if not commit:
         raise refuse(
             "a revision", "a commit, branch, tag or experiment of this git repository", revision
         )
-    title = _line("-c", "log.showSignature=false", "log", "-1", "--format=%h %s", commit)
+    title = ask_git("-c", "log.showSignature=false", "log", "-1", "--format=%h %s", commit)
     return commit, "".join(c if c.isprintable() else " " for c in title)
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True)
-    except FileNotFoundError:
-        raise UserError("comparing needs git, and there is none on the path") from None
-
-
-def _line(*arguments: str) -> str:
-    """What git prints; nothing where it fails."""
-    return _git(*arguments).stdout.decode(errors="replace").strip()
 
 
 def _results(files: _Files, model: str, part: str, split: str | None) -> ModelResults:
@@ -237,7 +223,7 @@ def _results(files: _Files, model: str, part: str, split: str | None) -> ModelRe
         "a JSON object with an accuracy from 0 to 1",
         lambda data: _metrics(data, prefix),
     )
-    if metrics is None or (part == "validation" and not files.has(name)):
+    if metrics is None or (part == "validation" and files.read(name) is None):
         raise UserError(
             f"{files.name} was built before graft kept predictions on validation: there is no"
             f" {name}. Judge by the test part with --test, or build it again:"
@@ -264,14 +250,13 @@ def _results(files: _Files, model: str, part: str, split: str | None) -> ModelRe
 
 def _read_history(files: _Files, model: str) -> pd.DataFrame:
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-
-    def parse(data: bytes) -> pd.DataFrame:
+    return files.parse(
+        f"reports/{model}/history.csv",
+        f"a CSV with numbers in the columns {', '.join(columns)}",
         # An empty cell is a loss that was not a number.
-        return read_table(io.BytesIO(data))[columns].replace("", "nan").astype(float)
-
-    allowed = f"a CSV with numbers in the columns {', '.join(columns)}"
-    nothing = pd.DataFrame(columns=columns, dtype=float)
-    return files.parse(f"reports/{model}/history.csv", allowed, parse, missing=nothing)
+        lambda data: read_table(io.BytesIO(data))[columns].replace("", "nan").astype(float),
+        missing=pd.DataFrame(columns=columns, dtype=float),
+    )
 
 
 def _yaml(data: bytes) -> dict[str, Any]:

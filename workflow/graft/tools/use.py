@@ -1,7 +1,6 @@
 """Write params.yaml from a recipe and choose the number of shards, or list the recipes."""
 
 import argparse
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from graft.project.choices import (
 from graft.project.parameters import PARAMETERS, list_changes, read_parameters, show_value
 from graft.project.pipeline import count_shards
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
+from graft.tools.git import ask_git
 from graft.tools.options import CommandParser
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     text = compose_parameters(options.recipe, changes)
     before, after = _read(_present()), _read(text)
     if not (options.force or _in_git()):
-        changes = _lines(_read(_git("show", f"HEAD:./{PARAMETERS}")), before)
+        changes = _lines(_read(ask_git("show", f"HEAD:./{PARAMETERS}")), before)
         raise UserError(
             f"{PARAMETERS} must be in git before it is overwritten: `git add {PARAMETERS}`, or give"
             f" --force. Received: {'; '.join(changes) or 'a text that git does not have'}"
@@ -154,14 +154,5 @@ def _in_git() -> bool:
     """Whether git has the present content of params.yaml, or there is no such file."""
     if not PARAMETERS.exists():
         return True
-    hashed = _git("hash-object", "--path", str(PARAMETERS), str(PARAMETERS))
-    return bool(hashed) and _git("cat-file", "-t", hashed) == "blob"
-
-
-def _git(*arguments: str) -> str:
-    """What git prints; nothing where it fails or is missing."""
-    try:
-        ended = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    return ended.stdout.strip() if ended.returncode == 0 else ""
+    hashed = ask_git("hash-object", "--path", str(PARAMETERS), str(PARAMETERS))
+    return bool(hashed) and ask_git("cat-file", "-t", hashed) == "blob"

@@ -10,7 +10,7 @@ import numpy as np
 
 from graft.judging.losses import weigh_images
 from graft.models.framework import keras
-from graft.training.rows import LabelledRows
+from graft.parts.rows import LabelledRows
 
 _Item = TypeVar("_Item")
 _END = object()

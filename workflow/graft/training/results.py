@@ -10,15 +10,14 @@ import pandas as pd
 
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
+from graft.judging.accuracy import accuracy_interval
 from graft.judging.calibration import rescale
-from graft.judging.intervals import accuracy_interval
-from graft.judging.losses import cross_entropies, weigh_images
-from graft.judging.measures import accuracy_and_loss
-from graft.judging.stored_units import read_units
+from graft.judging.losses import accuracy_and_loss
 from graft.models.description import ModelDescription, write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
-from graft.training.rows import Rows
+from graft.parts.rows import Rows
+from graft.parts.stored_units import read_units
 
 
 class Result(NamedTuple):
@@ -41,16 +40,15 @@ class Result(NamedTuple):
 
 
 def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> dict[str, float]:
-    """The loss (cross-entropy, nats) and accuracy (0–1) on a part, with six decimals.
+    """val_loss (cross-entropy, nats) and val_accuracy (0–1) on validation, with six decimals.
 
     Args:
         probabilities: float (n, classes).
         labels: int (n,).
         class_weight: `none` or `balanced`: how images weigh in the loss.
     """
-    losses = weigh_images(labels, class_weight) * cross_entropies(probabilities, labels)
-    right = probabilities.argmax(1) == labels
-    return {"loss": round(float(losses.mean()), 6), "accuracy": round(float(right.mean()), 6)}
+    found = accuracy_and_loss(probabilities, labels, class_weight)
+    return {"val_loss": found["log_loss"], "val_accuracy": found["accuracy"]}
 
 
 def summarise_validation(
@@ -68,12 +66,11 @@ def summarise_validation(
         val_loss and val_accuracy of the model, the temperature by which its logits were divided,
         and uncalibrated_val_loss, that without it.
     """
-    after = judge(result.valid, labels, class_weight)
     before = judge(rescale(result.valid, 1 / scale), labels, class_weight)
     return {
-        **{f"val_{name}": value for name, value in after.items()},
+        **judge(result.valid, labels, class_weight),
         "temperature": float(f"{1 / scale:.6g}"),
-        "uncalibrated_val_loss": before["loss"],
+        "uncalibrated_val_loss": before["val_loss"],
     }
 
 
@@ -93,9 +90,8 @@ def tabulate_seeds(
     """
     rows = []
     for result in results:
-        valid = judge(result.valid, labels["valid"], class_weight)
         row = {"seed": result.seed, "epochs": len(result.history)}
-        row |= {f"val_{name}": value for name, value in valid.items()}
+        row |= judge(result.valid, labels["valid"], class_weight)
         rows.append(row | accuracy_and_loss(result.test, labels["test"]))
     return pd.DataFrame(rows)
 

@@ -35,11 +35,7 @@ class Resuming(keras.callbacks.Callback):
     """
 
     def __init__(
-        self,
-        section: str,
-        file: Path | None,
-        best: keras.callbacks.EarlyStopping,
-        epochs: int,
+        self, section: str, file: Path | None, best: keras.callbacks.EarlyStopping, epochs: int
     ) -> None:
         super().__init__()
         self._section, self._file, self._best = section, file, best

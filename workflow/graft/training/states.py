@@ -4,11 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
+
+from graft.common.atomic import whole
 
 # Another version may compute other bits, and lay out its variables in another way.
 _VERSIONS = {name: version(name) for name in ("keras", "numpy", "tensorflow")}
@@ -49,21 +52,14 @@ def write_state(path: Path, facts: Mapping[str, Any], arrays: Iterable[np.ndarra
     Raises:
         OSError: it cannot be written, as on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One name for all times: what a killed process left is overwritten by the next.
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(bytes(_DIGEST))
-            content = _Hashing(file)
-            head = json.dumps({"versions": _VERSIONS, "facts": facts}).encode()
-            for array in (np.frombuffer(head, np.uint8), *arrays):
-                npy.write_array(content, array, allow_pickle=False)
-            file.seek(0)
-            file.write(content.hash.digest())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    head = json.dumps({"versions": _VERSIONS, "facts": facts}).encode()
+    with whole(path) as (part,), part.open("wb") as file:
+        file.write(bytes(_DIGEST))
+        content = _Hashing(file)
+        for array in chain([np.frombuffer(head, np.uint8)], arrays):
+            npy.write_array(content, array, allow_pickle=False)
+        file.seek(0)
+        file.write(content.hash.digest())
 
 
 def read_state(path: Path) -> State | None:

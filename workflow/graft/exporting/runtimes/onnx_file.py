@@ -18,11 +18,7 @@ _LAST = ("Softmax", "Sigmoid")
 
 
 def write_onnx(
-    model: keras.Model,
-    path: Path,
-    quantize: str,
-    calibration: np.ndarray,
-    notes: Mapping[str, str],
+    model: keras.Model, path: Path, quantize: str, calibration: np.ndarray, notes: Mapping[str, str]
 ) -> None:
     """Writes an ONNX file.
 

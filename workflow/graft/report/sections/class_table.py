@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.judging.intervals import accuracy_interval
+from graft.judging.accuracy import accuracy_interval
 from graft.report.charts import Chart, thin
 from graft.report.reading import ReportedModel, Tested
 

@@ -13,10 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 # The packages that results depend on, as they are called.
-_PACKAGES = (
-    *("graft", "keras", "tensorflow", "openvino", "scikit-learn", "numpy", "pillow"),
-    *("dvc", "snakemake"),
-)
+_PACKAGES = ("graft", "keras", "tensorflow", "openvino", "scikit-learn", "numpy", "pillow")
+_PACKAGES += ("dvc", "snakemake")
 
 
 def summarise_provenance(

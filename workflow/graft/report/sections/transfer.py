@@ -1,4 +1,4 @@
-"""What the page says of the transfer: changed images, the depth, what was trained, other seeds.
+"""What the page says of the transfer: augmentation, the depth, what was trained, other seeds.
 
 Every function goes from what the stages wrote to what `templates/training.html.j2` shows.
 """
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.report.statistics import repeatability
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
 from graft.report.wording import NO_BREAK, number, percent
+from graft.statistics.intervals import repeatability
 
 _POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
 _MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
@@ -35,7 +35,7 @@ def summarise_transfer(
             role; a row a depth.
         layer: the chosen depth, as in `layer.json`.
         unfreeze: how many layers are trained and why, as in `unfreeze.json`.
-        samples: uint8 (m, 1 + v, side, side, 3): m images, each unchanged and in v changed views.
+        samples: uint8 (m, 1 + v, side, side, 3): m images, each unchanged and in v views.
         steps: str columns step, val_loss, val_accuracy, gain, standard_error and role; a row for
             each step between head and fine-tuned weights that was tried.
         repeats: str columns that include seed and accuracy, a row a seed, by the model's name.
@@ -47,7 +47,7 @@ def summarise_transfer(
         "unfreeze": unfreeze,
         "samples": tile_samples(samples),
         "steps": describe_steps(steps),
-        "changes": describe_changes(parameters),
+        "augmentation": describe_augmentation(parameters),
         "copies": parameters["augment.copies"],
         "seeds": describe_seeds(repeats),
     }
@@ -111,7 +111,7 @@ def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     return {"ends": ends, "rows": rows}
 
 
-def describe_changes(parameters: Mapping[str, Any]) -> list[str]:
+def describe_augmentation(parameters: Mapping[str, Any]) -> list[str]:
     """What is done to training images, such as `rotation up to 10°`; empty where nothing is."""
     strengths = {
         "flip": lambda mode: f"{mode.replace('_', ' ')} flip",
@@ -152,7 +152,7 @@ def describe_training(training: Mapping[str, Any], monitor: str) -> str:
 
 
 def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
-    """One picture of training images and their changed views; None where there are none.
+    """One picture of training images and their views; None where there are none.
 
     Args:
         samples: uint8 (m, 1 + v, side, side, 3), RGB.

@@ -10,8 +10,8 @@ from graft.report.charts import Chart, padded_ends, thin
 from graft.report.confusion import in_blocks
 from graft.report.reading import ReportedModel, Tested
 from graft.report.wording import counted
+from graft.statistics.reliability import bin_confidences
 
-_BINS = 10  # equal ones of the confidence
 _SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the images, in the table
 
 
@@ -56,42 +56,6 @@ def plain_confidences(model: ReportedModel) -> np.ndarray | None:
     blocks = in_blocks(model.probabilities, len(model.counts))
     blocks = [rescale(block, scale).max(1) for block in blocks]
     return np.concatenate([*blocks, np.zeros(0)])
-
-
-def bin_confidences(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
-    """Images by their confidence, in ten equal bins of which empty ones are left out.
-
-    Args:
-        confidence: float (n,), the probability of the predicted class.
-        right: bool (n,), whether it was the true one.
-
-    Returns:
-        Of each bin its ends; n, its images; said, their mean confidence; true, the share that is
-        right; and low and high, between which this share is in 19 of 20 cases, by chance, if the
-        confidences are true (the binomial distribution of n images with their mean confidence).
-    """
-    from scipy.special import bdtr
-
-    number = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-    found = []
-    for k in np.unique(number):
-        own = number == k
-        n, said = int(own.sum()), float(confidence[own].mean())
-        # The first count whose lower tail is not rare, and the first that leaves no more above.
-        tails = bdtr(np.arange(n + 1), n, min(said, 1.0))
-        low, high = int((tails < 0.025).sum()), int((tails < 0.975).sum())
-        found.append(
-            {
-                "from": k / _BINS,
-                "to": (k + 1) / _BINS,
-                "n": n,
-                "said": said,
-                "true": float(right[own].mean()),
-                "low": low / n,
-                "high": min(high, n) / n,
-            }
-        )
-    return found
 
 
 def say_trust(bins: Sequence[Mapping[str, Any]]) -> str:

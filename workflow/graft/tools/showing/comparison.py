@@ -16,6 +16,7 @@ from graft.report.charts import Chart, padded_ends
 from graft.report.page import make_environment, read_asset
 from graft.report.reading import MODEL_NAMES
 from graft.report.thumbnails import Album, open_album
+from graft.tools.noise import say_difference
 from graft.tools.revisions import MODELS, Setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -44,17 +45,12 @@ def write_comparison(
         raise refuse("graft compare", f"{_SIDES} revisions at most", f"{len(others) + 1}")
     settings = [first, *(setting for setting, _ in others)]
     moved = [find_moved_images(first, setting) for setting, _ in others]
-    wanted = {
-        row["path"] for own in moved for kinds in own.values() for rows in kinds for row in rows
-    }
-    album = _open_album_here(wanted)
-    for own in moved:
-        for kinds in own.values():
-            for rows in kinds:
-                for row in rows:
-                    row["picture"] = album[row["path"]] if album else None
+    shown = [row for own in moved for kinds in own.values() for rows in kinds for row in rows]
+    album = _open_album_here({row["path"] for row in shown})
+    for row in shown:
+        row["picture"] = album[row["path"]] if album else None
     environment = make_environment(_TEMPLATES)
-    environment.filters |= {"points": write_points, "value": show_value}
+    environment.filters |= {"points": say_difference, "value": show_value}
     text = environment.get_template("comparison.html.j2").render(
         style=read_asset("page.css"),
         settings=settings,
@@ -127,13 +123,6 @@ def draw_histories(settings: Sequence[Setting], model: str) -> list[Chart]:
             chart.line(table["epoch"], table[column], f"side{number}")
         charts.append(chart)
     return charts
-
-
-def write_points(value: float, measure: str) -> str:
-    """A difference with its sign: in percentage points, or in nats for a log loss."""
-    text = f"{100 * value:+.2f}" if measure == "accuracy" else f"{value:+.3f}"
-    text = text[1:] if float(text) == 0 else text.replace("-", "−")
-    return f"{text} points" if measure == "accuracy" else text
 
 
 def _strips(found: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from graft.common.numbers import say_percent
 from graft.judging.losses import standard_error
 
-DEPTH_COLUMNS = [
-    *("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role"),
-]
+DEPTH_COLUMNS = ["layer", "layers", "width"]
+DEPTH_COLUMNS += ["log_loss", "behind", "standard_error", "accuracy", "role"]
 _FEATURE, _FROZEN = "feature", "frozen up to here"
 _AS_GOOD, _WORSE = 1.0, 2.0  # standard errors
 
@@ -105,7 +105,7 @@ def explain_choice(layers: Sequence[str], scores: DepthScores, feature: int, fro
     """
     means, right = scores.means(), scores.right.mean(1)
     shown = [
-        f"{layer} (log loss {loss:.3f}, {100 * accuracy:.1f} % right)"
+        f"{layer} (log loss {loss:.3f}, {say_percent(accuracy)} right)"
         for layer, loss, accuracy in zip(layers, means, right, strict=True)
     ]
     images = f"Measured by cross-validation on {scores.losses.shape[1]:,} training images"

@@ -1,23 +1,23 @@
-"""Random changes of training images in each epoch, as a function of the step alone."""
+"""Augmentation in each epoch, as a function of the step alone."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from graft.augmentation.random_layers import build_augmentation
 from graft.models.framework import keras, tf
-from graft.training.augmentation import build_augmentation
 
 
-class Changes:
-    """Changes images outside the model, so that this can be done before a step asks for them.
+class StepAugmentation:
+    """Augments images outside the model, so that this can be done before a step asks for them.
 
-    The layers of Keras draw by generators that count: a training in which each step changes one
+    The layers of Keras draw by generators that count: a training in which each step augments one
     batch would find them where `at` puts them. So a training that goes on after an interruption
     draws what it would have drawn, and no thread and no time changes that.
 
     Args:
-        settings: the parameters `augment.*` by dotted key, of which at least one change is on.
+        settings: the parameters `augment.*` by dotted key, of which at least one kind is on.
         side: the side of the images in pixels.
     """
 
@@ -37,7 +37,7 @@ class Changes:
         self._draws = [(first, keras.ops.convert_to_numpy(state) - first) for state, first in pairs]
 
     def at(self, step: int, images: np.ndarray) -> np.ndarray:
-        """Changed images.
+        """Augmented images.
 
         Args:
             step: of the whole training, from 0.

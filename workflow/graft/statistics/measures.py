@@ -4,14 +4,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.judging.intervals import accuracy_interval, mean_interval, wilson_interval
+from graft.common.arrays import in_batches
+from graft.judging.accuracy import accuracy_interval, wilson_interval
 from graft.judging.losses import LEAST_PROBABILITY, cross_entropies
+from graft.statistics.intervals import mean_interval
+from graft.statistics.reliability import (
+    DRAWS_SEED,
+    ECE_BINS,
+    NUMBERS_AT_ONCE,
+    calibrated_errors,
+    calibration_interval,
+    count_draws,
+    find_bins,
+)
 
-_BINS = 15
 _TOP = 5
-_DRAWS = 1000  # of a bootstrap, and of labels for a perfectly calibrated model
-_SEED = 1
-_BLOCK = 2**21  # numbers in memory at a time
 # So many wrong images weigh as much as what the model itself expects of its losses.
 _EXPECTED = 5
 
@@ -27,18 +34,6 @@ class _Statistics(NamedTuple):
     ece: np.ndarray
     macro_f1: np.ndarray
     balanced_accuracy: np.ndarray
-
-
-def accuracy_and_loss(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The accuracy, and the log loss in nats with probabilities clipped at 1e-7; six decimals.
-
-    Args:
-        probabilities: float (n, classes), rows summing to 1.
-        labels: int (n,), the true classes.
-    """
-    right = probabilities.argmax(1) == labels
-    values = {"accuracy": right.mean(), "log_loss": cross_entropies(probabilities, labels).mean()}
-    return {name: round(float(value), 6) for name, value in values.items()}
 
 
 def measure(
@@ -66,8 +61,9 @@ def measure(
     # The order of units, not of images, is that of the draws.
     different, unit = np.unique(units, return_inverse=True)
     right = probabilities.argmax(1) == labels
-    *own_ends, effective, quantile = accuracy_interval(right, units)
-    ends = {"accuracy": tuple(own_ends)}
+    interval = accuracy_interval(right, units)
+    effective, quantile = interval.effective, interval.quantile
+    ends = {"accuracy": (interval.low, interval.high)}
 
     count = probabilities.shape[1]
     sums = _sum_units(probabilities, labels, unit)
@@ -89,7 +85,7 @@ def measure(
 
     confidence = probabilities.max(1).astype(float)
     calibrated = calibrated_errors(confidence)
-    ends["ece"] = _ece_interval(
+    ends["ece"] = calibration_interval(
         float(found.ece), drawn.ece, calibrated, confidence.mean(), ends["accuracy"], quantile
     )
     values = {"accuracy": right.mean(), **found._asdict()}
@@ -105,85 +101,6 @@ def measure(
     return rounded | {"n": n, "units": len(different), "n_effective": round(effective, 1)}
 
 
-def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error over 15 equal bins (Guo et al. 2017, arXiv:1706.04599).
-
-    Args:
-        confidence: float (n,), the probability of the predicted class.
-        right: bool (n,), whether it was the true one.
-
-    Returns:
-        The mean gap between confidence and accuracy of a bin, weighted by its share, 0–1.
-    """
-    gaps = np.bincount(_bins(confidence), confidence.astype(float) - right, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(confidence))
-
-
-def calibrated_errors(confidence: np.ndarray) -> np.ndarray:
-    """The calibration errors of a model whose confidences are its true chances, in random draws.
-
-    They are above 0, since a share in a bin differs from its expectation by chance: the more, the
-    fewer images there are.
-
-    Args:
-        confidence: float (n,), the probability of the predicted class.
-
-    Returns:
-        float64 (draws,), 0–1.
-    """
-    generator = np.random.default_rng(_SEED)
-    # In their order, so that the draws do not depend on that of the images.
-    confidence = np.sort(confidence.astype(float))
-    starts = np.flatnonzero(np.diff(_bins(confidence), prepend=-1))
-    sums = np.add.reduceat(confidence, starts)
-    found = []
-    for count in _blocks(len(confidence)):
-        right = generator.random((count, len(confidence)), dtype=np.float32) < confidence
-        found.append(np.abs(sums - np.add.reduceat(right, starts, axis=1, dtype=np.int64)).sum(1))
-    return np.concatenate(found) / len(confidence)
-
-
-def _ece_interval(
-    ece: float,
-    drawn: np.ndarray,
-    calibrated: np.ndarray,
-    confidence: float,
-    accuracy: tuple[float, float],
-    quantile: float,
-) -> tuple[float, float]:
-    """The interval of a calibration error.
-
-    Chance alone makes the error larger, and a bootstrap adds the same once more. So below, this
-    bias is taken off, and the end is 0 where a perfectly calibrated model may have as much. Above,
-    the end is that of the bootstrap, or the largest gap between the mean confidence and the
-    interval of the accuracy: no error is smaller than the gap of the means.
-
-    Args:
-        ece: as measured.
-        drawn: of a bootstrap.
-        calibrated: of a perfectly calibrated model.
-        confidence: the mean.
-        accuracy: its interval.
-        quantile: how many standard errors wide it is.
-    """
-    unbiased = 2 * ece - drawn.mean()
-    low = max(unbiased - quantile * drawn.std(), 0.0)
-    if ece <= np.quantile(calibrated, 0.975):
-        low = 0.0
-    gap = max(confidence - accuracy[0], accuracy[1] - confidence)
-    return min(low, ece), float(max(np.quantile(drawn, 0.975), gap, ece))
-
-
-def _bins(confidence: np.ndarray) -> np.ndarray:
-    return np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-
-
-def _blocks(n: int) -> list[int]:
-    """How many draws of n numbers to make at a time, so that they need little memory."""
-    most = max(_BLOCK // n, 1)
-    return [min(most, _DRAWS - start) for start in range(0, _DRAWS, most)]
-
-
 def _top_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     # Of equal probabilities the first class comes first, as with the class predicted.
     own = probabilities[np.arange(len(labels)), labels][:, None]
@@ -195,8 +112,8 @@ def _top_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def _expected_spread(probabilities: np.ndarray) -> float:
     """The variance of an image's loss divided by its mean, if the probabilities were true."""
     variance = entropy = 0.0
-    for start in range(0, len(probabilities), most := max(_BLOCK // probabilities.shape[1], 1)):
-        block = np.clip(probabilities[start : start + most].astype(float), LEAST_PROBABILITY, 1.0)
+    for some in in_batches(probabilities, max(NUMBERS_AT_ONCE // probabilities.shape[1], 1)):
+        block = np.clip(some.astype(float), LEAST_PROBABILITY, 1.0)
         losses = -np.log(block)
         means = (block * losses).sum(1)
         variance += ((block * losses**2).sum(1) - means**2).sum()
@@ -215,11 +132,11 @@ def _sum_units(probabilities: np.ndarray, labels: np.ndarray, unit: np.ndarray):
     n, count = probabilities.shape
     predicted, confidence = probabilities.argmax(1), probabilities.max(1).astype(float)
     right = predicted == labels
-    first = 2 + _BINS
+    first = 2 + ECE_BINS
     columns = [
         (np.zeros(n, np.int64), np.ones(n)),
         (np.ones(n, np.int64), cross_entropies(probabilities, labels)),
-        (2 + _bins(confidence), confidence - right),
+        (2 + find_bins(confidence), confidence - right),
         (first + labels, right.astype(float)),
         (first + count + predicted, np.ones(n)),
         (first + 2 * count + labels, np.ones(n)),
@@ -231,9 +148,9 @@ def _sum_units(probabilities: np.ndarray, labels: np.ndarray, unit: np.ndarray):
 
 def _find_statistics(sums: np.ndarray, classes: int) -> _Statistics:
     """The statistics of sums over images: float (…, columns of `_sum_units`)."""
-    n, loss, gaps = sums[..., 0], sums[..., 1], sums[..., 2 : 2 + _BINS]
+    n, loss, gaps = sums[..., 0], sums[..., 1], sums[..., 2 : 2 + ECE_BINS]
     hits, predicted, own = np.moveaxis(
-        sums[..., 2 + _BINS :].reshape(*sums.shape[:-1], 3, classes), -2, 0
+        sums[..., 2 + ECE_BINS :].reshape(*sums.shape[:-1], 3, classes), -2, 0
     )
     # A class without an image has no hit either, so its share is 0 and only its count matters.
     f1, recall = 2 * hits / np.maximum(predicted + own, 1), hits / np.maximum(own, 1)
@@ -247,9 +164,9 @@ def _find_statistics(sums: np.ndarray, classes: int) -> _Statistics:
 
 def _resample(sums) -> np.ndarray:
     """The sums over as many units as there are, drawn with repetition: float64 (draws, columns)."""
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(DRAWS_SEED)
     units, turned, found = sums.shape[0], sums.T.tocsr(), []
-    for count in _blocks(units):
+    for count in count_draws(units):
         drawn = generator.integers(0, units, (count, units))
         drawn += np.arange(count)[:, None] * units
         times = np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units)

@@ -1,11 +1,11 @@
 """Build the pretrained network and its inference graph; only this stage may use the internet."""
 
+from graft.backbone.architectures import build_backbone
+from graft.backbone.candidates import find_candidates
 from graft.common.stage import Stage
 from graft.common.tables import write_json
 from graft.models.pooling import NETWORK, together
 from graft.models.saving import save_graph, save_model
-from graft.network.architectures import build_backbone
-from graft.network.candidates import find_candidates
 
 
 def main(stage: Stage) -> None:

@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.common.errors import refuse
-from graft.common.progress import Progress
-from graft.common.stage import Stage
-from graft.common.tables import read_json, write_json, write_table
-from graft.head.choice import (
+from graft.audit.choice import (
     DEPTH_COLUMNS,
     DepthScores,
     choose_depths,
     explain_choice,
     tabulate_depths,
 )
-from graft.head.folds import INDIVISIBLE, divide_folds, judged_rows, sample_images
-from graft.head.standardising import find_moments, standardise
-from graft.head.unfreeze import AUTO, WHERE_UNFREEZE, count_unfrozen
+from graft.audit.unfreezing import AUTO, WHERE_UNFREEZE, count_unfrozen
+from graft.common.errors import refuse
+from graft.common.progress import Progress
+from graft.common.stage import Stage
+from graft.common.tables import read_json, write_json, write_table
 from graft.judging.losses import weigh_images
-from graft.judging.stored_units import read_units
-from graft.training.rows import read_parts
+from graft.linear.folds import INDIVISIBLE, divide_folds, judged_rows, sample_images
+from graft.linear.standardising import find_moments, standardise
+from graft.parts.rows import read_parts
+from graft.parts.stored_units import read_units
 
 _IMAGES = 2000  # at most: enough to tell depths apart, and a minute's work
 _SEED = 0  # of the images and folds; a measurement, which no parameter has to vary
@@ -86,10 +86,9 @@ def score_depths(stage: Stage, depths: Sequence[Mapping[str, Any]]) -> DepthScor
     divided = divide_folds(labels, units, _SEED)
     if not divided:
         raise refuse(WHERE_UNFREEZE, f"something else than auto: {INDIVISIBLE}", AUTO)
-    from graft.head.linear import LinearRule, cross_validate
+    from graft.linear.linear import LinearRule, cross_validate
 
-    weight = None if stage["head.class_weight"] == "none" else stage["head.class_weight"]
-    rule, found = LinearRule("logistic", len(train.classes), weight), []
+    rule, found = LinearRule("logistic", len(train.classes), stage["head.class_weight"]), []
     with Progress("depth", len(depths), "depths") as progress:
         for depth in depths:
             columns = slice(depth["start"], depth["start"] + depth["width"])

@@ -13,18 +13,19 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from graft.audit.label_errors import find_likely_errors, tabulate_errors
 from graft.common.arrays import Joined, RowSource
 from graft.common.classes import PARTS
+from graft.common.numbers import say_percent
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
-from graft.head.folds import divide_folds, judged_rows, sample_images
-from graft.head.label_errors import find_likely_errors, tabulate_errors
-from graft.head.standardising import find_moments, standardise
-from graft.judging.intervals import wilson_interval
-from graft.judging.measures import measure
-from graft.judging.stored_units import read_units
-from graft.training.rows import read_features
+from graft.judging.accuracy import wilson_interval
+from graft.linear.folds import divide_folds, judged_rows, sample_images
+from graft.linear.standardising import find_moments, standardise
+from graft.parts.rows import read_features
+from graft.parts.stored_units import read_units
+from graft.statistics.measures import measure
 
 _SEED = 0  # of the folds; a measurement, which no parameter has to vary
 _CHOICE = 3000  # images at most that C is chosen with
@@ -69,7 +70,7 @@ def main(stage: Stage) -> None:
         }
     )
     classes = parts["train"].classes
-    weight = None if stage["head.class_weight"] == "none" else stage["head.class_weight"]
+    weight = stage["head.class_weight"]
     judged = judge_all(Joined(rows), labels, units, len(classes), weight)
     mine, found = judged.rows, judged.probabilities
     summary = {
@@ -88,7 +89,7 @@ def judge_all(
     labels: np.ndarray,
     units: np.ndarray,
     classes: int,
-    class_weight: str | None = None,
+    class_weight: str = "none",
 ) -> Judged:
     """Judges each image by a logistic regression that has learned from the units of other folds.
 
@@ -102,14 +103,14 @@ def judge_all(
         labels: int64 (n,), each a class.
         units: int64 (n,), equal for images that must stay together.
         classes: how many there are.
-        class_weight: None, or `balanced`.
+        class_weight: `none` or `balanced`.
     """
     divided = divide_folds(labels, units, _SEED)
     some = sample_images(labels, _CHOICE, _SEED)
     choice = divide_folds(labels[some], units[some], _SEED)
     if not divided or not choice:
         return Judged(np.empty(0, np.int64), np.empty((0, classes)))
-    from graft.head.linear import LinearRule, cross_validate, fit_once
+    from graft.linear.linear import LinearRule, cross_validate, fit_once
 
     rule, drawn = LinearRule("logistic", classes, class_weight), features[some]
     drawn = standardise(drawn, *find_moments(drawn))
@@ -160,8 +161,8 @@ def _say(summary: Mapping[str, Any], images: int) -> None:
     if summary["headline"] != "test":
         warnings.append(
             f"the test part has {size} units, too few to tell good models apart; even if all were"
-            f" right, this would only show an accuracy above {100 * bound:.0f} %. The report leads"
-            " with the cross-validated accuracy"
+            f" right, this would only show an accuracy above {say_percent(bound, 0)}. The report"
+            " leads with the cross-validated accuracy"
         )
     for warning in warnings:
         print(f"cross_validation: warning: {warning}", file=sys.stderr)

@@ -32,11 +32,12 @@ def main(stage: Stage) -> None:
         UserError: a feature is not finite: the weights do not fit the network; the processor does
             not compute in `features.precision`; there is no graphics card for `features.runtime`.
     """
+    checked = f"data/checked/{stage.key}.csv"
     pixels = Stored(stage.input(f"data/tensors/{stage.key}.npy"))
-    digests = _read_digests(stage.input(f"data/checked/{stage.key}.csv"))
+    digests = _read_digests(stage.input(checked))
     features = stage.output(f"data/features/{stage.key}.npy")
     known, sources = dict[str, int](), [features.with_suffix(".spool")]
-    if earlier := _find_earlier(stage):
+    if earlier := stage.earlier(checked, f"data/features/{stage.key}.npy"):
         known = {digest: row for row, digest in enumerate(_read_digests(earlier[0]))}
         sources.append(earlier[1])
     # Equal pixels have equal features, whatever is beside them in a batch.
@@ -66,13 +67,6 @@ def _read_digests(checked: Path) -> list[str]:
     """The hash of each row of pixels, by the table of a shard."""
     table = read_table(checked, ["status", "pixels"])
     return table["pixels"][table["status"] == "ok"].tolist()
-
-
-def _find_earlier(stage: Stage) -> tuple[Path, Path] | None:
-    """The table and the features of the last run; None if nothing may be taken from it."""
-    table = stage.earlier(f"data/checked/{stage.key}.csv")
-    features = stage.earlier(f"data/features/{stage.key}.npy") if table else None
-    return (table, features) if table and features else None
 
 
 def _outputs(stage: Stage, pixels: RowSource) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Random changes to training images, by the layers of Keras."""
+"""Augmentation, random changes of training images, by the layers of Keras."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ _KINDS = ("flip", "rotation", "shift", "zoom", "brightness", "contrast")
 
 
 def switched_on(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes that are switched on, with their strengths.
+    """The kinds of augmentation that are switched on, with their strengths.
 
     Args:
         settings: the parameters `augment.*` by dotted key; 0 and `none` switch one off.
@@ -23,7 +23,7 @@ def build_augmentation(settings: Mapping[str, Any], side: int) -> "keras.Model |
     """The layers that the settings switch on.
 
     Args:
-        settings: the parameters `augment.*` by dotted key; `augment.seed` draws the changes.
+        settings: the parameters `augment.*` by dotted key; `augment.seed` draws them.
         side: the side of the images in pixels.
 
     Returns:

@@ -1,26 +1,26 @@
-"""Make changed copies of the training images, and their features."""
+"""Make augmented views of the training images, and their features."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from graft.augmentation.random_layers import build_augmentation
 from graft.common.arrays import Growing, Stored, in_batches
 from graft.common.progress import Progress
 from graft.common.stage import Stage
-from graft.training.augmentation import build_augmentation
-from graft.training.rows import Rows, read_parts
+from graft.parts.rows import Rows, read_parts
 
-_BATCH = 64  # images changed at once; another number draws other changes
-_SAMPLES, _SHOWN = 6, 7  # images in the report, and changed views of each
+_BATCH = 64  # images augmented at once; another number draws others
+_SAMPLES, _SHOWN = 6, 7  # images in the report, and views of each
 
 
 def main(stage: Stage) -> None:
-    """Writes the copies of the training images and their features, and samples for the report.
+    """Writes views of the training images and their features, and samples for the report.
 
-    `pixels.npy`, uint8 (augment.copies · n, side, side, 3): a first copy of all n training images
+    `pixels.npy`, uint8 (augment.copies · n, side, side, 3): a first view of all n training images
     in the order of the split, then a second one. `features.npy`, float32 with as many rows: their
     features of all depths. `samples.npy`, uint8 (m, 1 + _SHOWN, side, side, 3): a few images, each
-    unchanged and then changed; m is 0 where no change is switched on.
+    unchanged and then augmented; m is 0 where nothing is switched on.
     """
     train = read_parts(stage, "data/tensors")["train"]
     copies, shape = stage["augment.copies"], train[:0].shape[1:]
@@ -36,34 +36,34 @@ def main(stage: Stage) -> None:
 
 
 def draw_samples(stage: Stage, train: Rows) -> np.ndarray:
-    """Images of different classes, each followed by changed views of it.
+    """Images of different classes, each followed by views of it.
 
     Returns:
         uint8 (m, 1 + _SHOWN, side, side, 3), the first images of at most _SAMPLES classes; m is 0
-        where no change is switched on.
+        where nothing is switched on.
     """
     _, first = np.unique(train.labels, return_index=True)
     images = train[first[:_SAMPLES]]
-    change = build_augmentation(stage, images.shape[1])
-    if change is None:
+    augment = build_augmentation(stage, images.shape[1])
+    if augment is None:
         return np.empty((0, 1 + _SHOWN, *images.shape[1:]), np.uint8)
-    return np.stack([images, *(_changed(change, images) for _ in range(_SHOWN))], 1)
+    return np.stack([images, *(_augmented(augment, images) for _ in range(_SHOWN))], 1)
 
 
 def _views(stage: Stage, train: Rows, copies: int) -> Iterator[np.ndarray]:
     if not copies:
         return
-    change = build_augmentation(stage, train[:0].shape[1])
+    augment = build_augmentation(stage, train[:0].shape[1])
     with Progress("views", copies * len(train), "images") as progress:
         for _ in range(copies):
             for images in in_batches(train, _BATCH):
-                yield _changed(change, images)
+                yield _augmented(augment, images)
                 progress.advance(len(images))
 
 
-def _changed(change, images: np.ndarray) -> np.ndarray:
-    changed = np.asarray(change(images, training=True))
-    return np.rint(changed).clip(0, 255).astype(np.uint8)
+def _augmented(augment, images: np.ndarray) -> np.ndarray:
+    augmented = np.asarray(augment(images, training=True))
+    return np.rint(augmented).clip(0, 255).astype(np.uint8)
 
 
 def _features(stage: Stage, views: Stored) -> Iterator[np.ndarray]:

@@ -7,12 +7,12 @@ so that training, features, evaluation and export cannot disagree about scaling.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graft.backbone.scaling import find_scaling
+from graft.backbone.weights import load_weights
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.pooling import NETWORK, pool
 from graft.models.stacks import IMAGE_KINDS, Layer, read_stack
-from graft.network.scaling import find_scaling
-from graft.network.weights import load_weights
 
 _layers = keras.layers
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from graft.backbone.fetched import fetching, first_line
 from graft.common.errors import refuse
 from graft.models.framework import keras
 from graft.models.pooling import NETWORK
 from graft.models.saving import calm, load_model
-from graft.network.fetched import fetching, first_line
 
 _WHERE = "params.yaml: backbone.weights"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from graft.common.cautions import Caution
-from graft.judging.intervals import wilson_interval
+from graft.common.numbers import say_percent
+from graft.judging.accuracy import wilson_interval
 from graft.network.catalogue import NETWORKS, OWN
 
 # From a threefold shrinking on, what tells classes apart is often gone. Enlarging adds nothing, and
@@ -98,8 +99,8 @@ def find_few(learned: pd.Series, tested: int) -> Iterator[Caution]:
         low, _ = wilson_interval(tested, tested)
         yield Caution(
             f"the test part has {tested} images that do not belong together: even if all were"
-            f" right, the accuracy might be as low as {100 * low:.0f} %. Add images, and trust the"
-            " cross-validated accuracy more"
+            f" right, the accuracy might be as low as {say_percent(low, 0)}. Add images, and trust"
+            " the cross-validated accuracy more"
         )
 
 

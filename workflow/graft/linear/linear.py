@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from graft.head.folds import divide_folds, judged_rows, sample_images
 from graft.judging.calibration import fit_scale
 from graft.judging.losses import weigh_images
+from graft.linear.folds import divide_folds, judged_rows, sample_images
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
 _GRID = tuple(10.0 ** (np.arange(-12, 3) / 2))
@@ -37,14 +37,14 @@ class LinearRule(NamedTuple):
         kind: `logistic`, the multinomial regression, or `svm`, the linear support vector machine
             with a squared hinge, a class against the rest.
         classes: how many there are.
-        class_weight: None, or `balanced`: each class has the same weight, in the fit and in the
+        class_weight: `none`, or `balanced`: each class has the same weight, in the fit and in the
             choice.
         seed: draws the folds, and the images for the choice where there are too many.
     """
 
     kind: str
     classes: int
-    class_weight: str | None = None
+    class_weight: str = "none"
     seed: int = 0
 
 
@@ -66,35 +66,21 @@ class Scores(NamedTuple):
     right: np.ndarray
 
 
-class Weights(NamedTuple):
-    """What an optimiser has found.
-
-    Attributes:
-        kernel: float64 (d, classes).
-        bias: float64 (classes,).
-        converged: whether it arrived within LINEAR_STEPS steps.
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    converged: bool
-
-
 class Linear(NamedTuple):
-    """A fitted classifier, and how its C was chosen.
+    """A fitted classifier.
 
     Attributes:
         kernel: float64 (d, classes).
         bias: float64 (classes,).
-        scores: of the choice of C; each image judged by a classifier that had seen none of its
-            unit.
         converged: whether the optimiser arrived within LINEAR_STEPS steps.
+        scores: of the choice of C, each image judged by a classifier that had seen none of its
+            unit; None where C was given.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
-    scores: Scores
     converged: bool
+    scores: Scores | None = None
 
 
 def fit_linear(
@@ -107,29 +93,29 @@ def fit_linear(
 
     Args:
         rule: what is fitted.
-        features: float64 (m · n, d), standardised: of n images, then of a first copy of all of
+        features: float64 (m · n, d), standardised: of n images, then of a first view of all of
             them, then of the next. Only the images themselves are judged by.
         labels: int64 (n,), each a class.
-        units: int64 (n,), equal for images that must stay together. Copies go with their image.
+        units: int64 (n,), equal for images that must stay together. Views go with their image.
 
     Returns:
         The classifier, or None where the images cannot be divided into folds.
     """
-    copies = len(features) // len(labels)
-    chosen = sample_images(labels, max(_IMAGES, _ROWS // copies), rule.seed)
+    times = len(features) // len(labels)
+    chosen = sample_images(labels, max(_IMAGES, _ROWS // times), rule.seed)
     divided = divide_folds(labels[chosen], units[chosen], rule.seed)
     if not divided:
         return None
-    some = features[_with_copies(chosen, len(labels), copies)]
+    some = features[_with_views(chosen, len(labels), times)]
     scores = cross_validate(rule, some, labels[chosen], divided)
-    c, labels = scores.regularisation, np.tile(labels, copies)
-    weights = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
-    return Linear(weights.kernel, weights.bias, scores, weights.converged)
+    c, labels = scores.regularisation, np.tile(labels, times)
+    fitted = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
+    return fitted._replace(scores=scores)
 
 
 def fit_once(
     rule: LinearRule, features: np.ndarray, labels: np.ndarray, c: float, tolerance: float
-) -> Weights:
+) -> Linear:
     """Fits a classifier with a known C.
 
     Args:
@@ -143,7 +129,7 @@ def fit_once(
         warnings.simplefilter("always")
         fitted = _estimator(rule, features.shape, tolerance).set_params(C=c).fit(features, labels)
     converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
-    return Weights(*_weights(fitted, rule.classes), converged)
+    return Linear(*_weights(fitted, rule.classes), converged)
 
 
 def cross_validate(
@@ -166,8 +152,8 @@ def cross_validate(
         divided: of `divide_folds`; one fold or more.
     """
     n = len(labels)
-    copies = len(features) // n
-    learned = [_with_copies(rows, n, copies) for rows, _ in divided]
+    times = len(features) // n
+    learned = [_with_views(rows, n, times) for rows, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
     weights = weigh_images(own, rule.class_weight)
@@ -194,13 +180,14 @@ def cross_validate(
     return best
 
 
-def _with_copies(chosen: np.ndarray, n: int, copies: int) -> np.ndarray:
-    """The rows of some of n images, and of their copies: int64 (copies · chosen,)."""
-    return (chosen + n * np.arange(copies)[:, None]).ravel()
+def _with_views(chosen: np.ndarray, n: int, times: int) -> np.ndarray:
+    """The rows of some of n images, and of their views: int64 (times · chosen,)."""
+    return (chosen + n * np.arange(times)[:, None]).ravel()
 
 
 def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
-    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": rule.class_weight}
+    weight = None if rule.class_weight == "none" else rule.class_weight
+    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": weight}
     if rule.kind == "logistic":
         return LogisticRegression(warm_start=True, **made)
     # With few images for a feature the primal problem takes a thousand times as long.

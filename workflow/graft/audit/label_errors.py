@@ -9,9 +9,8 @@ are is estimated by confident learning (Northcutt et al. 2021, arXiv:1911.00068)
 import numpy as np
 import pandas as pd
 
-ERROR_COLUMNS = [
-    *("path", "part", "label", "looks_like", "confidence", "self_confidence", "likely"),
-]
+ERROR_COLUMNS = ["path", "part", "label", "looks_like"]
+ERROR_COLUMNS += ["confidence", "self_confidence", "likely"]
 _LIKELY = "yes"
 # Rows of the table: a share of the images, within these bounds. More than a person would look at
 # helps nobody, and what is likely comes first.

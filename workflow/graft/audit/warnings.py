@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from graft.audit.fitness import find_few, find_grey, find_unsuited_sizes
 from graft.common.arrays import Chosen, Joined, Stored, in_batches
 from graft.common.cautions import Caution, read_warnings, write_warnings
 from graft.common.classes import PARTS
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables
-from graft.warnings.fitness import find_few, find_grey, find_unsuited_sizes
 
 _SAMPLE = 800  # images that are looked at for colour
 

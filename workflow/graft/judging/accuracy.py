@@ -1,9 +1,9 @@
-"""Intervals of what is measured on images, some of which belong together.
+"""The interval of an accuracy that was measured on images, some of which belong together.
 
 Images of one unit, such as copies or photos of one person, tend to be right or wrong together. So n
 of them say less than n separate ones: as much as n divided by the design effect (Kish 1965, Survey
-Sampling). All intervals are of 95 %. Where no two images belong together, that of the accuracy is
-the plain Wilson interval.
+Sampling). All intervals are of 95 %. Where no two images belong together, it is the plain Wilson
+interval. It is in this room, and not in `statistics`, since the files of a model say it.
 """
 
 import math
@@ -121,19 +121,3 @@ def effective_sizes(sizes: np.ndarray, right: np.ndarray) -> np.ndarray:
     weights = posterior.reshape(-1, len(_GRID), len(_GRID)).sum(1) * (_GRID * (1 - _GRID)) ** -0.25
     correlation = (weights @ _GRID / weights.sum(1)).reshape(shape)
     return n / (1 + ((sizes.astype(float) ** 2).sum() / n - 1) * correlation)
-
-
-def mean_interval(value: float, spread: float, quantile: float) -> tuple[float, float]:
-    """The interval of a mean of numbers that are mostly small and seldom large, such as losses.
-
-    It is the score interval for a variance that is proportional to the mean, as that of counts is.
-    So it reaches further up than down, and never to 0.
-
-    Args:
-        value: the mean, 0 or more.
-        spread: its variance divided by itself.
-        quantile: how many standard errors wide it is to either side.
-    """
-    centre = value + quantile**2 * spread / 2
-    half = math.sqrt(max(centre**2 - value**2, 0.0))
-    return max(centre - half, 0.0), centre + half

@@ -16,7 +16,7 @@ def find_moments(features: RowSource) -> tuple[np.ndarray, np.ndarray]:
     would be moved further than by all others together.
 
     Args:
-        features: float32 (n, d), one row or more, with the changed copies where the head learns
+        features: float32 (n, d), one row or more, with the views where the head learns
             from these too.
 
     Returns:

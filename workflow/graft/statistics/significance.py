@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from warnings import catch_warnings
 
 import numpy as np
-from scipy.stats import binom, t, ttest_ind
+from scipy.stats import binom, ttest_ind
 
 _Z = 1.959964
 LEVEL = 0.05  # a difference exceeds chance if chance makes one as large in fewer cases than this
@@ -141,27 +141,6 @@ def independent_interval(
     below = math.hypot(new - new_ends[0], old_ends[1] - old)
     above = math.hypot(new_ends[1] - new, old - old_ends[0])
     return new - old - below, new - old + above
-
-
-def mean_ends(values: np.ndarray, units: np.ndarray) -> tuple[float, float]:
-    """The interval of a mean over images, by unit: Student's t with the variance between units.
-
-    Args:
-        values: float (n,), of each image.
-        units: int (n,), equal for images that belong together.
-
-    Returns:
-        Both ends; without limits where there is one unit only.
-    """
-    _, unit = np.unique(units, return_inverse=True)
-    count, n = int(unit.max()) + 1, len(values)
-    centre = float(values.mean())
-    if count == 1:
-        return -math.inf, math.inf
-    sums = np.bincount(unit, values - centre)
-    error = math.sqrt(count / (count - 1) * float((sums**2).sum())) / n
-    half = float(t.ppf(1 - LEVEL / 2, count - 1)) * error
-    return centre - half, centre + half
 
 
 def welch_interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, float]:

@@ -60,18 +60,18 @@ class Rows:
         return replace(self, _stored=stored, _columns=columns)
 
     def with_views(self, views: Path) -> Self:
-        """The rows followed by changed copies of them, all of a first copy, then of the next.
+        """The rows followed by views of them, all of a first view, then of the next.
 
         Args:
-            views: an array of the copies, some whole number of times as many rows as these.
+            views: an array of them, some whole number of times as many rows as these.
         """
         shard = Stored(views, self._columns)
-        copies = len(shard) // len(self)
+        times = 1 + len(shard) // len(self)
         return replace(
             self,
-            ids=self.ids * (1 + copies),
-            paths=self.paths * (1 + copies),
-            labels=np.tile(self.labels, 1 + copies),
+            ids=self.ids * times,
+            paths=self.paths * times,
+            labels=np.tile(self.labels, times),
             _stored=Joined([*self._stored.arrays, shard]),
             _where=np.append(self._where, len(self._stored) + np.arange(len(shard))),
         )

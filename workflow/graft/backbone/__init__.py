@@ -1,0 +1,1 @@
+"""The pretrained network: its layers, weights and scaling, run once over every image."""

@@ -1,1 +1,0 @@
-"""The network run once over every image; stage features."""

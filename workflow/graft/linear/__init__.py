@@ -1,0 +1,1 @@
+"""Linear classifiers over features, with folds that keep together what belongs together."""

@@ -1,1 +1,0 @@
-"""What a person should know before a result is trusted."""
