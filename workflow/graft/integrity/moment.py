@@ -16,10 +16,10 @@ from graft.integrity.earlier import find_cache
 from graft.integrity.records import (
     ENTRY,
     LOCK,
-    UNREADABLE,
+    LOCK_ERRORS,
     Made,
     Record,
-    State,
+    RecordState,
     confirm_record,
     drop_record,
     list_records,
@@ -54,12 +54,12 @@ def forget_false_entries() -> dict[str, str]:
         By address of the stages whose entries are gone, what had moved.
     """
     forgotten: dict[str, str] = {}
-    for address in list_records(State.LEFT_TO_DVC):
+    for address in list_records(RecordState.LEFT_TO_DVC):
         record = read_record(address)
         try:
             entry = read_entries([address]).get(address)
             recorded = entry and take_made(entry)
-        except UNREADABLE:  # whoever needs it says what is wrong with it
+        except LOCK_ERRORS:  # whoever needs it says what is wrong with it
             return forgotten
         if record is None or recorded in (None, record.before):
             continue  # DVC is still at work, or was killed before it came to record

@@ -147,7 +147,7 @@ def hash_stage(stage: Any) -> dict[str, Any] | str:
     return take_entry(stage)
 
 
-def store_outputs(repo: Any, stage: Any) -> None:
+def keep_outputs(repo: Any, stage: Any) -> None:
     """Puts the outputs of a stage into the cache, and an entry into the run cache."""
     repo.stage_cache.save(stage)
     stage.commit()

@@ -18,7 +18,7 @@ from graft.integrity.mending import name_some, say
 from graft.integrity.moment import forget_false_entries
 from graft.integrity.records import (
     Record,
-    State,
+    RecordState,
     confirm_record,
     drop_record,
     list_records,
@@ -114,13 +114,13 @@ class DvcMemory:
         Raises:
             UserError: as `ask`.
         """
-        if any(list_records(state) for state in (State.FINISHED, State.LEFT_TO_DVC)):
+        if any(list_records(state) for state in (RecordState.FINISHED, RecordState.LEFT_TO_DVC)):
             with self._open() as repo, _Entries() as entries:
                 self._record(repo, dvc_calls.find_stages(repo), entries)
 
     def _record(self, repo: Any, found: Mapping[str, Any], entries: "_Entries") -> None:
         forget_false_entries()
-        waiting = {*list_records(State.FINISHED), *list_records(State.LEFT_TO_DVC)}
+        waiting = {*list_records(RecordState.FINISHED), *list_records(RecordState.LEFT_TO_DVC)}
         for stage in self._stages:
             if stage.address in waiting and not is_held(BUILDING / stage.address):
                 _commit(repo, found[stage.address], stage.address, entries)
@@ -170,7 +170,7 @@ def _commit(repo: Any, stage: Any, address: str, entries: _Entries) -> None:
         drop_record(address)
         say(f"{address} is not recorded and stays stale, by what moved since it ran: {moved}")
         return
-    dvc_calls.store_outputs(repo, stage)
+    dvc_calls.keep_outputs(repo, stage)
     entries.add(address, entry, lambda: confirm_record(address, record))
 
 
@@ -211,4 +211,4 @@ def _note(address: str, entry: Mapping[str, Any]) -> None:
     """Notes what dvc.lock says of a stage, and the signatures of its outputs."""
     made = take_made(entry)
     signatures = {path: digest(Path(path)) for path in made.outputs}
-    store_record(address, Record(made, signatures, State.RECORDED))
+    store_record(address, Record(made, signatures, RecordState.RECORDED))

@@ -62,7 +62,11 @@ def start_server(engine: int, heavy: Collection[str]) -> None:
     with contextlib.suppress(OSError), _listen(name_server(engine)) as listener:  # there is one
         arguments = listener.fileno(), engine, sorted(heavy), _describe_python()
         subprocess.Popen(
-            [sys.executable, "-c", f"from graft.cli import serve; serve{arguments!r}"],
+            [
+                sys.executable,
+                "-c",
+                f"from graft.cli import serve_stages; serve_stages{arguments!r}",
+            ],
             pass_fds=[listener.fileno()],
             **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
             start_new_session=True,  # Ctrl-C is for the stages, not for it
