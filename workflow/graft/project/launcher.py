@@ -32,8 +32,7 @@ from graft.integrity.ground import (
 )
 from graft.integrity.harmless import check_arrays, check_folders
 from graft.integrity.libraries import check_versions
-from graft.integrity.lifetime import end_with, is_run_by_dvc
-from graft.integrity.locks import BUILDING, one_at_a_time
+from graft.integrity.locks import BUILDING, end_with, is_run_by_dvc, one_at_a_time
 from graft.integrity.moment import check_moment
 from graft.integrity.records import (
     Made,

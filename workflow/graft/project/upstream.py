@@ -207,4 +207,6 @@ def _is_code(path: Path) -> bool:
 
 @cache
 def _hash_code(path: Path) -> str:
+    if not path.exists():  # the package is not a part of this folder
+        return ""
     return hash_folder(path) if path.is_dir() else hash_file(path)
