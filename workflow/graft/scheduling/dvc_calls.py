@@ -180,6 +180,20 @@ def _remove_damaged(repo: Any, entry: Mapping[str, Any], before: Mapping[str, An
     return damaged
 
 
+def list_damaged_entries(repo: Any) -> list[Path]:
+    """The entries of the run cache that are not what their names say."""
+    from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
+
+    def is_sound(path: Path) -> bool:
+        try:
+            return _hash_entry(load_yaml(path)) == path.name
+        except (YAMLFileCorruptedError, UnicodeError, TypeError, AttributeError):
+            return False
+
+    found = Path(repo.stage_cache.cache_dir).glob("*/*/*")
+    return [path for path in sorted(found) if not is_sound(path)]
+
+
 def _hash_entry(entry: Mapping[str, Any]) -> str:
     from dvc.utils import dict_sha256
 
