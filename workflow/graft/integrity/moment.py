@@ -66,7 +66,7 @@ def forget_false_entries() -> dict[str, str]:
         if (moved := next(_find_moved(record, recorded), None)) is None:
             confirm_record(address, record)
             continue
-        _remove_from_lock(address)
+        remove_from_lock(address)
         _remove_from_run_cache(entry)
         drop_record(address)
         forgotten[address] = moved
@@ -88,7 +88,8 @@ def _find_moved(record: Record, recorded: Made) -> Iterator[str]:
         yield f"{path}, which was changed"
 
 
-def _remove_from_lock(address: str) -> None:
+def remove_from_lock(address: str) -> None:
+    """Removes what dvc.lock says of a stage, which is stale then."""
     start, *entries = ENTRY.split(LOCK.read_text(encoding="utf-8"))
     kept = [f"  {entry}" for entry in entries if entry.partition(":\n")[0] != address]
     if kept:
