@@ -6,8 +6,10 @@ would hand the result out for it. The stage itself leaves a record of what it us
 start of any command of graft finds a false entry, and removes it from dvc.lock and the run cache.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import write_text
@@ -105,6 +107,13 @@ def _remove_from_run_cache(entry: Mapping[str, Any]) -> None:
         if all(name.encode() in data for name in names):
             try:
                 if read_yaml(data) == entry:
-                    path.unlink()
+                    remove_entry(path)
             except NoYaml:
                 continue
+
+
+def remove_entry(path: Path) -> None:
+    """Removes an entry of the run cache; DVC stumbles over a folder without any."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there are others
+        path.parent.rmdir()

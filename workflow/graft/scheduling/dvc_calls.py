@@ -21,6 +21,7 @@ from graft.common.atomic import write_text
 from graft.common.errors import UserError
 from graft.integrity.damage import hash_file
 from graft.integrity.mending import mend_lock, read_entries_of_git, say
+from graft.integrity.moment import remove_entry
 from graft.integrity.records import LOCK, RecordState, read_entries, read_record, take_made
 from graft.integrity.verification import Recorded
 from graft.scheduling.times import BUSY
@@ -167,7 +168,7 @@ def _remove_damaged(repo: Any, entry: Mapping[str, Any], is_of_lock: bool, addre
     damaged = not is_attested(repo, address, entry)
     if damaged and not is_of_lock:
         for other in _place(repo, entry).parent.glob("*"):
-            other.unlink()
+            remove_entry(other)
     if damaged:
         which = "dvc.lock" if is_of_lock else "DVC's run cache"
         say(f"{which} held a damaged record of {address}, which is not used")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
-from graft.integrity.moment import remove_from_lock
+from graft.integrity.moment import remove_entry, remove_from_lock
 from graft.integrity.verification import Finding, find_damage, mend
 from graft.scheduling.dvc_calls import (
     claim_folders,
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         for path in damaged:
             print(f"{path.name} is damaged in DVC's run cache")
             if options.repair:
-                path.unlink()
+                remove_entry(path)
         false = list_false_entries(repo)
         for address in false:
             print(f"what dvc.lock says of {address} is damaged")
