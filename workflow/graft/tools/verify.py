@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> None:
         for path in damaged:
             print(f"{path.name} is damaged in DVC's run cache")
             if options.repair:
-                remove_entry(path)
+                for other in path.parent.glob("*"):  # what was restored by it is there, too
+                    remove_entry(other)
         false = list_false_entries(repo)
         for address in false:
             print(f"what dvc.lock says of {address} is damaged")
