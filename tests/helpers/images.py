@@ -112,6 +112,24 @@ def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
+def complaint(folder: Path, *arguments: str) -> str:
+    """What a command says that must end with status 2 and one line, without how that begins."""
+    status, out, errors = graft(folder, *arguments)
+    start = f"graft {arguments[0]}: error: "
+    assert (status, out) == (2, ""), errors
+    assert errors.startswith(start) and errors.count("\n") == 1, errors
+    return errors.removeprefix(start).removesuffix("\n")
+
+
+def content(folder: Path = Path()) -> dict[str, bytes]:
+    """All files of a folder but git's own, and graft's note that the parameters are valid."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not {".git", ".graft"} & {*path.relative_to(folder).parts}
+    }
+
+
 def python(code: str, *arguments: str, **options: Any) -> str:
     """Runs code in a process of its own: what it prints."""
     command = [sys.executable, "-c", textwrap.dedent(code), *arguments]

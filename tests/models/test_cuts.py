@@ -10,13 +10,6 @@ from graft.network.catalogue import NETWORKS, look_up
 from trainings import backbone
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from graft.models.framework import keras
-
-    return keras
-
-
 def passed_by(body: Any, name: str) -> bool:
     """Whether the output of a network depends on its input by a way that leaves out one layer."""
     waiting, seen = [body.operations[-1]], set()

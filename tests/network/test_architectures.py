@@ -1,7 +1,6 @@
 """Networks with the weights that they are given, and pixels scaled as each expects them."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +10,6 @@ from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import NETWORKS, look_up
 from graft.network.pretrained import check_weights_file
 from trainings import backbone
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from graft.models.framework import keras
-
-    return keras
 
 
 @pytest.fixture
@@ -37,22 +29,20 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here
     build = keras.applications.EfficientNetB0
     known = build(include_top=False, weights=None, input_shape=(32, 32, 3))
     means, deviations = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    norm = known.get_layer("normalization")
+    (norm,) = (one for one in known.layers if isinstance(one, keras.layers.Normalization))
     # Where the variance belongs, Keras' files have the deviation.
     norm.set_weights([means, deviations, *norm.get_weights()[2:]])
     norm.finalize_state()
     known.save_weights(here / "mine.weights.h5")
     once_more = keras.layers.Rescaling((1 / np.sqrt(deviations)).tolist())
     lower = keras.Model(known.input, norm.output)
-    layer = "stem_activation"
-    upper = keras.Model(norm.output, known.get_layer(layer).output)
+    upper = keras.Model(norm.output, known.get_layer("stem_activation").output)
     pixels = photos(32)
     expected = np.mean(upper(once_more(lower(pixels))), (1, 2))
 
     assert np.abs(expected).mean() > 1e-7
     for weights in ("mine.weights.h5", "mine.keras"):
-        path = str(here / weights)
-        model = backbone("EfficientNetB0", 32, path, layer=layer)
+        model = backbone("EfficientNetB0", 32, str(here / weights), layer="stem_activation")
         found = model(pixels, training=False)
         assert np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
         inputs = keras.Input((32, 32, 3))
@@ -113,7 +103,6 @@ def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> N
 
 @pytest.mark.parametrize("weights", ["data/pretrained/no.h5", "data/pretrained/no.keras"])
 def test_a_file_that_is_not_there_is_refused(keras, here: Path, weights: str) -> None:
-
     with pytest.raises(UserError, match=r"backbone\.weights must be a file that exists"):
         backbone("cnn", 32, weights)
 
