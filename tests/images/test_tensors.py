@@ -48,6 +48,7 @@ class TestCollection:
         for name, (_, pixels, tolerance) in {**READABLE, "link.png": (b"", KNOWN, 0)}.items():
             row = rows[f"good/{name}"]
             assert (row["status"], row["reason"]) == ("ok", ""), name
+            assert row["pixels"].dtype == np.uint8
             gap = np.abs(row["pixels"].astype(int) - pixels.astype(int)).max()
             assert gap <= tolerance, (name, gap)
             assert (row["width"], row["height"]) == (str(SIDE), str(SIDE))
@@ -56,6 +57,7 @@ class TestCollection:
             row = rows[path]
             assert row["status"] == "quarantined", path
             assert row["reason"].startswith(reason), (path, row["reason"])
+            assert row["reason"] != "unreadable: ", path
             assert (row["width"], row["height"], row["phash"]) == ("0", "0", "")
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -107,9 +109,8 @@ class TestShards:
         listed = read_table(Path("data/manifest.csv"))
         for shard in "0123":
             table = read_table(Path(f"data/checked/{shard}.csv"))
-            assert list(table) == [
-                *("id", "status", "reason", "width", "height", "phash", "pixels")
-            ]
+            columns = ["id", "status", "reason", "width", "height", "phash", "pixels"]
+            assert list(table) == columns
             assert list(table["id"]) == list(listed["id"][listed["shard"] == shard])
             assert np.load(f"data/tensors/{shard}.npy").shape == (len(table), SIDE, SIDE, 3)
         for index, label in enumerate(("cat", "dog")):
