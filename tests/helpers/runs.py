@@ -1,6 +1,5 @@
 """Made-up results of a run, of any number of classes and images: all that the page is made from."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 
 from graft.common.tables import write_json, write_table
+from graft.head.choice import DEPTH_COLUMNS
 from graft.judging.measures import measure
 from images import SHARDS
 
@@ -108,8 +108,8 @@ def _write_audit(folder: Path, images: pd.DataFrame, classes: Sequence[str]) -> 
     columns = ["kind", "first", "first_label", "second", "second_label", "difference"]
     write_table(folder / "data/duplicates/pairs.csv", pd.DataFrame(columns=columns))
     np.save(folder / "data/duplicates/pairs.npy", np.zeros((0, 2, 32, 32, 3), np.uint8))
-    table = pd.DataFrame(columns=["id", "cluster"])
-    write_table(folder / "data/duplicates/clusters.csv", table)
+    clusters = pd.DataFrame(columns=["id", "cluster"])
+    write_table(folder / "data/duplicates/clusters.csv", clusters)
     columns = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
     write_table(folder / "data/duplicates/large.csv", pd.DataFrame(columns=columns))
     np.save(folder / "data/views/samples.npy", np.zeros((0, 1, 32, 32, 3), np.uint8))
@@ -168,9 +168,8 @@ def _answer(labels: np.ndarray, n: int, wrong: float, generator: np.random.Gener
     logits = generator.normal(0, 1, (len(labels), n)).astype(np.float32)
     # Its neighbour in a group of four, or any other class.
     near = np.minimum(labels // 4 * 4 + generator.integers(0, 4, len(labels)), n - 1)
-    other = np.where(
-        generator.random(len(labels)) < 0.8, near, generator.integers(0, n, len(labels))
-    )
+    alike, any_other = generator.random(len(labels)) < 0.8, generator.integers(0, n, len(labels))
+    other = np.where(alike, near, any_other)
     other = np.where(other == labels, (labels + 1) % n, other)
     missed = generator.random(len(labels)) < wrong
     base = np.log(n) + 2
@@ -190,12 +189,8 @@ def _measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     metrics |= {"accuracy_low": max(right - 0.02, 0), "accuracy_high": min(right + 0.01, 1)}
     metrics |= {"n_effective": float(len(labels)), "valid_accuracy": right, "valid_log_loss": 0.3}
     if probabilities.shape[1] == 2:
-        metrics |= {
-            "auc": 0.97,
-            "average_precision": 0.96,
-            "threshold": 0.4,
-            "threshold_accuracy": right,
-        }
+        metrics |= {"auc": 0.97, "average_precision": 0.96}
+        metrics |= {"threshold": 0.4, "threshold_accuracy": right}
     return metrics | {"uncalibrated_log_loss": 0.4, "uncalibrated_ece": 0.05}
 
 
@@ -227,25 +222,18 @@ def _write_training(folder: Path) -> None:
     )
     write_table(folder / "reports/finetuned/steps.csv", steps)
     (folder / "data/depth").mkdir(exist_ok=True)
-    columns = [
-        "layer",
-        "layers",
-        "width",
-        "log_loss",
-        "behind",
-        "standard_error",
-        "accuracy",
-        "role",
-    ]
     scores = [
         ("block_6_expand_relu", 54, 192, 0.3471, 0.2018, 0.0212, 0.8712, ""),
+        ("block_12_add", 116, 96, 0.1904, 0.0451, 0.0105, 0.9433, "frozen up to here"),
         ("block_13_expand_relu", 119, 576, 0.1453, 0.0, 0.0, 0.9612, "feature"),
+        ("out_relu", 154, 1280, 0.2102, 0.0649, 0.0113, 0.9301, ""),
     ]
-    write_table(folder / "data/depth/scores.csv", pd.DataFrame(scores, columns=columns))
+    table = pd.DataFrame(scores, columns=DEPTH_COLUMNS)
+    write_table(folder / "data/depth/scores.csv", table)
     layer = {"layer": "block_13_expand_relu", "pooling": "avg", "width": 576, "start": 0}
-    (folder / "data/depth/layer.json").write_text(json.dumps(layer | {"layers": 119}))
+    write_json(folder / "data/depth/layer.json", layer | {"layers": 119})
     unfreeze = {"unfreeze": 3, "reason": "block_13_expand_relu is the best."}
-    (folder / "data/depth/unfreeze.json").write_text(json.dumps(unfreeze))
+    write_json(folder / "data/depth/unfreeze.json", unfreeze)
 
 
 def _write_doubts(
