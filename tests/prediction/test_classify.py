@@ -203,10 +203,7 @@ def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
         (["classes.json", "photos", "cut.jpg"], r"classes\.json \(not .*, cut\.jpg \(truncated\)$"),
         (["bad"], r"bad/1 \(zero bytes\), bad/2 .*, bad/5 \(zero bytes\) and 2 more$"),
         (["empty"], r"a photo must be .*: 'empty \(an empty folder\)'$"),
-        (
-            ["photos", "--backbone", "vgg16"],
-            r"applications \(did you mean VGG16\?\)\. .*: 'vgg16'$",
-        ),
+        (["photos", "--backbone", "vgg16"], r"cations \(did you mean VGG16\?\)\. .*: 'vgg16'$"),
         (["photos", "--backbone", "cnn"], r"--backbone must be a class of keras\.applic.*: 'cnn'$"),
         (["photos", "--top", "0"], r"--top must be a whole number from 1 to 1000\. Received: 0$"),
         (["photos", "--top", "1001"], r"--top must be a whole number from 1 to 1000.*: 1001$"),
@@ -214,10 +211,7 @@ def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
         (["photos", "--weights", "classes.json"], r"\.h5\) of MobileNet .*\(not an \.h5 file\)'$"),
         (["photos", "--weights", "text.h5"], r"'text\.h5 \(not an \.h5 file\)'$"),
         (["photos", "--weights", "cut.weights.h5"], r"'cut\.weights\.h5 \(.*truncated"),
-        (
-            ["photos", "--weights", "other.weights.h5"],
-            r"classifier of 1000 classes.*'other\.weights",
-        ),
+        (["photos", "--weights", "other.weights.h5"], r"classifier of 1000 classes.*'other\.wei"),
         (["photos", "--weights", "headless.weights.h5"], r"headless\.weights\.h5 \(.*conv_preds"),
         (["photos", "--weights", "odd.h5"], r"\Wodd\.h5 \("),
         (["photos", "--weights", "infinite.weights.h5"], r"answers are not finite numbers"),

@@ -27,7 +27,7 @@ from graft.report.lettering import drawable_labels, shorten, text_columns
 from graft.report.page import short
 from graft.report.pictures import draw_confusion, draw_curves, smooth
 from images import change, python, run, workspace
-from pages import METRICS, Page
+from pages import HISTORY_COLUMNS, METRICS, Page
 from runs import MODELS, make_run
 
 PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
@@ -283,8 +283,7 @@ def test_the_classes_are_in_the_order_that_was_chosen(here: Path) -> None:
 )
 @pytest.mark.parametrize("weight", [None, 0.5])
 def test_curves_of_any_history_are_drawn(tmp_path: Path, rows: list, weight: float | None) -> None:
-    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    history = pd.DataFrame(rows, columns=columns, dtype=float)
+    history = pd.DataFrame(rows, columns=HISTORY_COLUMNS, dtype=float)
     with warnings.catch_warnings(action="error"):
         draw_curves(tmp_path / "curves.png", history, "Head", 0, weight)
     assert Image.open(tmp_path / "curves.png").size == (900, 870)
