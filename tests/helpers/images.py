@@ -121,6 +121,11 @@ def complaint(folder: Path, *arguments: str) -> str:
     return errors.removeprefix(start).removesuffix("\n")
 
 
+def nothing_made() -> bool:
+    """Whether no stage has left a file in the folder `data` here."""
+    return not any(path.is_file() for path in Path("data").rglob("*"))
+
+
 def content(folder: Path = Path()) -> dict[str, bytes]:
     """All files of a folder but git's own, and graft's note that the parameters are valid."""
     return {
