@@ -182,6 +182,7 @@ class TestStage:
         status: dict[str, str] | None = None,
         near: Sequence[Sequence[str]] = (),
         levels: dict[str, str] | None = None,
+        **changes: Any,
     ) -> None:
         """Writes what the stage reads.
 
@@ -190,13 +191,14 @@ class TestStage:
             status: why files are quarantined, by id.
             near: sets of ids that are near copies.
             levels: the differences at which large sets fall apart, by their smallest id.
+            changes: parameters of the section `dataset`.
         """
+        change(Path(), {f"dataset.{key}": value for key, value in changes.items()})
         for folder in ("checked", "duplicates"):
             Path("data", folder).mkdir(parents=True, exist_ok=True)
         empty = {"group": "", "part": "", "reason": ""}
-        manifest = pd.DataFrame(
-            [{"id": "", "path": "", "label": "", **empty, **row} for row in rows]
-        )
+        own = {"id": "", "path": "", "label": ""}
+        manifest = pd.DataFrame([own | empty | row for row in rows])
         manifest.insert(5, "shard", [str(number % SHARDS) for number in range(len(manifest))])
         write_table(Path("data/manifest.csv"), manifest)
         clusters = [(id_, min(ids)) for ids in near for id_ in ids]
@@ -206,10 +208,8 @@ class TestStage:
         write_table(Path("data/duplicates/large.csv"), large)
         checked = manifest.drop_duplicates("id")
         reasons = [(status or {}).get(id_, "") for id_ in checked["id"]]
-        table = checked[["id"]].assign(
-            status=["quarantined" if reason else "ok" for reason in reasons], reason=reasons
-        )
-        table = table.assign(width=1, height=1, phash="0" * 16)
+        found = ["quarantined" if reason else "ok" for reason in reasons]
+        table = checked[["id"]].assign(status=found, reason=reasons, width=1, height=1, phash="0")
         for key in map(str, range(SHARDS)):
             write_table(Path(f"data/checked/{key}.csv"), table[checked["shard"] == key])
 
@@ -228,9 +228,10 @@ class TestStage:
         run("split")
         return read_table(Path("data/split.csv"))
 
-    @staticmethod
-    def refuse(match: str) -> str:
-        """Runs the stage, which must end with one message, and returns it."""
+    def refuse(self, match: str, *rows: Any, **more: Any) -> str:
+        """Runs the stage, after `place` if it is given something: its one message."""
+        if rows:
+            self.place(*rows, **more)
         with pytest.raises(UserError, match=match) as error:
             run("split")
         return str(error.value)
@@ -244,17 +245,15 @@ class TestStage:
         rows = self.rows({"nan": 20, "01": 20, 'a "b", c': 20, "고양이": 20})
         table = self.split(rows)
         assert list(table) == ["id", "path", "label", "part"]
-        assert table[["id", "path", "label"]].to_dict("records") == [
-            {key: row[key] for key in ("id", "path", "label")} for row in rows
-        ]
+        assert table[["id", "path", "label"]].to_dict("records") == rows
         expected = divide([r["id"] for r in rows], [r["label"] for r in rows])
         assert list(table["part"]) == list(expected)
 
-    def test_it_depends_on_the_seed_and_the_shares(self, here: Path) -> None:
+    def test_it_depends_on_the_seed_and_the_shares(self) -> None:
         rows = self.rows({"a": 40, "b": 40})
         self.place(rows)
         shares = {"train": 0.4, "valid": 0.35, "test": 0.25}
-        change(here, {"split.seed": 9, **{f"split.{part}": own for part, own in shares.items()}})
+        change(Path(), {"split.seed": 9, **{f"split.{part}": own for part, own in shares.items()}})
         expected = divide([r["id"] for r in rows], [r["label"] for r in rows], shares, 9)
         assert list(self.result()["part"]) == list(expected)
 
@@ -266,13 +265,11 @@ class TestStage:
         grouped = table[table["group"] != ""].groupby("group")["part"].nunique()
         assert (grouped == 1).all() and len(grouped) == 7
 
-    def test_bad_files_are_left_out_with_the_reason(self, here: Path) -> None:
-        table = self.split(
-            self.rows({"a": 20, "b": 20}), {"a3": "truncated", "b7": "zero bytes"}
-        ).set_index("id")
-        assert table.loc["a3", "part"] == LEFT_OUT + "truncated"
-        assert table.loc["b7", "part"] == LEFT_OUT + "zero bytes"
-        assert set(table["part"].drop(["a3", "b7"])) == set(PARTS)
+    def test_bad_files_are_left_out_with_the_reason(self) -> None:
+        bad = {"a3": "truncated", "b7": "zero bytes"}
+        part = self.split(self.rows({"a": 20, "b": 20}), bad).set_index("id")["part"]
+        assert all(part[id_] == LEFT_OUT + reason for id_, reason in bad.items())
+        assert set(part.drop([*bad])) == set(PARTS)
 
     def test_a_bad_file_changes_nothing_for_the_others(self) -> None:
         good = self.split(self.rows({"a": 40, "b": 40})).set_index("id")["part"]
@@ -292,12 +289,10 @@ class TestStage:
 
     def test_equal_files_under_two_labels_are_left_out(self) -> None:
         rows = self.rows({"a": 10, "b": 10})
-        table = self.split([*rows, {"id": "a0", "path": "b/copy.png", "label": "b"}]).set_index(
-            "path"
-        )
-        for path in ("/a/0.png", "b/copy.png"):
-            assert table.loc[path, "part"] == LEFT_OUT + "equal files have two labels"
-        assert set(table["part"].drop(["/a/0.png", "b/copy.png"])) == set(PARTS)
+        rows.append({"id": "a0", "path": "b/copy.png", "label": "b"})
+        part = self.split(rows).set_index("path")["part"]
+        assert set(part[["/a/0.png", "b/copy.png"]]) == {LEFT_OUT + "equal files have two labels"}
+        assert set(part.drop(["/a/0.png", "b/copy.png"])) == set(PARTS)
 
     def test_equal_files_share_a_part(self) -> None:
         rows = self.rows({"a": 10, "b": 10})
@@ -383,9 +378,8 @@ class TestStage:
 
     def test_equal_files_of_two_labels_leave_their_near_copies(self) -> None:
         rows = self.rows({"a": 20, "b": 20})
-        part = self.split(
-            [*rows, {"id": "a0", "path": "b/copy.png", "label": "b"}], near=[["a0", "a1"]]
-        )["part"]
+        rows.append({"id": "a0", "path": "b/copy.png", "label": "b"})
+        part = self.split(rows, near=[["a0", "a1"]])["part"]
         left_out = part == LEFT_OUT + "equal files have two labels"
         assert list(left_out[left_out].index) == [0, 40]
 
@@ -402,8 +396,7 @@ class TestStage:
             self.refuse(text.format(f"{remedy} (divides|divide) them"))
         for row in rows:
             row["group"] = "Anna"
-        self.place(rows)
-        self.refuse(r"40 of 40 images, .* dataset\.group puts into one group \('Anna'\)")
+        self.refuse(r"40 of 40 images, .* dataset\.group puts into one group \('Anna'\)", rows)
 
     def test_a_test_part_of_one_class_is_refused(self) -> None:
         rows = self.rows({"a": 20, "b": 20})
@@ -433,39 +426,32 @@ class TestStage:
             ": of this class, the largest unit holds 9 of 9 images, such as '/c/0.png', which count"
             " as near copies (duplicates.difference: a lower one may divide them)\n"
         )
-        assert errors == "".join(
-            f"split: warning: no image of class 'c' in {part}{reason}" for part in ("valid", "test")
-        )
+        warning = "split: warning: no image of class 'c' in "
+        assert errors == f"{warning}valid{reason}{warning}test{reason}"
 
-    def test_what_belongs_together_is_written_for_those_who_divide_a_part_again(
-        self, here: Path
-    ) -> None:
-        self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "a1"], ["b2", "b3", "b4"]])
-        self.result()
+    def test_what_belongs_together_is_written_for_those_who_divide_a_part_again(self) -> None:
+        self.split(self.rows({"a": 20, "b": 20}), near=[["a0", "a1"], ["b2", "b3", "b4"]])
         unit = read_table(Path("data/units.csv")).set_index("id")["unit"]
         assert sorted(unit.index) == sorted(f"{label}{n}" for label in "ab" for n in range(20))
         together = [set(ids) for _, ids in unit.index.to_series().groupby(unit) if len(ids) > 1]
         assert sorted(map(sorted, together)) == [["a0", "a1"], ["b2", "b3", "b4"]]
 
-    def test_classes_are_picked(self, here: Path) -> None:
+    def test_classes_are_picked(self) -> None:
         rows = self.rows({"a": 20, "b": 20, "c": 20})
-        self.place(rows, {f"c{n}": "truncated" for n in range(20)})
-        change(here, {"dataset.classes": ["b", "a"]})
-        table = self.result()
+        table = self.split(rows, {f"c{n}": "truncated" for n in range(20)}, classes=["b", "a"])
         assert set(table["part"][table["label"] == "c"]) == {LEFT_OUT + "class not chosen"}
         assert set(table["part"][table["label"] != "c"]) == set(PARTS)
         assert list(read_table(Path("data/parts.csv"))["label"]) == ["b"] * 3 + ["a"] * 3
 
-    def test_an_unknown_class_is_an_error(self, here: Path) -> None:
-        self.place(self.rows({"a": 20, "b": 20}))
-        change(here, {"dataset.classes": ["a", "d"]})
+    def test_an_unknown_class_is_an_error(self) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), classes=["a", "d"])
         self.refuse(r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'")
 
-    def test_a_larger_cap_holds_the_smaller_one_and_moves_nothing(self, here: Path) -> None:
+    def test_a_larger_cap_holds_the_smaller_one_and_moves_nothing(self) -> None:
         self.place(self.rows({"a": 90, "b": 30}))
         free, used = self.result()["part"], {}
         for cap in (20, 40):
-            change(here, {"dataset.per_class": cap})
+            change(Path(), {"dataset.per_class": cap})
             table = self.result()
             over = table["part"] == LEFT_OUT + "over dataset.per_class"
             used[cap] = set(table["id"][~over])
@@ -473,32 +459,25 @@ class TestStage:
             assert table["part"][~over].equals(free[~over])
         assert used[20] < used[40]
 
-    def test_a_regular_expression_finds_the_groups(self, here: Path) -> None:
-        rows = [
-            row | {"path": f"{row['label']}/person {n % 20:02}, {n}.png"}
-            for n, row in enumerate(self.rows({"a": 50, "b": 50}))
-        ]
-        self.place(rows)
-        change(here, {"dataset.group": r"person (\d+)"})
-        table = self.result()
+    def test_a_regular_expression_finds_the_groups(self) -> None:
+        rows = self.rows({"a": 50, "b": 50})
+        for n, row in enumerate(rows):
+            row["path"] = f"{row['label']}/person {n % 20:02}, {n}.png"
+        table = self.split(rows, group=r"person (\d+)")
         person = table["path"].str.extract(r"person (\d+)")[0]
         assert (table["part"].groupby(person).nunique() == 1).all()
-        summary = read_json(Path("reports/split.json"))
-        assert summary["groups"] == 20
+        assert read_json(Path("reports/split.json"))["groups"] == 20
 
-    def test_a_column_of_the_csv_gives_the_groups(self, here: Path) -> None:
+    def test_a_column_of_the_csv_gives_the_groups(self) -> None:
         rows = self.rows({"a": 50, "b": 50})
         for number, row in enumerate(rows):
             row["csv_patient"] = str(number % 20)
-        self.place(rows)
-        change(here, {"dataset.group": "patient"})
-        part = self.result()["part"]
+        part = self.split(rows, group="patient")["part"]
         assert (part.groupby([row["csv_patient"] for row in rows]).nunique() == 1).all()
 
     @pytest.mark.parametrize("rule", ["nobody", "group", "patient (.)"])
-    def test_a_rule_that_finds_no_group_is_an_error(self, here: Path, rule: str) -> None:
-        self.place(self.rows({"a": 20, "b": 20}))
-        change(here, {"dataset.group": rule})
+    def test_a_rule_that_finds_no_group_is_an_error(self, rule: str) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), group=rule)
         self.refuse(r"dataset\.group must be auto, none, .* that matches paths")
 
     def test_what_lies_in_two_given_parts_stays_in_the_later_one(self) -> None:
@@ -528,8 +507,7 @@ class TestStage:
         rows += self.rows({"a": 9}, part="valid") + self.rows({"a": 9, "b": 9}, part="test")
         self.place(rows)
         status, _, errors = graft(here, "split")
-        assert status == 0
-        assert errors == "split: warning: no image of class 'b' in valid\n"
+        assert (status, errors) == (0, "split: warning: no image of class 'b' in valid\n")
         assert read_json(Path("reports/split.json"))["absent"] == 1
 
     def test_a_class_of_one_group_is_learned(self) -> None:
@@ -570,15 +548,11 @@ class TestStage:
         self, seed: int, n: int, divided: bool
     ) -> None:
         draw = np.random.default_rng(seed)
-        table = pd.DataFrame(
-            {
-                "label": draw.choice(list("ab"), n),
-                "part": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
-                "id": [f"i{number}" for number in draw.integers(0, 2 * n, n)],
-                "cluster": [f"c{number}" for number in draw.integers(0, 3 * n, n)],
-                "group": draw.choice([*[""] * 6, *"stuvwxyz"], n),
-            }
-        )
+        table = pd.DataFrame({"label": draw.choice([*"ab"], n)})
+        table["part"] = draw.choice([*PARTS] if divided else ["", "", *PARTS], n)
+        table["id"] = [f"i{number}" for number in draw.integers(0, 2 * n, n)]
+        table["cluster"] = [f"c{number}" for number in draw.integers(0, 3 * n, n)]
+        table["group"] = draw.choice([*[""] * 6, *"stuvwxyz"], n)
         table["unit"] = number_units(table)
         table["place"] = unit_positions(1, table)
         given = table["part"]
@@ -588,14 +562,9 @@ class TestStage:
         assert (part[kept] == given[kept]).all()
 
     def test_leaks_are_counted(self) -> None:
-        files = pd.DataFrame(
-            {
-                "part": ["train", "test", "train", "valid", "test", LEFT_OUT + "bad"],
-                "id": list("aabbcc"),
-                "cluster": list("xxyzxq"),
-                "group": ["", "", "g", "", "", ""],
-            }
-        )
+        files = pd.DataFrame({"id": [*"aabbcc"], "cluster": [*"xxyzxq"]})
+        files["part"] = ["train", "test", "train", "valid", "test", LEFT_OUT + "bad"]
+        files["group"] = ["", "", "g", "", "", ""]
         leaks = {"ids": 2, "clusters": 1, "groups": 0}
         assert count_leaks(files) == {f"{what}_in_two_parts": n for what, n in leaks.items()}
         with pytest.raises(RuntimeError, match="the split has leaks"):
