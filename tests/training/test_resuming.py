@@ -84,13 +84,8 @@ def train(
     top = keras.layers.Dense(3, "softmax", name="top")
     model = keras.Model(inputs, top(apply_stack(stack, noisy)))
     own = {"optimizer": optimizer, "learning_rate": 0.01, "head_learning_rate": 0.1}
-    own |= {
-        "warmup": 1,
-        "weight_decay": 1e-3,
-        "epochs": epochs,
-        "patience": patience,
-        "monitor": "val_loss",
-    }
+    own |= {"warmup": 1, "weight_decay": 1e-3, "monitor": "val_loss"}
+    own |= {"epochs": epochs, "patience": patience}
     settings = {f"finetune.{name}": value for name, value in (own | changes).items()}
     batches = Interrupted(blobs(60, 1), last)
     compile_model(model, two_rates(settings, top.trainable_variables, len(batches)), 0.1)
@@ -262,8 +257,8 @@ def kill(stage: str, log: Path, seed: int, epochs: int) -> str:
 def test_a_head_that_is_killed_again_and_again(empty: Path) -> None:
     """With two seeds, and first with another rate, whose state is not used."""
     features, labels = digits(600)
-    own = {"stack": ["dense 32", "norm", "dropout 0.3"], "epochs": 12, "batch": 2, "repeats": 2}
-    own["patience"] = 12
+    own = {"stack": ["dense 32", "norm", "dropout 0.3"], "batch": 2, "repeats": 2}
+    own |= {"epochs": 12, "patience": 12}
     changes = {f"head.{name}": value for name, value in own.items()}
     store({"top": features}, labels, changes)
     log = empty / "log"
@@ -292,8 +287,12 @@ def test_a_fine_tuning_that_is_killed_again_and_again(
     """
     stack = ["conv 8", "pool", "conv 8", "norm", "dropout 0.3", "conv 8"]
     own = {"backbone.name": "stack", "backbone.stack": stack, "backbone.weights": "none"}
-    own |= {"finetune.epochs": 12, "finetune.batch": 1, "finetune.warmup": 1}
-    own["finetune.patience"] = 12
+    own |= {
+        "finetune.epochs": 12,
+        "finetune.batch": 1,
+        "finetune.warmup": 1,
+        "finetune.patience": 12,
+    }
     if not stored:
         own |= {"augment.rotation": 10, "augment.flip": "horizontal", "augment.contrast": 0.2}
     place(own)
