@@ -36,14 +36,10 @@ def test_there_are_files_of_many_kinds() -> None:
     assert len({data for data, _ in UNREADABLE.values()}) > 90
 
 
-@given(
-    sides,
-    sides,
-    st.sampled_from([8, 32]),
-    st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF"]),
-    st.integers(1, 8),
-    st.sampled_from(FITS),
-)
+FORMS = st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF"])
+
+
+@given(sides, sides, st.sampled_from([8, 32]), FORMS, st.integers(1, 8), st.sampled_from(FITS))
 def test_any_size_becomes_a_square_and_is_given_as_shown(
     width: int, height: int, side: int, form: str, way: int, fit: str
 ) -> None:
@@ -101,15 +97,8 @@ def test_the_perceptual_hash_survives_what_changes_no_picture() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
     shown = Image.fromarray(noise).resize((200, 200), Image.Resampling.BICUBIC)
     other = Image.fromarray(noise[::-1]).resize((200, 200), Image.Resampling.BICUBIC)
-    hashes = [
-        imagehash.hex_to_hash(decode(data, 32).phash)
-        for data in (
-            encoded(shown),
-            encoded(shown, "JPEG", quality=60),
-            encoded(shown.resize((120, 120))),
-            encoded(other),
-        )
-    ]
+    files = [encoded(shown), encoded(shown, "JPEG", quality=60), encoded(shown.resize((120, 120)))]
+    hashes = [imagehash.hex_to_hash(decode(data, 32).phash) for data in [*files, encoded(other)]]
     assert max(hashes[0] - near for near in hashes[1:3]) <= 6
     assert hashes[0] - hashes[3] > 12
 

@@ -22,6 +22,7 @@ ODD = (
     *("nan", " ", "猫", "{}", "\\n", "😀", "a" * 5000, "\x7f\x85\u2028"),
 )
 KINDS = ("keras", "xml")
+ENDS = ("model.keras", "model.xml")
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 SHARES = st.floats(0, 1)
 DESCRIPTIONS = st.builds(
@@ -72,9 +73,6 @@ def test_what_is_written_is_read(
         assert read_description(folder / f"model.{kind}") == description
     assert sorted(path.name for path in folder.iterdir()) == ["model.bin", *ENDS]
     shutil.rmtree(folder.parent)
-
-
-ENDS = ("model.keras", "model.xml")
 
 
 def test_the_model_stays_what_it_is(plain: Path, folder: Path) -> None:
@@ -169,8 +167,8 @@ def test_a_wrong_description_is_refused(folder: Path, kind: str, case: str) -> N
 def refused(path: Path, message: str) -> None:
     with pytest.raises(UserError, match=r"must be a model that graft made, such as") as error:
         read_description(path)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value) and len(str(error.value)) < 700
+    said = str(error.value)
+    assert message in said and "\n" not in said and len(said) < 700
 
 
 def test_what_says_nothing_is_refused(folder: Path) -> None:
