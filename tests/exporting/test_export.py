@@ -23,11 +23,14 @@ from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
 from graft.exporting.card import as_markdown
+from graft.exporting.conversion import run_export, run_keras
+from graft.exporting.facts import Facts
 from graft.exporting.formats import FORMATS, check_format
 from graft.exporting.program import write_program
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
-from graft.tools.export import main
+from graft.models.saving import load_model, save_model
+from graft.tools.export import main, tell_export
 from images import SIDE, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
@@ -123,8 +126,6 @@ def use(folder: Path, photo: Path) -> tuple[str, float]:
 
 def answers(pixels: np.ndarray, folder: Path) -> np.ndarray:
     """The probabilities of the project's own model: float32 (n, classes)."""
-    from graft.exporting.conversion import run_keras
-
     return run_keras(folder / MODEL, pixels)
 
 
@@ -165,8 +166,6 @@ def test_the_program_decodes_as_graft_does(
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)
 def test_what_is_said_of_an_export_is_so(export: Export, built: Path, kind: str, way: str) -> None:
     """Run again on all test images, in its own runtime."""
-    from graft.exporting.conversion import run_export
-
     folder = export(kind, way)
     split = read_table(built / "data/split.csv")
     test = split[split["part"] == "test"]
@@ -283,9 +282,6 @@ def test_the_command_says_what_it_found(built: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_loss_is_a_warning() -> None:
-    from graft.exporting.facts import Facts
-    from graft.tools.export import tell_export
-
     found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
     counts: dict[str, list[int]] = {}
     facts = Facts("onnx", "int8", describe(), counts, {}, {}, {}, found, 300, (), 10**6, "1.0")
@@ -406,8 +402,6 @@ def test_without_a_finished_run_it_says_what_to_do(here: Path) -> None:
 
 def test_a_damaged_export_of_another_kind_is_no_answer(project: Path) -> None:
     """Weights that are not finite are refused whatever they are quantised to."""
-    from graft.models.saving import load_model, save_model
-
     model, about = load_model(MODEL), read_description(MODEL)
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     save_model(model, Path("nan.keras"))

@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from graft.common.errors import UserError
 from graft.models.description import ModelDescription, read_description, write_description
+from graft.models.framework import keras
+from graft.models.inference import run_graph
+from graft.models.saving import load_model, save_graph, save_model
 from trainings import describe
 
 ODD = (
@@ -43,9 +46,6 @@ DESCRIPTIONS = st.builds(
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small model that does not say what it is, as both kinds of file."""
-    from graft.models.framework import keras
-    from graft.models.saving import save_graph, save_model
-
     folder = tmp_path_factory.mktemp("plain")
     keras.utils.set_random_seed(1)
     inputs = keras.Input((4,), name="features")
@@ -77,9 +77,6 @@ def test_what_is_written_is_read(
 
 def test_the_model_stays_what_it_is(plain: Path, folder: Path) -> None:
     """Keras and OpenVINO load it with the same outputs, and the weights are the same bytes."""
-    from graft.models.inference import run_graph
-    from graft.models.saving import load_model
-
     rows = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
 
     def outputs(where: Path) -> list[np.ndarray]:

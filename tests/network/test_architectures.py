@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from graft.common.errors import UserError
+from graft.models.framework import keras
+from graft.models.inference import run_graph
+from graft.models.pooling import NETWORK, together, truncated
+from graft.models.saving import save_graph, save_model
 from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.network.candidates import find_candidates
 from graft.network.catalogue import NETWORKS, look_up
 from graft.network.pretrained import check_weights_file
 from trainings import backbone
@@ -22,10 +27,8 @@ def photos(side: int, n: int = 3) -> np.ndarray:
     return np.random.default_rng(2).uniform(0, 255, (n, side, side, 3)).astype(np.float32)
 
 
-def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here: Path) -> None:
+def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(here: Path) -> None:
     """Keras divides once more, by the square root of the deviations, where it fetches them."""
-    from graft.models.saving import save_model
-
     build = keras.applications.EfficientNetB0
     known = build(include_top=False, weights=None, input_shape=(32, 32, 3))
     means, deviations = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -55,12 +58,9 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here
     "name, side, listed", [("cnn", 32, ()), ("stack", 16, ("conv 4", "norm", "pool", "conv 8"))]
 )
 def test_the_network_of_an_exported_model_is_taken_over(
-    keras, here: Path, name: str, side: int, listed: tuple[str, ...]
+    here: Path, name: str, side: int, listed: tuple[str, ...]
 ) -> None:
     """For images of another side, and up to any of its layers."""
-    from graft.models.pooling import truncated
-    from graft.models.saving import save_model
-
     source = backbone(name, side, seed=7, stack=listed)
     source.set_weights([weights + 0.01 for weights in source.get_weights()])  # batch norm's too
     pixels = keras.Input((side, side, 3), name="pixels")
@@ -87,9 +87,7 @@ def test_the_network_of_an_exported_model_is_taken_over(
         check_weights_file(Path(weights), "VGG16", vgg, vgg.layers)
 
 
-def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> None:
-    from graft.models.saving import save_model
-
+def test_a_truncated_export_gives_its_layers_and_no_more(here: Path) -> None:
     layer = "residual_64_out"
     source = backbone("cnn", 32, seed=7, layer=layer)
     pixels = keras.Input((32, 32, 3), name="pixels")
@@ -102,15 +100,13 @@ def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> N
 
 
 @pytest.mark.parametrize("weights", ["data/pretrained/no.h5", "data/pretrained/no.keras"])
-def test_a_file_that_is_not_there_is_refused(keras, here: Path, weights: str) -> None:
+def test_a_file_that_is_not_there_is_refused(here: Path, weights: str) -> None:
     with pytest.raises(UserError, match=r"backbone\.weights must be a file that exists"):
         backbone("cnn", 32, weights)
 
 
-def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
+def test_the_initializer_of_a_stack_is_the_one_named() -> None:
     """He draws with twice the variance of LeCun (2 and 1 over the inputs of a unit)."""
-
-    from graft.models.pooling import NETWORK
 
     stack = ["conv 64", "conv 256"]
     for name, share in {"he_normal": 2, "he_uniform": 2, "lecun_normal": 1}.items():
@@ -121,11 +117,6 @@ def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
 
 def test_a_graph_answers_as_its_network_with_one_output(here: Path) -> None:
     """TensorFlow's swish leaves outputs of its own in a graph, in each layer of an EfficientNet."""
-    from graft.models.inference import run_graph
-    from graft.models.pooling import together
-    from graft.models.saving import save_graph
-    from graft.network.candidates import find_candidates
-
     model = backbone("EfficientNetB0", 32)
     model = together(model, find_candidates(model, "avg"))
     save_graph(model, here / "graph.xml")

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import h5py
@@ -13,7 +12,11 @@ import pytest
 
 from graft.common.errors import UserError
 from graft.images.decoding import decode
+from graft.models.framework import keras
 from graft.network.catalogue import NETWORKS
+from graft.network.fetched import fetching
+from graft.network.scaling import find_scaling, probe_scaling
+from graft.prediction.classifier import classify_photos, scale_pixels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.tools.classify import label_text, main
 from images import complaint, encoded, picture, write
@@ -32,7 +35,7 @@ def squares(side: int, fit: str = "crop") -> np.ndarray:
     return np.stack([decode(data, side, fit).pixels for data in PHOTOS.values()]).astype(np.float32)
 
 
-def know_the_photos(keras: ModuleType, network: Any, preprocess: Callable) -> None:
+def know_the_photos(network: Any, preprocess: Callable) -> None:
     """Makes a network with random weights one that tells the photos apart, as a trained one would.
 
     The statistics of its batch norms become those of the photos, and its last layer takes away what
@@ -61,11 +64,11 @@ def ship(network: Any, file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def network(keras) -> Any:
+def network() -> Any:
     """A MobileNet that knows the photos."""
     keras.utils.set_random_seed(1)
     made = keras.applications.MobileNet(weights=None)
-    know_the_photos(keras, made, keras.applications.mobilenet.preprocess_input)
+    know_the_photos(made, keras.applications.mobilenet.preprocess_input)
     return made
 
 
@@ -94,7 +97,7 @@ def answer(
     return run
 
 
-def test_sides_are_those_of_keras(keras, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sides_are_those_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     """All but MobileNetV3 ask one function for their side before they make a layer."""
 
     class Side(Exception):
@@ -113,7 +116,7 @@ def test_sides_are_those_of_keras(keras, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_answers_are_those_of_plain_keras(
-    keras, network, answer, home: Path, monkeypatch: pytest.MonkeyPatch
+    network, answer, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own preprocessing, network, class index and decoding."""
     own = keras.applications.mobilenet
@@ -133,7 +136,7 @@ def test_answers_are_those_of_plain_keras(
         assert values == sorted(values, reverse=True)
 
 
-def test_a_folder_is_read_in_natural_order_for_people(keras, network, answer) -> None:
+def test_a_folder_is_read_in_natural_order_for_people(network, answer) -> None:
     pixels = keras.applications.mobilenet.preprocess_input(squares(224, "stretch"))
     expected = np.asarray(network(pixels, training=False))
     printed = answer("photos/c.png", "photos", *GIVEN, "--top", "2", "--fit", "stretch")
@@ -155,12 +158,9 @@ def test_small_confidences_are_not_nothing() -> None:
 
 
 def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
-    keras, home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same weights in the network that Keras builds for them and in one that reads a file."""
-    from graft.network.scaling import find_scaling
-    from graft.prediction.classifier import classify_photos
-
     build, file = keras.applications.EfficientNetB0, home / "efficientnetb0.h5"
     keras.utils.set_random_seed(1)
     fresh = build(weights=None)
@@ -175,7 +175,7 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
     monkeypatch.setattr("keras.src.applications.efficientnet.WEIGHTS_HASHES", hashes)
     own = build(weights="imagenet")
     assert find_scaling(build, own) == nothing
-    know_the_photos(keras, own, lambda pixels: pixels)
+    know_the_photos(own, lambda pixels: pixels)
     expected = np.asarray(own(squares(224), training=False))
     assert len(set(expected.argmax(1))) > 1
     ship(own, file)
@@ -184,10 +184,7 @@ def test_efficientnet_is_scaled_as_keras_scales_what_it_fetches(
 
 
 @pytest.mark.parametrize("module", ["densenet", "efficientnet", "resnet", "xception"])
-def test_pixels_are_prepared_as_keras_does(keras, module: str) -> None:
-    from graft.network.scaling import probe_scaling
-    from graft.prediction.classifier import scale_pixels
-
+def test_pixels_are_prepared_as_keras_does(module: str) -> None:
     own = getattr(keras.applications, module)
     photos = squares(32)
     found = scale_pixels(photos.astype(np.uint8), *probe_scaling(own))
@@ -232,7 +229,7 @@ def test_what_is_wrong_is_one_message(
 
 
 @pytest.fixture(scope="module")
-def wrong(keras, folder: Path) -> None:
+def wrong(folder: Path) -> None:
     """Files beside the right ones that are not what they should be."""
     good = (folder / "mine.weights.h5").read_bytes()
     write(
@@ -275,11 +272,9 @@ def test_what_cannot_be_fetched_is_named_with_its_place(answer, home: Path) -> N
         answer("photos", *GIVEN[2:])
 
 
-def test_the_place_of_a_file_may_have_another_name_than_its_url(keras, home: Path) -> None:
+def test_the_place_of_a_file_may_have_another_name_than_its_url(home: Path) -> None:
     """So it is with those of NASNet."""
     from keras.src.utils import file_utils
-
-    from graft.network.fetched import fetching
 
     url = "https://example.org/NASNet-mobile.h5"
     message = f"x cannot be fetched. Download {url} where .* put it at {home}/mine.h5, or y"

@@ -17,6 +17,8 @@ from graft.common.errors import UserError
 from graft.images.decoding import decode
 from graft.images.files import File
 from graft.models.description import write_description
+from graft.models.framework import keras
+from graft.models.saving import save_graph, save_model
 from graft.prediction.answers import answer_photos
 from graft.prediction.chosen import open_model
 from graft.tools.predict import main
@@ -59,9 +61,6 @@ EXPECTED = {name: expected(data) for name, data in PHOTOS.items()}
 
 def save(folder: Path, name: str, classes: int = 3, side: int = SIDE, sharp: float = SHARPNESS):
     """Writes a model by the mean of each channel, as both kinds of file, without a description."""
-    from graft.models.framework import keras
-    from graft.models.saving import save_graph, save_model
-
     inputs = keras.Input((side, side, 3), name="pixels")
     means = keras.layers.GlobalAveragePooling2D()(inputs)
     model = keras.Model(inputs, keras.layers.Dense(classes, "softmax")(means), name="finetuned")

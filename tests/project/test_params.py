@@ -58,12 +58,10 @@ def changed(changes: dict[str, Any]) -> dict[str, Any]:
 def read(folder: Path, content: dict[str, Any] | str | bytes) -> dict[str, Any]:
     """Reads parameters that are written to a file first."""
     path = folder / "params.yaml"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif isinstance(content, str):
-        path.write_text(content, encoding="utf-8")
-    else:
+    if isinstance(content, dict):
         YAML(typ="safe").dump(content, path)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_parameters(path)
 
 
