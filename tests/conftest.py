@@ -4,7 +4,6 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -73,17 +72,11 @@ def screen() -> Iterator[commands.Command]:
     opened.close()
 
 
-@pytest.fixture(scope="session")
-def keras() -> ModuleType:
-    """Keras, which is not imported before the tests begin."""
-    from graft.models.framework import keras
-
-    return keras
-
-
 @pytest.fixture
-def home(keras: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the weights and classes that Keras keeps, empty, and no network."""
+    import graft.models.framework  # noqa: F401
+
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))
     monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", None)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")

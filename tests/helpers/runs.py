@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
+from scipy.special import softmax
 
 from graft.common.tables import write_json, write_table
 from graft.head.choice import DEPTH_COLUMNS
@@ -14,6 +15,9 @@ from graft.judging.measures import measure
 from images import SHARDS
 
 MODELS = ("head", "finetuned")
+FOLDERS = [f"data/{name}" for name in ("tensors", "checked", "duplicates", "models", "views")]
+FOLDERS += [f"data/{name}" for name in ("predictions", "looks", "depth")]
+FOLDERS += [f"reports/{model}" for model in MODELS]
 _BLOCK = 2000  # images at once
 
 
@@ -53,6 +57,8 @@ def make_run(
         ],
         columns=["id", "path", "label", "part"],
     )
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
     first = images.index[images["part"] == "test"][: len(paths)]
     images.loc[first, "path"] = list(paths)
     _write_data(folder, images, side, photos, generator)
@@ -70,8 +76,6 @@ def _write_data(
     photos: Sequence[np.ndarray],
     generator: np.random.Generator,
 ) -> None:
-    for name in ("data/tensors", "data/checked", "data/duplicates", "data/models", "data/views"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     write_table(folder / "data/split.csv", images)
     for model in MODELS:
         (folder / f"data/models/{model}.keras").write_text(model, encoding="utf-8")
@@ -99,9 +103,9 @@ def _write_audit(folder: Path, images: pd.DataFrame, classes: Sequence[str]) -> 
     counts = pd.crosstab(images["label"], images["part"]).reindex(classes)
     shares = counts.div(counts.sum(axis=1), axis=0)
     rows = [
-        (name, part, counts.at[name, part], f"{shares.at[name, part]:.6f}", counts.at[name, part])
+        (name, part, n, f"{shares.at[name, part]:.6f}", n)
         for name in classes
-        for part in ("train", "valid", "test")
+        for part, n in counts.loc[name, ["train", "valid", "test"]].items()
     ]
     columns = ["label", "part", "images", "share", "groups"]
     write_table(folder / "data/parts.csv", pd.DataFrame(rows, columns=columns))
@@ -115,7 +119,6 @@ def _write_audit(folder: Path, images: pd.DataFrame, classes: Sequence[str]) -> 
     np.save(folder / "data/views/samples.npy", np.zeros((0, 1, 32, 32, 3), np.uint8))
     n = len(images)
     leaks = dict.fromkeys((f"{what}_in_two_parts" for what in ("ids", "clusters", "groups")), 0)
-    (folder / "reports").mkdir(exist_ok=True)
     found = {"images": n, "groups": n, "clusters": 0, "duplicates": 0}
     write_json(folder / "reports/split.json", found | leaks)
     caution = {"text": "Most photos are larger than the network sees", "command": "graft use x"}
@@ -132,8 +135,6 @@ def _write_model(
     generator: np.random.Generator,
 ) -> None:
     n, valid, test = len(classes), parts["valid"], parts["test"]
-    (folder / "data/predictions").mkdir(exist_ok=True)
-    (folder / f"reports/{model}").mkdir(exist_ok=True)
     path = folder / f"data/predictions/{model}.npy"
     labels = np.concatenate([valid, test])
     stored = open_memmap(path, "w+", np.float32, (len(labels), n))
@@ -144,20 +145,15 @@ def _write_model(
     tested = stored[len(valid) :]
     predicted, confidence = tested.argmax(1), tested.max(1)
     mine = images[images["part"] == "test"]
-    table = pd.DataFrame(
-        {
-            "path": mine["path"].to_numpy(),
-            "label": [classes[i] for i in test],
-            "predicted": [classes[i] for i in predicted],
-            "confidence": confidence.astype(float).round(6),
-            "truth": tested[np.arange(len(test)), test].astype(float).round(6),
-            "unit": np.arange(len(test)),
-        }
-    )
+    truth = tested[np.arange(len(test)), test].astype(float).round(6)
+    table = pd.DataFrame({"path": mine["path"].to_numpy()})
+    table["label"] = [classes[i] for i in test]
+    table["predicted"] = [classes[i] for i in predicted]
+    table["confidence"] = confidence.astype(float).round(6)
+    table = table.assign(truth=truth, unit=np.arange(len(test)))
     write_table(folder / f"reports/{model}/predictions.csv", table)
     write_json(folder / f"reports/{model}/metrics.json", _measure(tested, test))
     rows = np.flatnonzero(predicted != test)[: 1000 if model == "finetuned" else 0]
-    (folder / "data/looks").mkdir(exist_ok=True)
     maps = generator.integers(0, 256, (len(rows), 5, 5), np.uint8)
     np.savez(folder / f"data/looks/{model}.npz", rows=rows, maps=maps)
 
@@ -177,8 +173,7 @@ def _answer(labels: np.ndarray, n: int, wrong: float, generator: np.random.Gener
     logits[rows, labels] += base + 4 * generator.random(len(labels))
     answers = np.where(missed, other, labels)
     logits[rows, answers] = logits.max(1) + 3 * generator.random(len(labels)).astype(np.float32)
-    shares = np.exp(logits - logits.max(1, keepdims=True))
-    return shares / shares.sum(1, keepdims=True)
+    return softmax(logits, 1)
 
 
 def _measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -221,7 +216,6 @@ def _write_training(folder: Path) -> None:
         columns=["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"],
     )
     write_table(folder / "reports/finetuned/steps.csv", steps)
-    (folder / "data/depth").mkdir(exist_ok=True)
     scores = [
         ("block_6_expand_relu", 54, 192, 0.3471, 0.2018, 0.0212, 0.8712, ""),
         ("block_12_add", 116, 96, 0.1904, 0.0451, 0.0105, 0.9433, "frozen up to here"),

@@ -68,7 +68,7 @@ def test_both_sides_of_a_cut_are_the_whole(name: str) -> None:
 def test_the_columns_of_each_depth_are_the_features_of_that_layer(
     name: str, side: int, pooling: str, stack: tuple[str, ...]
 ) -> None:
-    model = backbone(name, side, "none", pooling, 3, stack=stack)
+    model = backbone(name, side, pooling=pooling, seed=3, stack=stack)
     layers = look_up(name, read_stack(stack, IMAGE_KINDS)).layers
     found = find_candidates(model, pooling)
     assert (found[0].layer, found[0].pooling) == (layers[-1], pooling)
@@ -90,7 +90,7 @@ def test_the_columns_of_each_depth_are_the_features_of_that_layer(
 
 
 def test_depths_are_spread_over_the_network() -> None:
-    model = backbone("MobileNetV2", 96, "none", "avg", 1)
+    model = backbone("MobileNetV2", 96)
     counts = [depth.layers for depth in find_candidates(model, "avg")]
     assert 5 <= len(counts) <= 12 and counts[0] == max(counts)
     lower = model.get_layer(NETWORK).layers
@@ -100,8 +100,8 @@ def test_depths_are_spread_over_the_network() -> None:
 
 def test_a_network_may_end_before_its_last_layer() -> None:
     """`backbone.layer` drops the later layers; the earlier ones keep their weights."""
-    whole = backbone("cnn", 32, "none", "max", 5)
-    model = backbone("cnn", 32, "none", "max", 5, layer="residual_64_out")
+    whole = backbone("cnn", 32, pooling="max", seed=5)
+    model = backbone("cnn", 32, pooling="max", seed=5, layer="residual_64_out")
     body = model.get_layer(NETWORK)
     names = [layer.name for layer in body.layers]
     assert tuple(names) == NETWORKS["cnn"].below("residual_64_out")

@@ -72,7 +72,7 @@ def test_the_network_of_an_exported_model_is_taken_over(
     check_weights_file(Path(weights), name, network, network.layers)
     again = backbone(name, side, weights, stack=listed)
     assert np.array_equal(again(photos(side), training=False), source(photos(side), training=False))
-    larger = backbone(name, 2 * side, weights, "max", stack=listed)
+    larger = backbone(name, 2 * side, weights, pooling="max", stack=listed)
     assert larger(photos(2 * side)).shape == (3, source.output_shape[1])
 
     middle = network.layers[len(network.layers) // 2]

@@ -33,9 +33,15 @@ def values(place: Path) -> dict[str, object]:
     return flatten(read_parameters(place / "params.yaml"))
 
 
-def test_alone_it_lists_the_recipes_in_a_line_each(place: Path) -> None:
-    status, out, errors = graft(place, "use")
+def use(place: Path, *arguments: str) -> str:
+    """Runs the command, which must go well: what it prints."""
+    status, out, errors = graft(place, "use", *arguments)
     assert (status, errors) == (0, "")
+    return out
+
+
+def test_alone_it_lists_the_recipes_in_a_line_each(place: Path) -> None:
+    out = use(place)
     listed = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert listed == list_recipes()
     assert max(map(len, out.splitlines())) <= 110
@@ -43,8 +49,7 @@ def test_alone_it_lists_the_recipes_in_a_line_each(place: Path) -> None:
 
 def test_it_writes_a_complete_commented_file_and_names_what_differs(place: Path) -> None:
     before = values(place)
-    status, out, errors = graft(place, "use", "fashion-cnn")
-    assert (status, errors) == (0, "")
+    out = use(place, "fashion-cnn")
     text = (place / "params.yaml").read_text(encoding="utf-8")
     assert text == compose_parameters("fashion-cnn", {})
     after = values(place)
@@ -59,13 +64,13 @@ def test_images_and_values_of_ones_own(place: Path) -> None:
     (place / "it's mine").mkdir()
     stack = ["--set", "head.kind=dense", "--set", "head.stack=[dense 8, norm]"]
     changes = ["--set", "head.epochs=3", *stack]
-    status, out, _ = graft(place, "use", "digits", "--images", "it's mine", *changes)
-    assert status == 0 and "The images are not" not in out
+    out = use(place, "digits", "--images", "it's mine", *changes)
+    assert "The images are not" not in out
     own = {"dataset.path": "it's mine", "head.epochs": 3}
     own |= {"head.kind": "dense", "head.stack": ["dense 8", "norm"]}
     assert values(place) == flatten(read_parameters(ROOT / "params.yaml")) | own
     # A rate is a number, however it is written.
-    graft(place, "use", "digits", "--force", "--set", "head.learning_rate=1e-3")
+    use(place, "digits", "--force", "--set", "head.learning_rate=1e-3")
     assert values(place)["head.learning_rate"] == 0.001
 
 
@@ -79,16 +84,16 @@ def test_what_git_does_not_have_is_not_overwritten(place: Path) -> None:
     )
     assert path.read_text(encoding="utf-8") == own
     git(place, "add", "params.yaml")
-    assert graft(place, "use", "fashion-cnn")[0] == 0
+    use(place, "fashion-cnn")
     # What git has anywhere in its history can be overwritten.
-    assert graft(place, "use", "digits", "--force")[0] == 0
-    assert graft(place, "use", "fashion-cnn")[0] == 0
+    use(place, "digits", "--force")
+    use(place, "fashion-cnn")
 
 
 def test_force_overwrites_anything(place: Path) -> None:
     (place / "params.yaml").write_text("no: [parameters", encoding="utf-8")
     assert graft(place, "use", "digits")[0] == 2
-    assert graft(place, "use", "digits", "--force")[0] == 0
+    use(place, "digits", "--force")
     assert values(place)
 
 
@@ -96,7 +101,7 @@ def test_without_git_a_new_file_is_written_and_an_old_one_kept(place: Path) -> N
     shutil.rmtree(place / ".git")
     assert graft(place, "use", "fashion-cnn")[0] == 2
     (place / "params.yaml").unlink()
-    assert graft(place, "use", "fashion-cnn")[0] == 0
+    use(place, "fashion-cnn")
 
 
 class TestImages:
@@ -105,8 +110,7 @@ class TestImages:
     @staticmethod
     def used(place: Path, path: str) -> tuple[object, str]:
         """The value of `dataset.path` for a path as it is typed, and what was printed."""
-        status, out, errors = graft(place, "use", "photos", "--force", "--images", path)
-        assert (status, errors) == (0, "")
+        out = use(place, "photos", "--force", "--images", path)
         return values(place)["dataset.path"], out
 
     def test_inside_the_project_it_is_relative(self, place: Path) -> None:
@@ -139,7 +143,7 @@ class TestNetwork:
     def test_by_what_it_is_good_for_or_by_name(
         self, place: Path, given: str, choice: Choice | None
     ) -> None:
-        assert graft(place, "use", "photos", "--network", given)[0] == 0
+        use(place, "photos", "--network", given)
         found = values(place)
         assert found["backbone.weights"] == "imagenet"
         expected = choice or Choice("Xception", 299)
@@ -147,7 +151,7 @@ class TestNetwork:
 
     def test_a_value_that_is_set_wins(self, place: Path) -> None:
         arguments = ["--network", "balanced", "--set", "image.side=96"]
-        assert graft(place, "use", "photos", *arguments)[0] == 0
+        use(place, "photos", *arguments)
         assert values(place)["image.side"] == 96
 
 

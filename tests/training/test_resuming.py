@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from digits import digits, store
-from graft.common.arrays import Joined
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.stacks import VECTOR_KINDS, read_stack
@@ -28,7 +27,7 @@ from graft.training.optimizers import two_rates
 from graft.training.rows import Rows
 from graft.training.states import read_state, write_state
 from images import change, run
-from trainings import place, start
+from trainings import blobs, place, start
 
 
 class Interruption(BaseException):
@@ -60,15 +59,6 @@ def each_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resuming, "_SHARE", 1e9)
 
 
-def blobs(n: int, seed: int) -> Rows:
-    """Three classes around corners that are near: float32 rows of width 3."""
-    labels = np.arange(n) % 3
-    points = np.random.default_rng(seed).normal(size=(n, 3)) + np.eye(3)[labels]
-    ids = tuple(map(str, range(n)))
-    stored = Joined([points.astype(np.float32)])
-    return Rows(ids, ids, labels, tuple("abc"), stored, np.arange(n))
-
-
 def train(
     optimizer: str, epochs: int, folder: Path | None, last: int = 99, patience: int = 9, **changes
 ) -> tuple[pd.DataFrame, list[np.ndarray]] | None:
@@ -87,9 +77,9 @@ def train(
     own |= {"warmup": 1, "weight_decay": 1e-3, "monitor": "val_loss"}
     own |= {"epochs": epochs, "patience": patience}
     settings = {f"finetune.{name}": value for name, value in (own | changes).items()}
-    batches = Interrupted(blobs(60, 1), last)
+    batches = Interrupted(blobs(np.arange(60) % 3, 1), last)
     compile_model(model, two_rates(settings, top.trainable_variables, len(batches)), 0.1)
-    valid = Batches(blobs(30, 2), 16)
+    valid = Batches(blobs(np.arange(30) % 3, 2), 16)
     try:
         history = fit("finetune", settings, model, batches, valid, folder, "one")
     except Interruption:
