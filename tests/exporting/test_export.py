@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import zipfile
@@ -31,7 +30,7 @@ from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main, tell_export
-from images import SIDE, complaint, encoded, graft, picture, run, write
+from images import SIDE, call, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
 # In the order of `a`, `b` and `c`, as which the pictures are made.
@@ -117,8 +116,7 @@ def photos() -> Iterator[tuple[str, bytes]]:
 def use(folder: Path, photo: Path) -> tuple[str, float]:
     """What `use.py` says of a photo, in a Python without graft: the class and its probability."""
     command = [sys.executable, "-I", "-S", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
-    command += [folder / "use.py", photo]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8")
+    ended = call(*command, folder / "use.py", photo)
     assert ended.returncode == 0, ended.stderr
     name, _, probability = ended.stdout.removesuffix("\n").rpartition(" ")
     return name, float(probability)

@@ -48,9 +48,8 @@ def picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> np.ndarray:
 def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **options: Any) -> bytes:
     """The bytes of an image file."""
     file = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(
-        file, form, **options
-    )
+    shown = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    shown.save(file, form, **options)
     return file.getvalue()
 
 
@@ -101,14 +100,14 @@ def link_recipes(folder: Path) -> None:
             (folder / "workflow" / name).symlink_to(ROOT / "workflow" / name)
 
 
+def call(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command: its exit status, output and errors, as text."""
+    return subprocess.run(command, **{"capture_output": True, "encoding": "utf-8"} | options)
+
+
 def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Runs the command line in a folder: its exit status, output and errors."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "graft", *arguments],
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-    )
+    ended = call(sys.executable, "-m", "graft", *arguments, cwd=folder)
     return ended.returncode, ended.stdout, ended.stderr
 
 

@@ -29,11 +29,8 @@ CROSSED = {
     **{"test_units": 1234, "test_bound": 0.9969},
 }
 # The reasons for which a file in the summary could not be read; the last would be markup.
-BAD = (
-    "zero bytes",
-    "truncated",
-    "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'",
-)
+MARKUP = "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'"
+BAD = ("zero bytes", "truncated", MARKUP)
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 _LARGE = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
 _PAIR = ["kind", "first", "first_label", "second", "second_label", "difference"]

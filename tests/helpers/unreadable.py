@@ -51,11 +51,8 @@ NO_IMAGE = {
     "program": b"\x7fELF" + bytes(200),
     "script": b"#!/bin/sh\nrm -rf /\n",
 }
-SAID = {
-    "heic": "HEIC, which is not read",
-    "film": "not an image: a video",
-    "document": "not an image: a PDF",
-}
+SAID = {"film": "not an image: a video", "document": "not an image: a PDF"}
+SAID["heic"] = "HEIC, which is not read"
 UNREADABLE = {
     "empty.jpg": (b"", "zero bytes"),
     **{f"{name}.jpg": (data, SAID.get(name, "not an image")) for name, data in NO_IMAGE.items()},

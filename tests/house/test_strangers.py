@@ -10,7 +10,6 @@ import json
 import marshal
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -36,7 +35,7 @@ from graft.prediction.output import write_csv
 from graft.project.parameters import read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
 from graft.tools import classify
-from images import ROOT, SHARDS, change, classes, content, listing, run, write
+from images import ROOT, SHARDS, call, change, classes, content, listing, run, write
 from trainings import CNN, describe
 
 WEIGHTS = ROOT / CNN
@@ -434,7 +433,5 @@ def test_known_vulnerabilities_that_are_mended_fail(
     packages: list[Any] | None, status: int, said: str
 ) -> None:
     report = "" if packages is None else json.dumps({"dependencies": packages, "fixes": []})
-    ended = subprocess.run(
-        [sys.executable, ROOT / ".ci/audit.py"], input=report, capture_output=True, encoding="utf-8"
-    )
+    ended = call(sys.executable, ROOT / ".ci/audit.py", input=report)
     assert ended.returncode == status and said in ended.stdout and not ended.stderr

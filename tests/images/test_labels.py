@@ -26,9 +26,8 @@ from images import (
 from packing import KINDS, pack
 
 FILES = {f"images/{number}.png": encoded(picture(number)) for number in range(4)}
-TABLE = "path,label\n" + "".join(
-    f"{name},{'cat' if number % 2 else 'dog'}\n" for number, name in enumerate(FILES)
-)
+LINES = [f"{name},{'cat' if number % 2 else 'dog'}" for number, name in enumerate(FILES)]
+TABLE = "\n".join(["path,label", *LINES])
 # What a cell may hold: everything that UTF-8 can.
 cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = cells.filter(lambda text: text.strip("./") and "/" not in text)
@@ -77,13 +76,8 @@ class TestTable:
     def test_other_columns_keep_their_names_behind_a_mark(self) -> None:
         header = ("id", "path", "shard", "label", "csv_id", "", "part", "reason", "group")
         data = table([header, ("7", "1.png", "x", "cat", "y", "z", "test", "why", "Anna")])
-        more = {
-            "csv_id": "7",
-            "csv_shard": "x",
-            "csv_csv_id": "y",
-            "csv_": "z",
-            "csv_reason": "why",
-        }
+        more = {"id": "7", "shard": "x", "csv_id": "y", "": "z", "reason": "why"}
+        more = {f"csv_{name}": value for name, value in more.items()}
         assert labels.by_csv(data, "x.csv")["1.png"] == Label("cat", "test", "Anna", more)
 
     @pytest.mark.parametrize(

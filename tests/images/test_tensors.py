@@ -38,11 +38,8 @@ class TestCollection:
         (here / "photos/good/link.png").symlink_to("rgb.png")
         strange = Path(os.fsdecode(os.fsencode(here / "photos") + b"/bad/\xff.png"))
         strange.write_bytes(encoded(picture(40)))
-        unread = {
-            "bad/pipe.png": files.IRREGULAR,
-            "bad/nowhere.png": files.MISSING,
-            r"bad/\xff.png": files.NOT_UTF8,
-        }
+        unread = {"bad/pipe.png": files.IRREGULAR, "bad/nowhere.png": files.MISSING}
+        unread[r"bad/\xff.png"] = files.NOT_UTF8
         rows = check()
         assert set(rows) == {*COLLECTION, *unread, "good/link.png"}
         for name, (_, pixels, tolerance) in {**READABLE, "link.png": (b"", KNOWN, 0)}.items():

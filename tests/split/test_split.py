@@ -58,9 +58,8 @@ def test_a_position_is_a_fixed_number_from_0_to_below_1(seed: int, key: str) -> 
 
 
 def test_positions_are_uniform_and_differ_by_seed() -> None:
-    places = pd.DataFrame(
-        {seed: [hash_position(seed, str(n)) for n in range(4000)] for seed in (1, 2)}
-    )
+    keys = [str(number) for number in range(4000)]
+    places = pd.DataFrame({seed: [hash_position(seed, key) for key in keys] for seed in (1, 2)})
     for seed in places:
         counts = places[seed].mul(20).astype(int).value_counts()
         chi_squared = ((counts - 200) ** 2 / 200).sum()

@@ -9,7 +9,7 @@ import pytest
 
 from graft.cli import find_tools
 from graft.project.pipeline import stage_names
-from images import complaint, graft, workspace
+from images import call, complaint, graft, workspace
 
 
 def lines(text: str) -> dict[str, str]:
@@ -55,9 +55,8 @@ def test_a_stage_runs_as_dvc_yaml_says(tmp_path: Path, arguments: list[str]) -> 
 def test_a_closed_pipe_ends_it_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    ended = subprocess.run(
-        [sys.executable, "-m", "graft"], stdout=writing, stderr=subprocess.PIPE, encoding="utf-8"
-    )
+    pipes = {"stdout": writing, "stderr": subprocess.PIPE, "capture_output": False}
+    ended = call(sys.executable, "-m", "graft", **pipes)
     os.close(writing)
     assert ended.stderr == ""
 
@@ -66,5 +65,5 @@ def test_the_command_and_the_module_are_one(tmp_path: Path) -> None:
     command = Path(sys.executable).parent / "graft"
     if not command.exists():
         pytest.skip("graft is not installed beside this python")
-    ended = subprocess.run([command, "--help"], cwd=tmp_path, capture_output=True, encoding="utf-8")
+    ended = call(command, "--help", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == graft(tmp_path, "--help")[:2]

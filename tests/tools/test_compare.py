@@ -264,9 +264,8 @@ def test_results_of_other_parameters_are_named(repository: Path, shown: Shown) -
 
 
 def test_an_unknown_revision_is_one_message(repository: Path) -> None:
-    message = (
-        "a revision must be a commit, branch, tag or experiment of this git repository. Received: "
-    )
+    known = "a commit, branch, tag or experiment of this git repository"
+    message = f"a revision must be {known}. Received: "
     for name in ("", "HEAD^{tree}", "HEAD..HEAD", "HEAD~1", "-x"):
         with pytest.raises(UserError) as raised:
             main(["--", name])
@@ -325,9 +324,7 @@ def test_the_verdict_follows_from_both_noises(
     measure: str, pairs: list[tuple[bool, bool]], per_unit: int, data: st.DataObject
 ) -> None:
     seeds = st.lists(st.integers(900, 950).map(lambda n: n / 1000), min_size=1, max_size=4)
-    old, new = (
-        _results([pair[side] for pair in pairs], data.draw(seeds), per_unit) for side in (0, 1)
-    )
+    old, new = (_results(side, data.draw(seeds), per_unit) for side in zip(*pairs, strict=True))
     images, repeats = compare_images(old, new, measure), compare_seeds(old, new, measure)
     assert images["lost"] - images["won"] == sum(a for a, _ in pairs) - sum(b for _, b in pairs)
     assert images["beyond"] == (not images["low"] <= 0 <= images["high"])
@@ -350,11 +347,11 @@ def test_the_verdict_follows_from_both_noises(
 
 
 def _results(right: Sequence[bool], seeds: Sequence[float], per_unit: int) -> ModelResults:
-    rows = (
-        f"{i},a,{'a' if good else 'b'},{0.9 if good else 0.2},{i // per_unit}\n"
-        for i, good in enumerate(right)
-    )
-    images, known = _images(f"path,label,predicted,truth,unit\n{''.join(rows)}".encode())
+    rows = ["path,label,predicted,truth,unit"]
+    rows += [
+        f"{i},a,{'a,0.9' if good else 'b,0.2'},{i // per_unit}" for i, good in enumerate(right)
+    ]
+    images, known = _images("\n".join([*rows, ""]).encode())
     values = {"accuracy": tuple(seeds), "log_loss": tuple(1 - value for value in seeds)}
     accuracy, loss = images["right"].mean(), images["loss"].mean()
     return ModelResults(accuracy, loss, images, known, values, None)

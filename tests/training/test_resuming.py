@@ -277,12 +277,8 @@ def test_a_fine_tuning_that_is_killed_again_and_again(
     """
     stack = ["conv 8", "pool", "conv 8", "norm", "dropout 0.3", "conv 8"]
     own = {"backbone.name": "stack", "backbone.stack": stack, "backbone.weights": "none"}
-    own |= {
-        "finetune.epochs": 12,
-        "finetune.batch": 1,
-        "finetune.warmup": 1,
-        "finetune.patience": 12,
-    }
+    own |= {"finetune.epochs": 12, "finetune.patience": 12}
+    own |= {"finetune.batch": 1, "finetune.warmup": 1}
     if not stored:
         own |= {"augment.rotation": 10, "augment.flip": "horizontal", "augment.contrast": 0.2}
     place(own)

@@ -19,9 +19,8 @@ def test_each_image_is_changed_in_its_own_way() -> None:
     assert build_augmentation(OFF, SIDE) is None
     same = np.repeat(pictures(1)[0], 16, axis=0).astype("float32")
     strengths = {"flip": "horizontal_and_vertical", "rotation": 45, "shift": 0.2}
-    for name, strength in (
-        strengths | dict.fromkeys(["zoom", "brightness", "contrast"], 0.3)
-    ).items():
+    strengths |= dict.fromkeys(["zoom", "brightness", "contrast"], 0.3)
+    for name, strength in strengths.items():
         change = build_augmentation(OFF | {f"augment.{name}": strength}, SIDE)
         assert np.array_equal(change(same, training=False), same), name
         changed = np.concatenate([np.asarray(change(same, training=True)) for _ in range(2)])
