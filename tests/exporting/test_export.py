@@ -30,7 +30,7 @@ from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main, tell_export
-from images import SIDE, call, complaint, encoded, graft, picture, run, write
+from images import SIDE, Capture, call, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
 # In the order of `a`, `b` and `c`, as which the pictures are made.
@@ -264,7 +264,7 @@ def test_the_card_is_one(export: Export, built: Path, kind: str, way: str) -> No
     assert accuracy == ["accuracy", ends[0], "–".join(ends[1:])]
 
 
-def test_the_command_says_what_it_found(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
     with chdir(built):
         main(["--format", "openvino", "--quantize", "float16", "--licence", "cc-by-4.0"])
         out = capsys.readouterr().out

@@ -28,7 +28,7 @@ from graft.training.batches import Batches
 from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.rows import read_parts
-from images import SIDE, change, run
+from images import SIDE, Capture, change, run
 from trainings import COUNTS, backbone, describe, pictures, place, stage_here, start
 
 REPORTS = ("history.csv", "training.json", "steps.csv", "repeats.csv")
@@ -223,7 +223,7 @@ def contents(names: Sequence[str]) -> dict[str, bytes]:
     return {name: Path(name).read_bytes() for name in names}
 
 
-def test_the_stage_trains_from_the_cut(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_stage_trains_from_the_cut(project: Path, capsys: Capture) -> None:
     """On stored outputs of images and views; with two seeds, and with one the same again."""
     balance = {"finetune.class_weight": "balanced"}
     both = {"head.repeats": 2, "finetune.repeats": 2}
@@ -303,7 +303,7 @@ def test_changes_and_frozen_layers_ahead_of_the_steps(project: Path) -> None:
         assert np.allclose(one, other, rtol=1e-3)
 
 
-def test_a_start_that_is_best_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_start_that_is_best_is_kept(project: Path, capsys: Capture) -> None:
     """The head on an earlier layer, where training images have the labels of others."""
     change(project, {"finetune.learning_rate": 0.01, "finetune.cut": "always"})
     split = pd.read_csv("data/split.csv")
@@ -345,7 +345,7 @@ def test_without_a_free_layer_nothing_is_trained(project: Path) -> None:
 
 
 def test_outputs_that_cannot_be_stored_are_reported(
-    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     place({"finetune.cut": "always", "augment.rotation": 5})
     with pytest.raises(UserError, match=r"finetune\.cut must be auto or never where augment\.copi"):

@@ -15,7 +15,7 @@ from graft.common.tables import read_json, read_table
 from graft.head import cross_validation
 from graft.head.cross_validation import judge_all, judge_size
 from graft.head.label_errors import ERROR_COLUMNS, find_likely_errors, tabulate_errors
-from images import run
+from images import Capture, run
 
 WRITTEN = ("cross_validation.json", "label_errors.csv")
 
@@ -111,7 +111,7 @@ def test_a_large_part_is_learned_from_in_part(monkeypatch: pytest.MonkeyPatch) -
     assert 0.8 < right[1] < right[0]
 
 
-def test_a_class_of_one_unit_is_not_judged(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_class_of_one_unit_is_not_judged(empty: Path, capsys: Capture) -> None:
     features, labels = digits(60, 3)
     one = np.where(labels == 2, 99, np.arange(60))
     for units, judged in [(one, int((labels < 2).sum())), (np.zeros(60, int), 0)]:

@@ -24,6 +24,7 @@ from graft.project.launcher import run_stage
 settings.register_profile("graft", deadline=None, derandomize=True)
 settings.load_profile("graft")
 
+Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
 SIDE = 32
 SHARDS = 4

@@ -48,8 +48,7 @@ def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values
     np.add.at(counts, (np.array(labels), np.array(predicted)), 1)
     trained = {"epochs": 2, "best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.9}
     known = {
-        "key": key,
-        "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key],
+        **{"key": key, "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key]},
         "metrics": METRICS,
         "history": pd.DataFrame(
             [(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=HISTORY_COLUMNS

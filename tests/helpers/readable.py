@@ -43,20 +43,17 @@ def exif(orientation: int) -> Image.Exif:
     return data
 
 
+# The steps down and across in which a camera that is held in these ways stores a picture; from the
+# fifth on rows are columns.
+STEPS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1)}
+STEPS |= {5: (1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}
+
+
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """What a camera held that way stores of a picture."""
-    return np.ascontiguousarray(
-        {
-            1: pixels,
-            2: pixels[:, ::-1],
-            3: pixels[::-1, ::-1],
-            4: pixels[::-1],
-            5: pixels.swapaxes(0, 1),
-            6: pixels.swapaxes(0, 1)[::-1],
-            7: pixels.swapaxes(0, 1)[::-1, ::-1],
-            8: pixels.swapaxes(0, 1)[:, ::-1],
-        }[orientation]
-    )
+    down, across = STEPS[orientation]
+    shown = pixels if orientation < 5 else pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(shown[::down, ::across])
 
 
 def jpeg(image: np.ndarray | Image.Image = KNOWN, **options) -> bytes:

@@ -53,6 +53,12 @@ NO_IMAGE = {
 }
 SAID = {"film": "not an image: a video", "document": "not an image: a PDF"}
 SAID["heic"] = "HEIC, which is not read"
+WHOLE = {"a.jpg": JPEG, "b.jpg": jpeg(progressive=True), "c.png": PNG, "d.png": interlaced(KNOWN)}
+WHOLE |= {"e.webp": encoded(KNOWN, "WEBP"), "f.webp": encoded(KNOWN, "WEBP", lossless=True)}
+WHOLE |= {"g.bmp": encoded(KNOWN, "BMP"), "h.tif": encoded(KNOWN, "TIFF")}
+WHOLE |= {"i.tif": encoded(KNOWN, "TIFF", compression="tiff_lzw")}
+WHOLE |= {"j.tif": tiff(TIFF, [KNOWN.tobytes()], ">")}
+WHOLE |= {"k.ppm": encoded(KNOWN, "PPM"), "l.avif": encoded(KNOWN, "AVIF")}
 UNREADABLE = {
     "empty.jpg": (b"", "zero bytes"),
     **{f"{name}.jpg": (data, SAID.get(name, "not an image")) for name, data in NO_IMAGE.items()},
@@ -62,20 +68,7 @@ UNREADABLE = {
     "only a header.jpg": (JPEG[:2], "not an image"),
     **{
         f"{number} of 4 of {name}": (data, "truncated")
-        for name, whole in {
-            "a.jpg": JPEG,
-            "b.jpg": jpeg(progressive=True),
-            "c.png": PNG,
-            "d.png": interlaced(KNOWN),
-            "e.webp": encoded(KNOWN, "WEBP"),
-            "f.webp": encoded(KNOWN, "WEBP", lossless=True),
-            "g.bmp": encoded(KNOWN, "BMP"),
-            "h.tif": encoded(KNOWN, "TIFF"),
-            "i.tif": encoded(KNOWN, "TIFF", compression="tiff_lzw"),
-            "j.tif": tiff(TIFF, [KNOWN.tobytes()], ">"),
-            "k.ppm": encoded(KNOWN, "PPM"),
-            "l.avif": encoded(KNOWN, "AVIF"),
-        }.items()
+        for name, whole in WHOLE.items()
         for number, data in enumerate(cut(whole, 0.25, 0.5, 0.75, 0.9), start=1)
     },
     "half.gif": (GIF[: (len(GIF) + 400) // 2], "truncated"),

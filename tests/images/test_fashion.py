@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from graft.common.errors import UserError
-from images import ROOT, listing
+from images import ROOT, Capture, listing
 
 SCRIPT = runpy.run_path(str(ROOT / "workflow/scripts/fashion.py"))
 CLASSES = SCRIPT["CLASSES"]
@@ -110,9 +110,7 @@ def test_files_that_cannot_be_used_are_named_and_leave_nothing(
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_the_command_ends_with_one_message(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_ends_with_one_message(folder: Path, capsys: Capture) -> None:
     archive = folder.parent / "fashion.zip"
     SCRIPT["main"]([str(folder), str(archive)])
     assert capsys.readouterr().out == f"60 pictures in {archive}\n"

@@ -9,7 +9,7 @@ import pytest
 
 from graft.common.errors import UserError
 from graft.common.tables import read_json
-from images import change, classes, encoded, listing, picture, run, write
+from images import Capture, change, classes, encoded, listing, picture, run, write
 
 CLASSES = {"cat": 3, "dog": 3}
 
@@ -58,7 +58,7 @@ def test_what_is_passed_over_is_named(here: Path) -> None:
     ]
 
 
-def test_nothing_odd_is_nothing_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_odd_is_nothing_said(here: Path, capsys: Capture) -> None:
     write(here / "photos", {**classes(CLASSES), "README.md": b"about"})
     listing()
     assert read_json(Path("data/warnings/manifest.json")) == []

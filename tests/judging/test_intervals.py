@@ -11,12 +11,8 @@ from graft.judging.intervals import effective_sizes, mean_interval, unit_quantil
 
 # Images of each unit.
 SIZES = {
-    "60 images": np.ones(60, int),
-    "271 images": np.ones(271, int),
-    "2000 images": np.ones(2000, int),
-    "20 groups of 10": np.full(20, 10),
-    "60 groups of 10": np.full(60, 10),
-    "200 groups of 10": np.full(200, 10),
+    **{f"{n} images": np.ones(n, int) for n in (60, 271, 2000)},
+    **{f"{n} groups of 10": np.full(n, 10) for n in (20, 60, 200)},
     "20 groups of 3": np.full(20, 3),
     "few large, many single": np.repeat([40, 1], [5, 200]),
     "very unequal": np.repeat([100, 50, 20, 5], [2, 3, 5, 10]),

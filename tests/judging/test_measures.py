@@ -13,6 +13,7 @@ from sklearn import metrics
 from graft.judging import measures
 from graft.judging.intervals import wilson_interval
 from graft.judging.measures import calibrated_errors, calibration_error, measure
+from images import Capture
 
 
 @st.composite
@@ -82,7 +83,7 @@ def test_they_do_not_depend_on_the_order(case: tuple[np.ndarray, np.ndarray], ra
     assert one == pytest.approx(two, abs=2e-6)
 
 
-def test_a_measure_says_nothing_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_measure_says_nothing_on_standard_error(capfd: Capture) -> None:
     with warnings.catch_warnings(action="error"):
         measured(np.array([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1]]), np.array([0, 0]))
 

@@ -19,7 +19,7 @@ from graft.network.scaling import find_scaling, probe_scaling
 from graft.prediction.classifier import classify_photos, scale_pixels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.tools.classify import label_text, main
-from images import complaint, encoded, picture, write
+from images import Capture, complaint, encoded, picture, write
 
 INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(CLASSES)}
 GIVEN = ["--weights", "mine.weights.h5", "--classes", "classes.json"]
@@ -84,9 +84,7 @@ def folder(network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def answer(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
+def answer(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Callable[..., str]:
     """Runs the command in that folder: what it prints."""
 
     def run(*arguments: str) -> str:
@@ -220,7 +218,7 @@ def test_pixels_are_prepared_as_keras_does(module: str) -> None:
     ],
 )
 def test_what_is_wrong_is_one_message(
-    answer, wrong: None, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    answer, wrong: None, capsys: Capture, arguments: list[str], message: str
 ) -> None:
     with pytest.raises(UserError, match=message) as error:
         answer(*GIVEN, *arguments)
@@ -231,20 +229,13 @@ def test_what_is_wrong_is_one_message(
 def wrong(folder: Path) -> None:
     """Files beside the right ones that are not what they should be."""
     good = (folder / "mine.weights.h5").read_bytes()
-    write(
-        folder,
-        {
-            "cut.jpg": PHOTOS["a.jpg"][:-500],
-            **{f"bad/{number}": b"" for number in range(1, 8)},
-            "text.h5": b"weights",
-            "cut.weights.h5": good[: len(good) // 2],
-            "infinite.weights.h5": good,
-            "list.json": b"[]",
-            "few.json": json.dumps(dict([*INDEX.items()][:10])).encode(),
-            "odd.json": json.dumps(INDEX | {"7": ["n00000007", "a\nb"]}).encode(),
-            "empty/.hidden": b"",
-        },
-    )
+    write(folder, {"cut.jpg": PHOTOS["a.jpg"][:-500], "empty/.hidden": b"", "list.json": b"[]"})
+    write(folder / "bad", {str(number): b"" for number in range(1, 8)})
+    write(folder, {"text.h5": b"weights", "infinite.weights.h5": good})
+    write(folder, {"cut.weights.h5": good[: len(good) // 2]})
+    few, odd = dict([*INDEX.items()][:10]), INDEX | {"7": ["n00000007", "a\nb"]}
+    for name, index in {"few": few, "odd": odd}.items():
+        (folder / f"{name}.json").write_text(json.dumps(index))
     with h5py.File(folder / "infinite.weights.h5", "r+") as file:
         file["layers/conv2d/vars/0"][...] = np.nan
     with h5py.File(folder / "odd.h5", "w") as file:

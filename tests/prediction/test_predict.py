@@ -22,7 +22,7 @@ from graft.models.saving import save_graph, save_model
 from graft.prediction.answers import answer_photos
 from graft.prediction.chosen import open_model
 from graft.tools.predict import main
-from images import ROOT, complaint, content, encoded, graft, picture, workspace, write
+from images import ROOT, Capture, complaint, content, encoded, graft, picture, workspace, write
 from packing import KINDS, pack
 from trainings import CNN, describe
 
@@ -95,9 +95,7 @@ def here(empty: Path) -> Path:
 
 
 @pytest.fixture
-def predict(
-    models: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Predict:
+def predict(models: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Predict:
     """Runs the command there with the model, on these bytes in standard input."""
 
     def run(*arguments: str, stdin: bytes = b"", model: str = "mine.xml") -> Ran:
@@ -409,7 +407,7 @@ def test_a_missing_model_says_what_makes_it(here: Path, name: str) -> None:
     assert earlier.startswith("`uv run snakemake --cores all` makes it anew: ")
 
 
-def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_an_example(capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "example: graft predict " in capsys.readouterr().out

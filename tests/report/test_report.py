@@ -32,17 +32,9 @@ from runs import MODELS, make_run
 
 PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
 HISTORY = [(1, 1.0, 0.5, 1.2, 0.4), (2, 0.7, 0.7, 0.9, 0.6), (3, 0.5, 0.8, 1.0, 0.6)]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "<img src=https://example.org/x onerror=alert(1)>",
-    "say \"hi\", you & 'me'",
-    "{{ 7 * 7 }}",
-    "$x$",
-    "nan",
-    "한국어",
-    "two\nlines",
-    "Ursus arctos horribilis, seen from far away in the fog of a morning",
-]
+HOSTILE = ["<script>alert(1)</script>", "<img src=https://example.org/x onerror=alert(1)>"]
+HOSTILE += ["say \"hi\", you & 'me'", "{{ 7 * 7 }}", "$x$", "nan", "한국어", "two\nlines"]
+HOSTILE += ["Ursus arctos horribilis, seen from far away in the fog of a morning"]
 TRAINED = {"parameters": 2_260_546, "trained": 2_562, "best_epoch": 2}
 TRAINED |= {"val_loss": 0.9, "val_accuracy": 0.6}
 TUNED = {"unfrozen": 1_521_666, "trained": 1_494_594, "cut": "block_12_add", "chosen": "finetuned"}

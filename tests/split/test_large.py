@@ -20,7 +20,7 @@ from graft.split.similarity import (
     find_near,
     join_pairs,
 )
-from images import change, check, complaint, encoded, graft, run, write
+from images import Capture, change, check, complaint, encoded, graft, run, write
 
 SIDE = 64
 
@@ -188,7 +188,7 @@ class TestStage:
         return set(zip(table["label"], table["part"], strict=True))
 
     def test_a_fixed_camera_leaves_a_split_with_all_classes_in_all_parts(
-        self, here: Path, capsys: pytest.CaptureFixture[str]
+        self, here: Path, capsys: Capture
     ) -> None:
         self.save(here, part_in_view(1, 120, noise=4, light=0.05, shift=1))
         check()

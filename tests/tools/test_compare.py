@@ -14,7 +14,7 @@ from graft.common.errors import UserError
 from graft.tools.compare import main, verdict
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
-from images import complaint
+from images import Capture, complaint
 from pages import Page
 from repositories import LABELS, MODELS, commit, git, write_results
 
@@ -35,7 +35,7 @@ def repository(empty: Path) -> Path:
 
 
 @pytest.fixture
-def shown(repository: Path, capsys: pytest.CaptureFixture[str]) -> Shown:
+def shown(repository: Path, capsys: Capture) -> Shown:
     """Runs the command there: what it prints, and nothing on standard error."""
 
     def run(*arguments: str) -> str:

@@ -4,6 +4,7 @@ Nothing is left half-written, and what can be known without decoding is said bef
 decoded.
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -166,21 +167,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("dvc.yaml", "workflow/recipes/photos.yaml"):
         write(folder, {name: (ROOT / name).read_bytes()})
     divide(4, folder)
-    pets = classes(PETS)
+    write(folder / "pets", classes(PETS))
+    write(folder / "one", classes({"cat": 4}))
+    write(folder / "few", classes({"cat": 4, "dog": 1}))
+    write(folder / "loose", {f"{number}.png": encoded(picture(number)) for number in range(5)})
     write(
-        folder,
-        {
-            **{f"pets/{name}": data for name, data in pets.items()},
-            **{f"one/{name}": data for name, data in classes({"cat": 4}).items()},
-            **{f"few/{name}": data for name, data in classes({"cat": 4, "dog": 1}).items()},
-            **{f"loose/{number}.png": encoded(picture(number)) for number in range(5)},
-            "texts/notes.txt": b"of last summer",
-            "k.csv": b"path,kind\npets/cat/0.png,cat\n",
-        },
+        folder, {"texts/notes.txt": b"of last summer", "k.csv": b"path,kind\npets/cat/0.png,cat\n"}
     )
     for name in ("empty", "zipped"):
         (folder / name).mkdir()
-    pack(folder / "zipped/pets.zip", pets)
+    pack(folder / "zipped/pets.zip", classes(PETS))
     (folder / "cut.zip").write_bytes((folder / "zipped/pets.zip").read_bytes()[:-400])
     (folder / "data/pretrained").mkdir(parents=True)
     with h5py.File(folder / "data/pretrained/other.h5", "w") as file:
@@ -241,15 +237,8 @@ def test_the_wrong_folder_is_told_with_the_way(
 def test_what_no_one_can_decode_is_named(here: Path, screen: Command) -> None:
     """Films, documents, and photos as some phones keep them."""
     kinds = {"heic": b"\0\0\0\x18ftypheic", "mp4": b"\0\0\0\x18ftypmp42", "pdf": b"%PDF-1.7"}
-    write(
-        here / "other",
-        {
-            f"{label}/{number}.{end}": data + label.encode() + bytes([number])
-            for label in PETS
-            for number in range(3)
-            for end, data in kinds.items()
-        },
-    )
+    for number, (label, end) in enumerate(itertools.product(PETS, [*kinds] * 3)):
+        write(here / "other" / label, {f"{number}.{end}": kinds[end] + bytes([number])})
     change(here, images("other"))
     listing()
     for shard in "0123":

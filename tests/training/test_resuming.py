@@ -26,7 +26,7 @@ from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.rows import Rows
 from graft.training.states import read_state, write_state
-from images import change, run
+from images import Capture, change, run
 from trainings import blobs, place, start
 
 
@@ -95,7 +95,7 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("optimizer", ["Adafactor", "Ftrl", "Lion", "Nadam", "SGD"])
 def test_optimizers_of_all_kinds_go_on_exactly(
-    tmp_path: Path, optimizer: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, optimizer: str, capsys: Capture
 ) -> None:
     ways = {"warmup": 0}  # Ftrl divides by the rate, which is 0 in the first step of a warm-up
     expected = train(optimizer, 2, None, **ways)
@@ -107,7 +107,7 @@ def test_optimizers_of_all_kinds_go_on_exactly(
 
 @pytest.mark.parametrize(("patience", "head_learning_rate"), [(9, 0.1), (2, 3.0)])
 def test_interrupted_in_each_epoch_it_ends_the_same(
-    tmp_path: Path, patience: int, head_learning_rate: float, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, patience: int, head_learning_rate: float, capsys: Capture
 ) -> None:
     """Also one that ends early, at a rate that is too high; and one that had ended is repeated."""
     ways = {"patience": patience, "head_learning_rate": head_learning_rate}
@@ -124,7 +124,7 @@ def test_interrupted_in_each_epoch_it_ends_the_same(
         assert f"finetune: {epochs * 4}/" in printed.err
 
 
-def test_a_damaged_state_is_no_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_state_is_no_state(tmp_path: Path, capsys: Capture) -> None:
     train("AdamW", 2, tmp_path, last=2)
     file = tmp_path / "one.state"
     whole = file.read_bytes()
@@ -173,9 +173,7 @@ def test_other_versions_of_the_libraries_start_anew(
     assert read_state(file) is None
 
 
-def test_where_nothing_can_be_kept_it_trains_all_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_nothing_can_be_kept_it_trains_all_the_same(tmp_path: Path, capsys: Capture) -> None:
     """One line says so, of all epochs."""
     (tmp_path / "file").touch()
     found = train("AdamW", 2, tmp_path / "file/folder")

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from graft.common.cautions import Caution
 from graft.common.tables import read_json
 from graft.warnings.fitness import find_few, find_grey, find_unsuited_sizes
-from images import change, check, encoded, picture, run, write
+from images import Capture, change, check, encoded, picture, run, write
 
 SMALL = {"backbone.name": "cnn", "backbone.weights": "data/pretrained/cnn-cifar10.weights.h5"}
 PHOTOS = {"backbone.name": "MobileNetV2", "backbone.weights": "imagenet"}
@@ -73,7 +72,7 @@ def test_few_images() -> None:
     assert "has 12 images" in tested.text and "as low as 76 %" in tested.text
 
 
-def test_the_stage_gathers_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_stage_gathers_all(here: Path, capsys: Capture) -> None:
     grey = np.repeat(picture(5, 200, 200)[..., :1], 3, 2)
     images = {
         f"{label}/{n}.png": encoded(np.roll(grey, 17 * n + 5 * k, 1) // (1 + k))
