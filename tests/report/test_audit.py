@@ -24,15 +24,12 @@ def page(found: dict[str, Any], weights: bool = False) -> Page:
     return rendered({"images": found | {"weights": weights}})
 
 
+LABELS = st.sampled_from(["a", "nan", "10", "9", ""])
+ENDS = st.sampled_from([*PARTS, OTHER, *(LEFT_OUT + reason for reason in BAD)])
+
+
 @settings(max_examples=40)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["a", "nan", "10", "9", ""]),
-            st.sampled_from([*PARTS, OTHER, *(LEFT_OUT + reason for reason in BAD)]),
-        )
-    )
-)
+@given(st.lists(st.tuples(LABELS, ENDS)))
 def test_every_file_is_counted_once(files: list[tuple[str, str]]) -> None:
     found = audited(files)
     for row in [*found["rows"], found["total"]]:

@@ -171,9 +171,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "one", classes({"cat": 4}))
     write(folder / "few", classes({"cat": 4, "dog": 1}))
     write(folder / "loose", {f"{number}.png": encoded(picture(number)) for number in range(5)})
-    write(
-        folder, {"texts/notes.txt": b"of last summer", "k.csv": b"path,kind\npets/cat/0.png,cat\n"}
-    )
+    write(folder, {"texts/notes.txt": b"of last summer", "k.csv": b"path,kind\na.png,cat\n"})
     for name in ("empty", "zipped"):
         (folder / name).mkdir()
     pack(folder / "zipped/pets.zip", classes(PETS))
