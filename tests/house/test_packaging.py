@@ -2,7 +2,6 @@
 
 import configparser
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from graft.exporting.formats import FORMATS
 from graft.integrity.ground import flatten
 from graft.project.parameters import read_parameters
 from graft.project.recipes import DEFAULTS
-from images import ROOT
+from images import ROOT, call
 from sources import normal, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -149,9 +148,7 @@ def test_no_folder_of_code_is_hashed_with_its_compiled_files() -> None:
 
 def tracked() -> list[Path]:
     """The files that git knows."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8"
-    )
+    listed = call("git", "ls-files", "-z", cwd=ROOT)
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]

@@ -36,12 +36,16 @@ class DvcMemory:
 
     Args:
         stages: all of them, each after those whose outputs it reads.
+
+    Attributes:
+        restored: the addresses of the stages that `catch_up` has restored.
     """
 
     def __init__(self, stages: Sequence[Declaration]) -> None:
         self._stages = stages
         self._claim = contextlib.ExitStack()
         self._claimed = False
+        self.restored: list[str] = []
 
     def claim(self) -> None:
         """Says to every DVC, until `release`, that this process writes the results.
@@ -86,7 +90,6 @@ class DvcMemory:
             UserError: as `ask`.
         """
         stale: dict[str, list[Any]] = {}
-        restored: list[str] = []
         with self._open() as repo, _Entries() as entries:
             found = dvc_calls.find_stages(repo)
             self._record(repo, found, entries)
@@ -100,12 +103,12 @@ class DvcMemory:
                 waits = any(makers.get(path) in stale for path in stage.inputs)
                 entry = dvc_calls.restore(repo, known) if changes and not waits else None
                 if entry is not None:
-                    restored.append(address)
+                    self.restored.append(address)
                     entries.add(address, entry, partial(_note, address, entry))
                 elif changes:
                     stale[address] = changes
-        if restored:
-            say(f"from DVC's cache: {name_some(restored)}")
+        if self.restored:
+            say(f"from DVC's cache: {name_some(self.restored)}")
         return stale
 
     def tell(self) -> None:

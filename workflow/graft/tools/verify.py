@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError
+from graft.integrity.moment import remove_entry, remove_from_lock
 from graft.integrity.verification import Finding, find_damage, mend
 from graft.scheduling.dvc_calls import (
     claim_folders,
     list_damaged_entries,
+    list_false_entries,
     list_recorded,
     open_repository,
 )
@@ -39,14 +41,20 @@ def main(arguments: Sequence[str]) -> None:
         for path in damaged:
             print(f"{path.name} is damaged in DVC's run cache")
             if options.repair:
-                path.unlink()
+                for other in path.parent.glob("*"):  # what was restored by it is there, too
+                    remove_entry(other)
+        false = list_false_entries(repo)
+        for address in false:
+            print(f"what dvc.lock says of {address} is damaged")
+            if options.repair:
+                remove_from_lock(address)
         files = list_recorded(repo)
         findings = [found for found in map(find_damage, files) if found is not None]
         for finding in findings:
             print(f"{_name(finding)} is damaged in {_where(finding)}")
             if options.repair:
                 mend(finding)
-    count = len(findings) + len(damaged)
+    count = len(findings) + len(damaged) + len(false)
     if not count:
         sound = f"all {len(files)} recorded files are sound"
         print(sound if files else "no file is recorded yet: run the pipeline first")
