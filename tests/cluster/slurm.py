@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from faults.runs import await_true
+from background import await_true
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
 _ALONE = Path("/run/graft-slurm.lock")
