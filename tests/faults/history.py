@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from faults.moments import REPORT, Action, cached_outputs, stored
-from faults.trial import EITHER, Fault, Missed, Trial, Wrong, differences
+from faults.trial import EITHER, Fault, Missed, Trial, Wrong
+from faults.truth import differences
 from project import UP_TO_DATE
 
 KIND = "branches, merges and remotes"

@@ -15,7 +15,7 @@ import psutil
 
 from background import Run, await_true
 from faults.bases import Base
-from faults.truth import Knowledge, false_records, untrue
+from faults.truth import Knowledge, differences, false_records, untrue
 from graft.project.pipeline import PACKAGE, declarations
 from project import FRESH, UP_TO_DATE, Project, reached
 from standin import PAUSES
@@ -375,15 +375,6 @@ class Trial:
     def printed(self) -> str:
         """The last lines that the runs have printed."""
         return "\n".join(self._printed[-30:]).replace(str(self.top), "…")
-
-
-def differences(folder: Path, expected: Mapping[str, bytes]) -> list[str]:
-    """The outputs that are missing or not as expected."""
-    return [
-        path
-        for path, content in expected.items()
-        if not (folder / path).is_file() or (folder / path).read_bytes() != content
-    ]
 
 
 def named_commands(text: str) -> list[str]:
