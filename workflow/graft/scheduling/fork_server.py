@@ -31,10 +31,12 @@ VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes bel
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 _LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywhere
 _SECOND = "-second"
-# Imported ahead, in the order in which stages need them.
-_AHEAD = """numpy yaml pandas pandas.io.formats.csvs PIL.ImageOps PIL.JpegImagePlugin imagehash tqdm
-openvino threadpoolctl scipy.sparse scipy.optimize sklearn.utils sklearn.linear_model
-matplotlib.figure matplotlib.backends.backend_agg jinja2""".split()
+_AHEAD = [  # in the order in which stages need them
+    *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
+    *("imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse", "scipy.optimize"),
+    *("sklearn.utils", "sklearn.linear_model", "matplotlib.figure"),
+    *("matplotlib.backends.backend_agg", "jinja2"),
+]
 # Does in a fork what the arguments say; of None, says whether the code is still the same.
 Run = Callable[[list[str] | None], bool]
 
@@ -157,7 +159,6 @@ def _become(
     """Makes this fork the process that the client would have been, and ends it."""
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
-        os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -211,8 +212,7 @@ def _import(module: str) -> None:
 
 def _find_user(peer: socket.socket) -> int:
     """The number of the user at the other end."""
-    size = struct.calcsize("3i")
-    return struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1]
+    return struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
 
 
 def _describe_python() -> list[Any]:
