@@ -11,7 +11,7 @@ from graft.common.numbers import say_bytes, say_percent
 from graft.common.stage import Stage
 from graft.common.tables import read_json
 from graft.exporting.contents import check_folder_of_export
-from graft.exporting.facts import UNKNOWN_LICENCE, Facts
+from graft.exporting.facts import Facts
 from graft.exporting.formats import FORMATS, QUANTIZED, check_format
 from graft.integrity.ground import flatten
 from graft.models.description import read_description
@@ -19,7 +19,7 @@ from graft.project.launcher import make_stage
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.upstream import check_upstream
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 
 _MODEL = Path("data/models/finetuned.keras")
 # Says with which images, and how, the chosen model was measured.
@@ -74,28 +74,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = CommandParser(
-        "export",
-        f"{__doc__} The folder also has the names of the classes, and a short program that says"
-        " what a photo shows without graft.",
-        "uv run --extra onnx graft export --format onnx --quantize int8",
-    )
-    add = parser.add_argument
-    add("--format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
-    smaller = f"make the model smaller, by {' or '.join(QUANTIZED)}; what that costs is measured"
-    add("--quantize", metavar="TYPE", help=smaller)
-    add(
-        "--model",
-        type=Path,
-        default=_MODEL,
-        metavar="FILE",
-        help="another model of this project's images (.keras; default: %(default)s)",
-    )
-    folder = "where to (default: exports/FORMAT, or exports/FORMAT-QUANTIZE)"
-    add("--output", type=Path, metavar="FOLDER", help=folder)
-    licence = "under which others may use it, for the card, such as mit (default: %(default)s)"
-    add("--licence", default=UNKNOWN_LICENCE, metavar="NAME", help=licence)
-    options = parser.parse_args(arguments)
+    values = {"formats": ", ".join(FORMATS), "types": " or ".join(QUANTIZED)}
+    options = parse_options("export", __doc__, arguments, **values)
     check_format(options.format or "", options.quantize or "")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", options.licence):
         allowed = "an identifier of Hugging Face in small letters, such as mit or cc-by-4.0"

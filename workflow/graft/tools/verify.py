@@ -6,7 +6,7 @@ from pathlib import Path
 from graft.common.errors import UserError
 from graft.integrity.verification import Finding, find_damage, mend
 from graft.scheduling.dvc_calls import list_recorded, open_repository
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 
 _PLACES = {"folder": "the folder", "cache": "DVC's cache"}
 
@@ -17,14 +17,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         UserError: a file is damaged and was not repaired.
     """
-    parser = CommandParser("verify", str(__doc__), "graft verify --repair")
-    parser.add_argument(
-        "--repair",
-        action="store_true",
-        help="put sound copies in the place of damaged ones; what has none goes, and the next run"
-        " makes it anew",
-    )
-    options = parser.parse_args(arguments)
+    options = parse_options("verify", __doc__, arguments)
     # No run may write while files are hashed. What DVC itself cannot read is mended first.
     with open_repository() as repo:
         files = list_recorded(repo)
