@@ -10,7 +10,7 @@ import pandas as pd
 from graft.common.cautions import read_warnings
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, read_tables, write_table
-from graft.report.page import describe_accuracy, render_page
+from graft.report.page import render_page
 from graft.report.pictures import draw_confusion, draw_curves
 from graft.report.reading import MODEL_NAMES, ReportedModel, Tested, read_tested
 from graft.report.sections.audit import summarise_images
@@ -24,6 +24,7 @@ from graft.report.sections.provenance import summarise_provenance
 from graft.report.sections.transfer import summarise_transfer
 from graft.report.sections.trust import summarise_trust
 from graft.report.thumbnails import open_album
+from graft.report.wording import say
 from graft.statistics.reliability import bin_confidences
 
 _PICTURES = ("curves", "curves_smoothed", "confusion")
@@ -133,7 +134,7 @@ def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[st
     """Writes one picture of a model."""
     path: Path = stage.output(f"reports/{model.key}/{picture}.png")
     if picture == "confusion":
-        subtitle = describe_accuracy(model.metrics)
+        subtitle = say("accuracy", found=model.metrics)
         draw_confusion(path, model.counts, classes, model.name, subtitle)
     else:
         weight = stage["report.smoothing"] if picture == "curves_smoothed" else None

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
-from graft.report.wording import NO_BREAK, number, percent
+from graft.report.wording import NO_BREAK
 from graft.statistics.intervals import repeatability
 
 _POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
-_MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
 _GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
 
 
@@ -123,32 +122,6 @@ def describe_augmentation(parameters: Mapping[str, Any]) -> list[str]:
     }
     values = {name: parameters[f"augment.{name}"] for name in strengths}
     return [strengths[name](v) for name, v in values.items() if v not in (0, "none")]
-
-
-def describe_training(training: Mapping[str, Any], monitor: str) -> str:
-    """How a model was trained and which epoch was kept.
-
-    Args:
-        training: as in `training.json`.
-        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
-    """
-    loss, accuracy = number(training["val_loss"]), percent(training["val_accuracy"])
-    result = f"validation loss {loss}, {accuracy} of the validation images right."
-    n, best = training["epochs"], training["best_epoch"]
-    epochs = f"{n} epoch{'' if n == 1 else 's'}"
-    if (device := training.get("device", "CPU")) != "CPU":
-        epochs += f" on {device}"
-    if "regularisation" in training:
-        return f"Fitted at once, without epochs: {result}"
-    if not n:
-        return f"Not trained, the head on the network: {result}"
-    if best == 0:
-        return f"{epochs}, none better than the start by more than chance, which is kept: {result}"
-    step = training.get("step", 1.0)
-    way = "" if step == 1 else f", and {step:g} of the way to it is taken"
-    if n == 1:
-        return f"{epochs}{way.replace(' to it', '')}: {result}"
-    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}{way}: {result}"
 
 
 def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
