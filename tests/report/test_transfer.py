@@ -20,7 +20,7 @@ from graft.report.sections.transfer import (
     summarise_transfer,
     tile_samples,
 )
-from graft.report.wording import say
+from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
 from pages import CROSSED, Page, doubts, outcome, rendered, reported
 
@@ -250,7 +250,7 @@ def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
     ],
 )
 def test_the_kept_epoch_is_named(monitor: str, best: int, expected: str) -> None:
-    text = say("training", training=TRAINED | {"best_epoch": best}, monitor=monitor)
+    text = say_sentence("training", training=TRAINED | {"best_epoch": best}, monitor=monitor)
     assert text.startswith(expected)
     assert " ".join(text.split()).endswith("loss 0.250, 90.0 % of the validation images right.")
 
@@ -258,4 +258,4 @@ def test_the_kept_epoch_is_named(monitor: str, best: int, expected: str) -> None
 def test_a_graphics_card_is_named() -> None:
     for device, expected in (("CPU", "2 epochs; "), ("NVIDIA A2", "2 epochs on NVIDIA A2; ")):
         training = TRAINED | {"best_epoch": 2, "device": device}
-        assert say("training", training=training, monitor="val_loss").startswith(expected)
+        assert say_sentence("training", training=training, monitor="val_loss").startswith(expected)

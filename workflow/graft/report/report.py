@@ -24,7 +24,7 @@ from graft.report.sections.provenance import summarise_provenance
 from graft.report.sections.transfer import summarise_transfer
 from graft.report.sections.trust import summarise_trust
 from graft.report.thumbnails import open_album
-from graft.report.wording import say
+from graft.report.wording import say_sentence
 from graft.statistics.reliability import bin_confidences
 
 _PICTURES = ("curves", "curves_smoothed", "confusion")
@@ -134,7 +134,7 @@ def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[st
     """Writes one picture of a model."""
     path: Path = stage.output(f"reports/{model.key}/{picture}.png")
     if picture == "confusion":
-        subtitle = say("accuracy", found=model.metrics)
+        subtitle = say_sentence("accuracy", found=model.metrics)
         draw_confusion(path, model.counts, classes, model.name, subtitle)
     else:
         weight = stage["report.smoothing"] if picture == "curves_smoothed" else None

@@ -70,7 +70,7 @@ def _sentences() -> Any:
     return open_page_templates(autoescape=False).get_template("sentences.txt.j2").module
 
 
-def say(sentence: str, **values: Any) -> str:
+def say_sentence(sentence: str, **values: Any) -> str:
     """A sentence of the page, of that name in `sentences.txt.j2`; plain text, not yet escaped."""
     return re.sub(" *\n+ *", " ", getattr(_sentences(), sentence)(**values)).strip(" ")
 

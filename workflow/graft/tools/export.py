@@ -11,7 +11,7 @@ from graft.common.numbers import say_bytes, say_percent
 from graft.common.stage import Stage
 from graft.common.tables import read_json
 from graft.exporting.contents import check_folder_of_export
-from graft.exporting.facts import Facts
+from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, QUANTIZED, check_format
 from graft.integrity.ground import flatten
 from graft.models.description import read_description
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
     from graft.exporting.evidence import check_origin
 
     check_origin(stage, options.model, description)
-    from graft.exporting.making import Request, make_export
+    from graft.exporting.making import make_export
 
     chosen = options.model.resolve() == _MODEL.resolve()
     flat = flatten(values)
@@ -108,18 +108,19 @@ def _measuring_stage(values: dict[str, Any], model: Path) -> Stage:
 
 def tell_export(folder: Path, facts: Facts) -> Iterator[str]:
     """What was written, how it agrees and what it lost, line by line."""
-    kind, found = FORMATS[facts.kind], facts.agreement
+    quantize, found = facts.request.quantize, facts.agreement
+    kind = FORMATS[facts.request.kind]
     yield f"{folder / kind.model}: {say_bytes(facts.weight)}"
     yield (
         f"  run in {kind.runtime} {facts.version} on {found.n} test images: the label is the"
         f" pipeline's for {found.equal}, probabilities differ by {found.difference:.1g} at most"
     )
-    if facts.quantize:
+    if quantize:
         yield f"  accuracy {say_percent(found.after)}, before {say_percent(found.before)}"
     lost = found.before - found.after
     if lost > _WARN:
         yield (
-            f"  warning: {facts.quantize} costs {100 * lost:.1f} percentage points of accuracy;"
+            f"  warning: {quantize} costs {100 * lost:.1f} percentage points of accuracy;"
             f" export without --quantize, or with another one"
         )
     yield f"  python {folder / 'use.py'} PHOTO says what a photo shows; its card is README.md there"

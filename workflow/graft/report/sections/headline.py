@@ -7,7 +7,7 @@ import numpy as np
 
 from graft.common.cautions import Caution
 from graft.report.reading import ReportedModel, Tested
-from graft.report.wording import say
+from graft.report.wording import say_sentence
 
 SURE = 0.95  # a confidence of which people say that it is sure
 
@@ -87,17 +87,17 @@ def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
     missed = wrong[sure].mean() if sure.any() else 0
     ends = {"best": 1 - model.metrics["accuracy_high"], "worst": 1 - model.metrics["accuracy_low"]}
     return [
-        say("errors", wrong=wrong.mean(), **ends),
-        say("sureness", limit=SURE, sure=sure.mean(), missed=missed),
+        say_sentence("errors", wrong=wrong.mean(), **ends),
+        say_sentence("sureness", limit=SURE, sure=sure.mean(), missed=missed),
     ]
 
 
 def say_gain(tested: Tested) -> list[str]:
     """How the chosen model differs from the other one, photo by photo; nothing if it is alone."""
     if len(tested.models) == 1:
-        return [say("gain", won=None, lost=None)]
+        return [say_sentence("gain", won=None, lost=None)]
     now, before = (model.predicted == tested.labels for model in tested.models)
-    return [say("gain", won=int((now & ~before).sum()), lost=int((before & ~now).sum()))]
+    return [say_sentence("gain", won=int((now & ~before).sum()), lost=int((before & ~now).sum()))]
 
 
 def _ends(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,5 +112,5 @@ def _choose_figure(chosen: ReportedModel, crossed: Mapping[str, Any]) -> dict[st
     else:
         found, what = chosen.metrics, "test photo"
         note = f"{chosen.name}, chosen on the validation part."
-    line = say("figure", found=found, what=what)
+    line = say_sentence("figure", found=found, what=what)
     return {"accuracy": found["accuracy"], "line": line, "note": note}

@@ -9,7 +9,7 @@ import pandas as pd
 from graft.report.charts import Chart, padded_ends
 from graft.report.pictures import smooth
 from graft.report.reading import Tested
-from graft.report.wording import say
+from graft.report.wording import say_sentence
 
 
 def summarise_learning(tested: Tested, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,7 +34,9 @@ def summarise_learning(tested: Tested, parameters: Mapping[str, Any]) -> dict[st
             for m in models
             if len(m.history) > 1
         },
-        "trained": {m.key: say("training", training=m.training, monitor=m.monitor) for m in models},
+        "trained": {
+            m.key: say_sentence("training", training=m.training, monitor=m.monitor) for m in models
+        },
         "rates": {m.key: say_rates(m.key, m.training, parameters) for m in models},
         "smoothing": weight,
         "chosen": tested.chosen.key,
@@ -75,4 +77,4 @@ def say_rates(key: str, training: Mapping[str, Any], parameters: Mapping[str, An
         training: as `training.json` has it.
         parameters: of the build, by dotted key.
     """
-    return say("rates", key=key, training=training, parameters=parameters)
+    return say_sentence("rates", key=key, training=training, parameters=parameters)

@@ -9,7 +9,7 @@ from graft.judging.calibration import rescale
 from graft.report.charts import Chart, padded_ends, thin
 from graft.report.confusion import in_blocks
 from graft.report.reading import ReportedModel, Tested
-from graft.report.wording import say
+from graft.report.wording import say_sentence
 from graft.statistics.reliability import bin_confidences
 
 _SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the images, in the table
@@ -66,7 +66,9 @@ def say_trust(bins: Sequence[Mapping[str, Any]]) -> str:
     """
     over = sum(row["true"] < row["low"] for row in bins)
     under = sum(row["true"] > row["high"] for row in bins)
-    return say("trust", over=over, under=under, bins=len(bins), photos=sum(r["n"] for r in bins))
+    return say_sentence(
+        "trust", over=over, under=under, bins=len(bins), photos=sum(r["n"] for r in bins)
+    )
 
 
 def tabulate_kept(tested: Tested, model: ReportedModel) -> list[dict[str, Any]]:
