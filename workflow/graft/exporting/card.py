@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +11,6 @@ from graft.common.numbers import say_bytes, say_percent
 from graft.exporting.facts import Facts
 from graft.exporting.formats import FORMATS
 from graft.exporting.program import needed_packages, open_templates
-
-# The metrics of the card, by their names in `metrics.json`.
-_SHARES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
-_NUMBERS = {"log_loss": "log loss", "ece": "calibration error"}
 
 
 def write_card(facts: Facts) -> str:
@@ -29,19 +24,9 @@ def write_card(facts: Facts) -> str:
         values,
         about=request.description,
         format=FORMATS[request.kind],
-        metrics=_rows(request.metrics or asdict(request.description)),
+        metrics=request.metrics or asdict(request.description),
         packages=needed_packages(request.kind),
     )
-
-
-def _rows(metrics: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
-    found = []
-    for names, show in ((_SHARES, say_percent), (_NUMBERS, lambda value: f"{value:.3f}")):
-        for key, name in names.items():
-            if key in metrics:
-                values = (metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
-                found.append((name, *map(show, values)))
-    return found
 
 
 def as_markdown(text: str) -> str:

@@ -2,14 +2,18 @@
 
 import io
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import imagehash
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from graft.common.parallel import in_parallel
 from graft.images import files
+from graft.images.files import File
 
 # What Pillow may take a file for. It reads more, some of it with programs of their own: none for
 # files from anywhere.
@@ -91,6 +95,30 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
             # and one of them must not stop a run over thousands.
             cut = "truncated" in str(error).lower() or _is_cut(data)
             raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
+
+
+def decode_files(found: Iterable[File], side: int, fit: str) -> Iterator[tuple[str, Decoded | str]]:
+    """Decodes files on all cores, in their order; few of them are in memory at a time.
+
+    Args:
+        found: the files, taken as they are needed.
+        side, fit: as of `decode`.
+
+    Yields:
+        The path of each file, and its image or the reason why it has none.
+    """
+    work = partial(_decode_file, side=side, fit=fit)
+    return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
+
+
+def _decode_file(file: File, side: int, fit: str) -> tuple[str, Decoded | str]:
+    """Other processes run this."""
+    if file.data is None:
+        return file.path, file.problem
+    try:
+        return file.path, decode(file.data, side, fit)
+    except Undecodable as error:
+        return file.path, str(error)
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:

@@ -9,9 +9,9 @@ import numpy as np
 
 from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError
+from graft.images.decoding import decode_files
 from graft.images.files import File
 from graft.prediction.chosen import ChosenModel, GraphStep
-from graft.prediction.photos import decode_files
 
 _Label = TypeVar("_Label")
 
@@ -53,7 +53,7 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
             good = not isinstance(result, str)
             waiting.append(Answer(path, ()) if good else Answer(path, (), result))
             if good:
-                yield result
+                yield result.pixels
 
     for output in run_steps(model.steps, _batches(pixels())):
         if not np.isfinite(output).all():

@@ -16,24 +16,7 @@ from graft.report.reading import Tested
 from graft.report.wording import open_page_templates
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# The sections in the order of the questions: name of the template, short name, question.
-SECTIONS = (
-    ("headline", "Result", "How good is it?"),
-    ("mistakes", "Mistakes", "Where is it wrong?"),
-    ("confusion", "Confusion", "What does it confuse?"),
-    ("classes", "Classes", "Which classes?"),
-    ("confidence", "Confidence", "Can its confidence be believed?"),
-    ("labels", "Labels", "Are the labels right?"),
-    ("training", "Training", "How did training go?"),
-    ("images", "Images", "What was learned from?"),
-    ("provenance", "Repeat", "How was it made?"),
-)
 _LONG = 64  # columns of a name beside a photo
-# The metrics that the templates name themselves; all others follow below them.
-_MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
-_SHOWN_METRICS = {name + end for name in _MEASURED for end in ("", "_low", "_high")}
-_SHOWN_METRICS |= {"uncalibrated_log_loss", "uncalibrated_ece", "ece_expected", "n", "units"}
-_SHOWN_METRICS |= {"n_effective", "valid_accuracy", "valid_log_loss"}
 
 
 def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> str:
@@ -53,12 +36,7 @@ def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> st
         classes=tested.classes,
         models=tested.models,
         all_models=tested.all_models,
-        sections=[
-            (*section, sections[section[0]]) for section in SECTIONS if section[0] in sections
-        ],
-        extra_metrics=sorted(
-            set().union(*(model.metrics for model in tested.all_models)) - _SHOWN_METRICS
-        ),
+        sections=sections,
         part_names=PARTS,
         style=read_asset("page.css"),
         script=script,

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
-from graft.report.wording import NO_BREAK
+from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
 
-_POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
 _GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
 
 
@@ -42,11 +41,11 @@ def summarise_transfer(
     """
     return {
         "depths": describe_depths(scores),
-        "layer": {**layer, "pooling": _POOLING.get(layer["pooling"], layer["pooling"])},
+        "layer": layer,
         "unfreeze": unfreeze,
         "samples": tile_samples(samples),
         "steps": describe_steps(steps),
-        "augmentation": describe_augmentation(parameters),
+        "augmentation": say_sentence("augmentation", parameters=parameters),
         "copies": parameters["augment.copies"],
         "seeds": describe_seeds(repeats),
     }
@@ -110,20 +109,6 @@ def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     return {"ends": ends, "rows": rows}
 
 
-def describe_augmentation(parameters: Mapping[str, Any]) -> list[str]:
-    """What is done to training images, such as `rotation up to 10°`; empty where nothing is."""
-    strengths = {
-        "flip": lambda mode: f"{mode.replace('_', ' ')} flip",
-        "rotation": lambda degrees: f"rotation up to {degrees:g}° to either side",
-        "shift": lambda part: f"shift up to {_share(part)} of the side",
-        "zoom": lambda part: f"zoom up to {_share(part)}",
-        "brightness": lambda part: f"brightness up to {_share(part)} of the range",
-        "contrast": lambda part: f"contrast up to {_share(part)}",
-    }
-    values = {name: parameters[f"augment.{name}"] for name in strengths}
-    return [strengths[name](v) for name, v in values.items() if v not in (0, "none")]
-
-
 def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
     """One picture of training images and their views; None where there are none.
 
@@ -152,7 +137,3 @@ def _places(values: pd.Series, ends: tuple[float, float]) -> pd.Series:
     """Where values are between two ends, %; in the middle if these are equal or missing."""
     low, high = ends
     return 100 * (values - low) / (high - low) if high > low else 0 * values + 50.0
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:g}{NO_BREAK}%"
