@@ -6,7 +6,7 @@ import sys
 
 from snakemake.utils import min_version
 
-min_version("9.27")
+min_version("9.14")
 
 # The package is the one of this folder, wherever the environment has it from.
 sys.path.insert(0, f"{workflow.basedir}/workflow")

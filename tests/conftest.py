@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 # What helpers assert is told as fully as what tests do.
 pytest.register_assert_rewrite("images", "packing", "project")
 
+import commands  # noqa: E402
 import images  # noqa: E402
 import project  # noqa: E402
 
@@ -60,6 +62,27 @@ def here(empty: Path) -> Path:
     """A folder to run stages in, where the test is; its data set is the folder `photos`."""
     images.workspace(empty)
     return empty
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[commands.Command]:
+    """Runs a command here: its exit status, and output and errors as they appear."""
+    opened = commands.Screen()
+    yield opened.run
+    opened.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the weights and classes that Keras keeps, empty, and no network."""
+    import graft.models.framework  # noqa: F401
+
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))
+    monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", None)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it has read the old proxy
+    (tmp_path / "home/models").mkdir(parents=True)
+    return tmp_path / "home/models"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Arrays are written and read in pieces, and are the files that NumPy writes."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.common.arrays import Growing, Stored
+from images import python
 
 
 @given(
@@ -60,7 +60,7 @@ def test_rows_of_another_kind_are_refused(tmp_path: Path, rows: np.ndarray) -> N
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """256 MiB are written and read in pieces of 1 MiB."""
-    code = """if True:
+    code = """
         import re
         from pathlib import Path
         import numpy as np
@@ -77,6 +77,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         assert all((stored[n : n + 1] == n).all() for n in range(len(stored)))
         print(peak() - before)
     """
-    command = [sys.executable, "-c", code]
-    grown = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert int(grown) < 32 * 1024, "kiB"
+    assert int(python(code, cwd=tmp_path)) < 32 * 1024, "kiB"

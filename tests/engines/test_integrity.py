@@ -169,7 +169,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project) -> None:
         if "learning_rate: 0.003" in (text := path.read_text(encoding="utf-8")):
             path.write_text(text.replace("seed: 1", "seed: 3"), encoding="utf-8")
     made.run("git", "checkout", "--quiet", "params.yaml")
-    assert "DVC's run cache held a damaged entry; it was removed" in made.snakemake()
+    assert "DVC's run cache held a damaged record of head" in made.snakemake()
     assert made.outputs() == before
     assert_fresh(made)
 

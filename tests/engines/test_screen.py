@@ -89,7 +89,7 @@ CODE = """if True:
     log.write_text("finetune: 3/6 steps, 12 steps/s, 3 s left\\n")
     shown.begin("finetune", log)
     time.sleep(0.5)
-    log.write_text("finetune: well\n")
+    log.write_text("finetune: well\\n")
     shown.end("finetune")
     log.write_text("graft head: error: not so. Received: 1\\n")
     shown.begin("head", log)

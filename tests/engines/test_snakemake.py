@@ -153,6 +153,35 @@ def test_what_the_user_forces_runs(standins: Project) -> None:
     assert log.read_text(encoding="utf-8") == "split: unchanged\n"
 
 
+def test_a_job_on_a_node_needs_no_dvc(standins: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a cluster runs it, where DVC cannot be imported."""
+    made = standins
+    made.change({"split.seed": 2})
+    made.snakemake("-n")  # the process that schedules leaves the flags
+    poison = made.folder.with_name("poison") / "dvc/__init__.py"
+    poison.parent.mkdir(parents=True)
+    poison.write_text("raise SystemExit('a node has no DVC')\n")
+    sound = made.environment()
+    monkeypatch.setattr(
+        made,
+        "environment",
+        lambda: sound | {"PYTHONPATH": f"{poison.parents[1]}:{sound['PYTHONPATH']}"},
+    )
+    made.snakemake(
+        "--mode",
+        "remote",
+        "--force",
+        "--nolock",
+        "--allowed-rules",
+        "split",
+        "--target-jobs",
+        "split:",
+    )
+    monkeypatch.undo()
+    assert made.snakemake() and made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
+
+
 @pytest.mark.parametrize("engine", [["graft", "split"], ["dvc", "repro", "split"]])
 @pytest.mark.parametrize(
     ("number", "send"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.killpg)]

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import zipfile
@@ -23,12 +22,15 @@ from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
 from graft.exporting.card import as_markdown
+from graft.exporting.conversion import run_export, run_keras
+from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, check_format
 from graft.exporting.program import write_program
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
-from graft.tools.export import main
-from images import SIDE, encoded, graft, picture, run, write
+from graft.models.saving import load_model, save_model
+from graft.tools.export import main, tell_export
+from images import SIDE, Capture, call, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
 # In the order of `a`, `b` and `c`, as which the pictures are made.
@@ -36,6 +38,7 @@ CLASSES = ("a \"quoted\" '|' <b>", "b\nin `two` lines\u2028{or three}", "c,*d*,[
 EXPORTS = [(kind, "") for kind in FORMATS]
 EXPORTS += [(kind, way) for kind, one in FORMATS.items() for way in one.quantize]
 MODEL = Path("data/models/finetuned.keras")
+Export = Callable[..., Path]
 # What starts `use.py` where graft is not: without the files of `site`, which know it.
 WITHOUT_GRAFT = """
 import importlib.util, runpy, sys
@@ -80,7 +83,7 @@ def need(kind: str, way: str = "") -> None:
 
 
 @pytest.fixture(scope="module")
-def export(built: Path) -> Callable[[str, str], Path]:
+def export(built: Path) -> Export:
     """Makes an export in the project, once: its folder."""
 
     def make(kind: str, way: str = "") -> Path:
@@ -113,9 +116,7 @@ def photos() -> Iterator[tuple[str, bytes]]:
 def use(folder: Path, photo: Path) -> tuple[str, float]:
     """What `use.py` says of a photo, in a Python without graft: the class and its probability."""
     command = [sys.executable, "-I", "-S", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
-    ended = subprocess.run(
-        [*command, folder / "use.py", photo], capture_output=True, encoding="utf-8"
-    )
+    ended = call(*command, folder / "use.py", photo)
     assert ended.returncode == 0, ended.stderr
     name, _, probability = ended.stdout.removesuffix("\n").rpartition(" ")
     return name, float(probability)
@@ -123,14 +124,12 @@ def use(folder: Path, photo: Path) -> tuple[str, float]:
 
 def answers(pixels: np.ndarray, folder: Path) -> np.ndarray:
     """The probabilities of the project's own model: float32 (n, classes)."""
-    from graft.exporting.conversion import run_keras
-
     return run_keras(folder / MODEL, pixels)
 
 
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)
 def test_an_export_is_used_without_graft(
-    export: Callable[[str, str], Path], built: Path, tmp_path: Path, kind: str, way: str
+    export: Export, built: Path, tmp_path: Path, kind: str, way: str
 ) -> None:
     folder = export(kind, way)
     name, data = next(photos())
@@ -163,12 +162,8 @@ def test_the_program_decodes_as_graft_does(
 
 
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)
-def test_what_is_said_of_an_export_is_so(
-    export: Callable[[str, str], Path], built: Path, kind: str, way: str
-) -> None:
+def test_what_is_said_of_an_export_is_so(export: Export, built: Path, kind: str, way: str) -> None:
     """Run again on all test images, in its own runtime."""
-    from graft.exporting.conversion import run_export
-
     folder = export(kind, way)
     split = read_table(built / "data/split.csv")
     test = split[split["part"] == "test"]
@@ -190,21 +185,18 @@ def test_what_is_said_of_an_export_is_so(
 
 def weight(folder: Path) -> int:
     """The bytes of an export's model."""
-    about = read_json(folder / "model.json")
-    weights = folder / about["model"].replace(".xml", ".bin")
-    return weights.stat().st_size
+    name = read_json(folder / "model.json")["model"].replace(".xml", ".bin")
+    return (folder / name).stat().st_size
 
 
 @pytest.mark.parametrize("kind", [kind for kind, one in FORMATS.items() if one.quantize])
-def test_a_quantised_model_is_smaller(export: Callable[[str, str], Path], kind: str) -> None:
+def test_a_quantised_model_is_smaller(export: Export, kind: str) -> None:
     for way, share in (("float16", 0.55), ("int8", 0.4)):
         assert weight(export(kind, way)) < share * weight(export(kind))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_names_of_the_classes_are_beside_and_within(
-    export: Callable[[str, str], Path], kind: str
-) -> None:
+def test_the_names_of_the_classes_are_beside_and_within(export: Export, kind: str) -> None:
     folder = export(kind)
     lines = (folder / "labels.txt").read_bytes().decode("utf-8").splitlines()
     assert lines == [" ".join(re.split("[\n\u2028]", name)) for name in CLASSES]
@@ -222,9 +214,8 @@ def test_the_names_of_the_classes_are_beside_and_within(
         case "onnx":
             import onnx
 
-            notes = {
-                note.key: note.value for note in onnx.load(folder / "model.onnx").metadata_props
-            }
+            props = onnx.load(folder / "model.onnx").metadata_props
+            notes = {note.key: note.value for note in props}
             assert tuple(json.loads(notes["graft"])["classes"]) == CLASSES
             inside = json.loads(notes["classes"])
         case "tflite":
@@ -242,9 +233,7 @@ def cells(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "way"), [("keras", ""), ("openvino", "float16"), ("onnx", "int8")]
 )
-def test_the_card_is_one(
-    export: Callable[[str, str], Path], built: Path, kind: str, way: str
-) -> None:
+def test_the_card_is_one(export: Export, built: Path, kind: str, way: str) -> None:
     folder = export(kind, way)
     empty, matter, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     known, about = yaml.safe_load(matter), read_json(folder / "model.json")
@@ -275,7 +264,7 @@ def test_the_card_is_one(
     assert accuracy == ["accuracy", ends[0], "–".join(ends[1:])]
 
 
-def test_the_command_says_what_it_found(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
     with chdir(built):
         main(["--format", "openvino", "--quantize", "float16", "--licence", "cc-by-4.0"])
         out = capsys.readouterr().out
@@ -283,18 +272,14 @@ def test_the_command_says_what_it_found(built: Path, capsys: pytest.CaptureFixtu
         shutil.rmtree("exports/openvino-float16")
     first, second, third, last = out.splitlines()
     assert re.fullmatch(r"exports/openvino-float16/model\.xml: \d\.\d\d MB", first)
-    assert re.search(
-        r"run in openvino 20\S+ on 12 test images: the label is the pip.* 1?\d, ", second
-    )
+    equal = "on 12 test images: the label is the pip.*"
+    assert re.search(rf"run in openvino 20\S+ {equal} 1?\d, ", second)
     assert re.search(r"accuracy \d+\.\d %, before \d+\.\d %$", third)
     assert "use.py PHOTO" in last
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "cc-by-4.0"
 
 
 def test_a_loss_is_a_warning() -> None:
-    from graft.exporting.facts import Facts, Request
-    from graft.tools.export import tell_export
-
     found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
     counts: dict[str, list[int]] = {}
     chosen = "onnx", "int8", MODEL, Path("x"), describe(), None
@@ -310,17 +295,14 @@ def test_what_answers_otherwise_is_not_written(project: Path) -> None:
     """Here the pipeline's answers are other ones, which is the same."""
     file = Path("data/predictions/finetuned.npy")
     right = np.load(file)
-    np.save(file, right[:, ::-1])
-    with pytest.raises(
-        UserError, match=r"as the pipeline did, within 0\.0001 .* another label for "
+    for answers_, said in (
+        (right[:, ::-1], r"as the pipeline did, within 0\.0001 .* another label for "),
+        (right + np.float32(2e-4), r"a difference of 0\.0002, and another label for 0 of 12 "),
+        (right[:5], r"run the pipeline again\. Received: 5 rows"),
     ):
-        main(["--format", "keras"])
-    np.save(file, right + np.float32(2e-4))
-    with pytest.raises(UserError, match=r"a difference of 0\.0002, and another label for 0 of 12 "):
-        main(["--format", "keras"])
-    np.save(file, right[:5])
-    with pytest.raises(UserError, match=r"run the pipeline again\. Received: 5 rows"):
-        main(["--format", "keras"])
+        np.save(file, answers_)
+        with pytest.raises(UserError, match=said):
+            main(["--format", "keras"])
     assert not Path("exports").exists() or not list(Path("exports").iterdir())
     np.save(file, right)
     main(["--format", "keras"])
@@ -341,20 +323,15 @@ def test_an_earlier_export_is_replaced_and_nothing_else(project: Path) -> None:
     assert (where / "model.json").stat().st_ino != inode
     assert [path.name for path in where.parent.iterdir()] == ["export"]
     (where / "mine.txt").write_text("notes")
-    with pytest.raises(
-        UserError, match=r"nothing was added\. Received: 'an export with mine\.txt'"
-    ):
+    with pytest.raises(UserError, match=r"nothing was added\. .*: 'an export with mine\.txt'"):
         make()
     (where / "model.json").write_text("[")
     with pytest.raises(UserError, match=r"or an earlier export\. Received: 'a folder with README"):
         make()
     assert (where / "mine.txt").read_text() == "notes"
     Path("link").symlink_to(where)
-    for place_, reason in (
-        ("params.yaml", "a file"),
-        ("link", "a link"),
-        ("data", "a folder with"),
-    ):
+    reasons = {"params.yaml": "a file", "link": "a link", "data": "a folder with"}
+    for place_, reason in reasons.items():
         with pytest.raises(UserError, match=f"--output {place_} must be a new .*{reason}"):
             main(["--format", "keras", "--output", place_])
     with pytest.raises(UserError, match=r"in a folder to write to\. Received: .*params\.yaml'"):
@@ -393,10 +370,7 @@ def test_another_model_of_the_same_images(project: Path) -> None:
         ("--format torch", r"--format must be one of keras, .*, tflite\. Received: 'torch'"),
         ("--format keras --quantize int8", "left out with --format keras; int8 is for onnx, openv"),
         ("--format saved_model --quantize float16", "left out with --format saved_model; float16"),
-        (
-            "--format onnx --quantize int4",
-            r"of float16, int8 \(did you mean int8\?\)\. Received: 'int4'",
-        ),
+        ("--format onnx --quantize int4", r"of float16, int8 \(did you mean int8\?\)\. .*: 'int4'"),
         ("--format keras --licence MIT!", "--licence must be an identifier .*: 'MIT!'"),
     ],
 )
@@ -422,16 +396,12 @@ def test_a_missing_extra_is_named(
 
 
 def test_without_a_finished_run_it_says_what_to_do(here: Path) -> None:
-    status, out, errors = graft(here, "export", "--format", "keras")
-    assert (status, out) == (2, "")
-    assert errors.count("\n") == 1 and "uv run snakemake --cores all" in errors
+    assert "uv run snakemake --cores all" in complaint(here, "export", "--format", "keras")
     assert not Path("exports").exists()
 
 
 def test_a_damaged_export_of_another_kind_is_no_answer(project: Path) -> None:
     """Weights that are not finite are refused whatever they are quantised to."""
-    from graft.models.saving import load_model, save_model
-
     model, about = load_model(MODEL), read_description(MODEL)
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     save_model(model, Path("nan.keras"))
@@ -445,7 +415,7 @@ def test_a_damaged_export_of_another_kind_is_no_answer(project: Path) -> None:
     ("kind", "way"), [("keras", ""), *(("openvino", way) for way in ("", "float16", "int8"))]
 )
 def test_predict_answers_with_an_export(
-    export: Callable[[str, str], Path], built: Path, tmp_path: Path, kind: str, way: str
+    export: Export, built: Path, tmp_path: Path, kind: str, way: str
 ) -> None:
     """Also from a folder that is no project; the graph takes bytes, those of graft take floats."""
     model = shutil.copytree(export(kind, way), tmp_path / "model") / FORMATS[kind].model
@@ -459,17 +429,14 @@ def test_predict_answers_with_an_export(
     for row in rows:
         data = found[Path(row["path"]).name]
         (expected,) = answers(decode(data, SIDE).pixels[None], built)
-        own = expected[CLASSES.index(row["label"])]
-        assert float(row["confidence"]) == pytest.approx(own, abs=0.15 if way else 2e-4)
+        own = pytest.approx(expected[CLASSES.index(row["label"])], abs=0.15 if way else 2e-4)
+        assert float(row["confidence"]) == own
 
 
 @pytest.mark.parametrize("kind", ["saved_model", "onnx", "tflite"])
-def test_predict_refuses_an_export_for_another_runtime(
-    export: Callable[[str, str], Path], kind: str
-) -> None:
+def test_predict_refuses_an_export_for_another_runtime(export: Export, kind: str) -> None:
     folder = export(kind, "")
     arguments = ("photos.zip", "--model", str(folder / FORMATS[kind].model))
     write(folder.parent, {"photos.zip": b""})
-    status, out, errors = graft(folder.parent, "predict", *arguments)
-    assert (status, out, errors.count("\n")) == (2, "", 1)
-    assert "--model must be finetuned, head, or a model file (.keras, .xml)" in errors
+    said = complaint(folder.parent, "predict", *arguments)
+    assert "--model must be finetuned, head, or a model file (.keras, .xml)" in said

@@ -35,20 +35,20 @@ def stages() -> list[Declaration]:
 
 @contextmanager
 def gap(trial: Trial, run: Run, address: str) -> Iterator[int]:
-    """DVC is stopped while the block runs: a stage has ended, and DVC has not seen it.
+    """The engine is stopped while the block runs: a stage has ended, and it has not seen it.
 
     Yields:
         The id of the process that stands still.
     """
     mark = trial.hold(address, "after")
-    stage, engine = map(psutil.Process, trial.arrive(run, mark))
+    stage, engine = psutil.Process(trial.arrive(run, mark)), psutil.Process(run.pid)
     # Its other child is the fork server, which lasts as long as the run.
     below = [stage, *(c for c in engine.children() if "serve" not in c.cmdline()[-1])]
     engine.suspend()
     try:
         mark.unlink()
         if not await_true(lambda: all(has_ended(process) for process in below), 30):
-            raise Missed("the stage did not end while DVC stood still")
+            raise Missed("the stage did not end while the engine stood still")
         yield engine.pid
     finally:
         if not has_ended(engine):

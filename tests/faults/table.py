@@ -26,7 +26,18 @@ from faults import (
     together,
 )
 from faults.bases import Base
-from faults.trial import BROKEN, HAND, SKIPPED, SURVIVED, WRONG, Fault, Outcome, perform
+from faults.trial import (
+    BROKEN,
+    HAND,
+    MOMENT,
+    OF_DVC,
+    SKIPPED,
+    SURVIVED,
+    WRONG,
+    Fault,
+    Outcome,
+    perform,
+)
 from project import ROOT
 
 MODULES = (
@@ -41,7 +52,8 @@ MODULES = (
     surroundings,
     real,
 )
-VERDICTS = (SURVIVED, HAND, WRONG, BROKEN, SKIPPED)
+INJECTED = (SURVIVED, MOMENT, OF_DVC, HAND, WRONG)
+VERDICTS = (*INJECTED, BROKEN, SKIPPED)
 
 
 def all_faults() -> list[Fault]:
@@ -103,7 +115,7 @@ def draw(rows: Iterable[tuple[str, Counter[str]]]) -> str:
         f"|{'-' * (width + 2)}|---------:|{'|'.join('-' * (len(v) + 1) + ':' for v in shown)}|",
     ]
     for kind, counts in rows:
-        injected = sum(counts[verdict] for verdict in (SURVIVED, HAND, WRONG))
+        injected = sum(counts[verdict] for verdict in INJECTED)
         cells = [f"{counts[verdict]:>{len(verdict)}}" for verdict in shown]
         lines.append(f"| {kind:<{width}} | {injected:>8} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -114,9 +126,9 @@ def write_markdown(path: Path, outcomes: Mapping[Fault, Outcome]) -> None:
     commit = _git("rev-parse", "--short=12", "HEAD")
     changed = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
     rows = count(outcomes)
-    injected = sum(rows[-1][1][verdict] for verdict in (SURVIVED, HAND, WRONG))
+    injected = sum(rows[-1][1][verdict] for verdict in INJECTED)
     lines = [f"{injected} faults at commit `{commit}`{changed}.", "", draw(rows), ""]
-    for verdict in (HAND, WRONG):
+    for verdict in (MOMENT, OF_DVC, HAND, WRONG):
         chosen = [(f, o) for f, o in outcomes.items() if o.verdict == verdict]
         if chosen:
             lines += [f"{verdict.capitalize()}:", ""]
@@ -154,7 +166,8 @@ def main() -> int:
     print(f"\n{draw(count(outcomes))}\n\n{time.monotonic() - began:.0f} s with {chosen.jobs} jobs")
     if chosen.markdown:
         write_markdown(chosen.markdown, outcomes)
-    return int(any(outcome.verdict not in (SURVIVED, SKIPPED) for outcome in outcomes.values()))
+    bad = {HAND, WRONG, BROKEN}
+    return int(any(outcome.verdict in bad for outcome in outcomes.values()))
 
 
 def _tell(number: int, total: int, fault: Fault, outcome: Outcome) -> None:

@@ -27,7 +27,7 @@ from graft.models.framework import keras
 from graft.models.inference import run_graph
 from graft.models.saving import load_model, save_model
 from graft.training.loop import SmoothedCrossentropy, best_epoch, compile_model
-from images import SIDE, change, check_cores, run
+from images import SIDE, Capture, change, check_cores, run
 
 
 class Made(NamedTuple):
@@ -193,7 +193,7 @@ def test_a_class_without_an_image_to_learn_from_is_never_predicted() -> None:
 
 
 def test_an_optimiser_that_does_not_arrive_is_reported(
-    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     features, labels = digits(200)
     store({"top": features}, labels, {"head.kind": "logistic"})

@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+# Runs a command in the present folder: its exit status, and all that it shows, in order.
+Command = Callable[..., tuple[int, str]]
 
 
 class Screen:

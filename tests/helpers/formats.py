@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from images import SIDE
+
 # TIFF: bytes of each type of value, and its letter for `struct`.
 SHORT, LONG = 3, 4
 LETTERS = {SHORT: "H", LONG: "I"}
@@ -21,35 +23,30 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 def png(
     rows: Iterable[bytes | np.ndarray],
-    width: int,
-    height: int,
     depth: int,
     colour: int,
     more: bytes = b"",
     interlaced: int = 0,
 ) -> bytes:
-    """A PNG.
+    """A PNG of SIDE pixels in SIDE rows.
 
     Args:
         rows: packed pixels of each row.
-        width: pixels across, as the header says.
-        height: rows, as the header says.
         depth: bits a channel.
         colour: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha.
         more: chunks before the pixels.
         interlaced: 1 if the rows are those of the seven passes.
     """
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, depth, colour, 0, 0, interlaced)
     packed = zlib.compress(b"".join(b"\0" + bytes(row) for row in rows))
     pieces = [chunk(b"IHDR", header), more, chunk(b"IDAT", packed), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(pieces)
 
 
 def interlaced(pixels: np.ndarray) -> bytes:
-    """A PNG in seven passes of uint8 (height, width, 3)."""
+    """A PNG in seven passes of uint8 (SIDE, SIDE, 3)."""
     passes = [pixels[y::down, x::across] for y, x, down, across in PASSES]
-    rows = [row.tobytes() for some in passes for row in some]
-    return png(rows, pixels.shape[1], pixels.shape[0], 8, 2, interlaced=1)
+    return png([row.tobytes() for some in passes for row in some], 8, 2, interlaced=1)
 
 
 def bits(values: np.ndarray, depth: int) -> list[bytes]:
@@ -59,29 +56,29 @@ def bits(values: np.ndarray, depth: int) -> list[bytes]:
 
 
 def bmp(
-    rows: Sequence[bytes],
-    width: int,
-    height: int,
+    rows: Sequence[bytes | np.ndarray],
     depth: int,
     palette: bytes = b"",
     packing: int = 0,
+    width: int = SIDE,
+    height: int = SIDE,
 ) -> bytes:
     """A BMP.
 
     Args:
         rows: as stored, the lowest first, without what fills them up to four bytes.
-        width: pixels across, as the header says.
-        height: rows, as the header says; negative if the highest comes first.
         depth: bits a pixel.
         palette: four bytes a colour, or the masks of the channels.
         packing: 0 none, 1 and 2 run lengths, 3 masks.
+        width: pixels across, as the header says.
+        height: rows, as the header says; negative if the highest comes first.
     """
-    data = b"".join(row + bytes(-len(row) % 4 if packing in (0, 3) else 0) for row in rows)
+    packed = map(bytes, rows)
+    data = b"".join(row + bytes(-len(row) % 4 if packing in (0, 3) else 0) for row in packed)
     start = 14 + 40 + len(palette)
     colours = 0 if packing == 3 else len(palette) // 4
-    info = struct.pack(
-        "<IiiHHIIiiII", 40, width, height, 1, depth, packing, len(data), 1, 1, colours, 0
-    )
+    sizes = (40, width, height, 1, depth, packing, len(data), 1, 1, colours, 0)
+    info = struct.pack("<IiiHHIIiiII", *sizes)
     return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + info + palette + data
 
 
@@ -126,20 +123,18 @@ def tiff(
 
 
 def tags(
-    width: int, height: int, depths: Sequence[int], colour: int, **more: int
+    depths: Sequence[int], colour: int, width: int = SIDE, height: int = SIDE
 ) -> dict[int, tuple[int, Sequence[int]]]:
     """The tags that every TIFF has.
 
     Args:
-        width: pixels across.
-        height: rows.
         depths: bits of each channel.
         colour: 0 grey with 0 for white, 1 grey, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr, 8 Lab.
-        more: other tags of one value by number, after a letter, such as `t322=16`.
+        width: pixels across.
+        height: rows.
     """
     known = {256: [width], 257: [height], 258: depths, 259: [1], 262: [colour]}
     known |= {277: [len(depths)], 278: [height]}
-    known |= {int(name[1:]): [value] for name, value in more.items()}
     return {number: (SHORT, values) for number, values in known.items()}
 
 
@@ -185,19 +180,10 @@ def gif(
     )
 
 
-def jpeg_segment(marker: int, data: bytes) -> bytes:
-    """A segment of a JPEG."""
-    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
-
-
-def with_segment(jpeg: bytes, marker: int, data: bytes) -> bytes:
-    """A JPEG with one more segment at its beginning."""
-    return jpeg[:2] + jpeg_segment(marker, data) + jpeg[2:]
-
-
 def with_thumbnail(jpeg: bytes, thumbnail: bytes) -> bytes:
     """A JPEG with a small JPEG in its EXIF data."""
     first = struct.pack("<HHHIII", 1, 0x0112, SHORT, 1, 1, 26)
     second = struct.pack("<H", 2) + struct.pack("<HHII", 0x0201, LONG, 1, 56)
     second += struct.pack("<HHIII", 0x0202, LONG, 1, len(thumbnail), 0)
-    return with_segment(jpeg, 0xE1, b"Exif\0\0II*\0\x08\0\0\0" + first + second + thumbnail)
+    data = b"Exif\0\0II*\0\x08\0\0\0" + first + second + thumbnail
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(data) + 2) + data + jpeg[2:]

@@ -24,6 +24,7 @@ from graft.project.launcher import run_stage
 settings.register_profile("graft", deadline=None, derandomize=True)
 settings.load_profile("graft")
 
+Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
 SIDE = 32
 SHARDS = 4
@@ -48,9 +49,8 @@ def picture(seed: int = 0, height: int = SIDE, width: int = SIDE) -> np.ndarray:
 def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **options: Any) -> bytes:
     """The bytes of an image file."""
     file = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(
-        file, form, **options
-    )
+    shown = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    shown.save(file, form, **options)
     return file.getvalue()
 
 
@@ -101,15 +101,38 @@ def link_recipes(folder: Path) -> None:
             (folder / "workflow" / name).symlink_to(ROOT / "workflow" / name)
 
 
+def call(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command: its exit status, output and errors, as text."""
+    return subprocess.run(command, **{"capture_output": True, "encoding": "utf-8"} | options)
+
+
 def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Runs the command line in a folder: its exit status, output and errors."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "graft", *arguments],
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-    )
+    ended = call(sys.executable, "-m", "graft", *arguments, cwd=folder)
     return ended.returncode, ended.stdout, ended.stderr
+
+
+def complaint(folder: Path, *arguments: str) -> str:
+    """What a command says that must end with status 2 and one line, without how that begins."""
+    status, out, errors = graft(folder, *arguments)
+    start = f"graft {arguments[0]}: error: "
+    assert (status, out) == (2, ""), errors
+    assert errors.startswith(start) and errors.count("\n") == 1, errors
+    return errors.removeprefix(start).removesuffix("\n")
+
+
+def nothing_made() -> bool:
+    """Whether no stage has left a file in the folder `data` here."""
+    return not any(path.is_file() for path in Path("data").rglob("*"))
+
+
+def content(folder: Path = Path()) -> dict[str, bytes]:
+    """All files of a folder but git's own, and graft's note that the parameters are valid."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not {".git", ".graft"} & {*path.relative_to(folder).parts}
+    }
 
 
 def python(code: str, *arguments: str, **options: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graft.images.archives import Archive
 from graft.images.files import File
-from images import classes, listing
+from images import classes, listing, write
 
 KINDS = (".zip", ".tar", ".tar.gz", ".tar.xz", ".tar.bz2")
 # What comes after the name of a .tar.
@@ -21,9 +21,11 @@ def pack(path: Path, files: Mapping[str, bytes]) -> None:
     """Makes an archive of files by path, with entries for their folders as programs write them.
 
     Args:
-        path: where; its suffix says which kind.
+        path: where; its suffix says which kind, and without one it is a folder.
         files: their bytes by path.
     """
+    if not path.suffix:
+        return write(path, files)
     folders = sorted({name.rpartition("/")[0] for name in files if "/" in name} - {""})
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -32,9 +34,8 @@ def pack(path: Path, files: Mapping[str, bytes]) -> None:
             for name, data in files.items():
                 archive.writestr(name, data)
     else:
-        pack_tar(
-            path, [*((f, FOLDER, b"") for f in folders), *((n, 0, d) for n, d in files.items())]
-        )
+        entries = [(folder, FOLDER, b"") for folder in folders]
+        pack_tar(path, [*entries, *((name, 0, data) for name, data in files.items())])
 
 
 def pack_tar(
@@ -52,6 +53,14 @@ def pack_tar(
             archive.addfile(info, io.BytesIO(data))
 
 
+def pack_members(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Makes an archive of files one after the other, whatever they are called."""
+    if path.suffix == ".zip":
+        pack_zip(path, members)
+    else:
+        pack_tar(path, [(name, 0, data) for name, data in members])
+
+
 def pack_zip(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]]) -> None:
     """Makes a .zip of members one after the other, whatever they are called."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -59,8 +68,10 @@ def pack_zip(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]])
             archive.writestr(info, data)
 
 
-def header(name: str, kind: bytes, target: str = "", size: int = 0) -> tarfile.TarInfo:
-    """The header before a member of a .tar that is no plain file.
+def header(
+    name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0
+) -> tarfile.TarInfo:
+    """The header before a member of a .tar.
 
     Args:
         name: its path.

@@ -13,51 +13,32 @@ from graft.report.reading import ReportedModel, Tested
 from graft.report.sections.audit import LEAKS, summarise_images
 
 METRICS = {
-    "valid_accuracy": 0.9333,
-    "valid_log_loss": 0.3111,
-    "accuracy": 0.91234,
-    "accuracy_low": 0.8811,
-    "accuracy_high": 0.9355,
-    "balanced_accuracy": 0.9,
-    "balanced_accuracy_low": 0.87,
-    "balanced_accuracy_high": 0.92,
-    "macro_f1": 0.9012,
-    "macro_f1_low": 0.8765,
-    "macro_f1_high": 0.9234,
-    "log_loss": 0.3456,
-    "log_loss_low": 0.2789,
-    "log_loss_high": 0.4321,
-    "ece": 0.0321,
-    "ece_low": 0.0,
-    "ece_high": 0.0444,
-    "ece_expected": 0.0222,
-    "uncalibrated_log_loss": 0.4567,
-    "uncalibrated_ece": 0.0876,
-    "n": 1234,
-    "units": 321,
-    "n_effective": 456.7,
+    **{"valid_accuracy": 0.9333, "valid_log_loss": 0.3111},
+    **{"accuracy": 0.91234, "accuracy_low": 0.8811, "accuracy_high": 0.9355},
+    **{"balanced_accuracy": 0.9, "balanced_accuracy_low": 0.87, "balanced_accuracy_high": 0.92},
+    **{"macro_f1": 0.9012, "macro_f1_low": 0.8765, "macro_f1_high": 0.9234},
+    **{"log_loss": 0.3456, "log_loss_low": 0.2789, "log_loss_high": 0.4321},
+    **{"ece": 0.0321, "ece_low": 0.0, "ece_high": 0.0444, "ece_expected": 0.0222},
+    **{"uncalibrated_log_loss": 0.4567, "uncalibrated_ece": 0.0876},
+    **{"n": 1234, "units": 321, "n_effective": 456.7},
 }
 # What classifiers said of all images that did not learn from them, as the page shows it.
 CROSSED = {
-    "accuracy": 0.875,
-    "accuracy_low": 0.8521,
-    "accuracy_high": 0.8949,
-    "log_loss": 0.4,
-    "n": 4321,
-    "units": 4320,
-    "label_errors": 0,
-    "test_units": 1234,
-    "test_bound": 0.9969,
-    "headline": "test",
+    **{"accuracy": 0.875, "accuracy_low": 0.8521, "accuracy_high": 0.8949, "log_loss": 0.4},
+    **{"n": 4321, "units": 4320, "label_errors": 0, "headline": "test"},
+    **{"test_units": 1234, "test_bound": 0.9969},
 }
 # The reasons for which a file in the summary could not be read; the last would be markup.
-BAD = (
-    "zero bytes",
-    "truncated",
-    "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'",
-)
+MARKUP = "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'"
+BAD = ("zero bytes", "truncated", MARKUP)
+HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 _LARGE = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
 _PAIR = ["kind", "first", "first_label", "second", "second_label", "difference"]
+
+
+def noise(*shape: int) -> np.ndarray:
+    """Squares of noise, uint8 (*shape, side, 3): the last length of the shape is the side."""
+    return np.random.default_rng(1).integers(0, 256, (*shape, shape[-1], 3), np.uint8)
 
 
 def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values: Any) -> Any:
@@ -65,13 +46,13 @@ def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values
     n = max(*predicted, *labels) + 1
     counts = np.zeros((n, n), int)
     np.add.at(counts, (np.array(labels), np.array(predicted)), 1)
-    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     trained = {"epochs": 2, "best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.9}
     known = {
-        "key": key,
-        "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key],
+        **{"key": key, "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key]},
         "metrics": METRICS,
-        "history": pd.DataFrame([(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=columns),
+        "history": pd.DataFrame(
+            [(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=HISTORY_COLUMNS
+        ),
         "training": trained,
         "monitor": "val_loss",
         "predicted": np.array(predicted),
@@ -175,42 +156,29 @@ def audited(
         large: rows of `large.csv`.
         counts: what `split.json` has, where it differs from a split without a fault.
     """
-    split = pd.DataFrame(
-        [(str(i), f"{label}/{i}", label, part) for i, (label, part) in enumerate(files)],
-        columns=["id", "path", "label", "part"],
-        dtype=str,
-    )
+    rows = [(str(i), f"{label}/{i}", label, part) for i, (label, part) in enumerate(files)]
+    split = pd.DataFrame(rows, columns=["id", "path", "label", "part"], dtype=str)
     reason = split["part"].str.removeprefix(LEFT_OUT)
     bad = reason.isin(BAD)
-    checked = pd.DataFrame(
-        {
-            "id": split["id"],
-            "status": np.where(bad, "quarantined", "ok"),
-            "reason": reason.where(bad, ""),
-        }
-    )
+    status = np.where(bad, "quarantined", "ok")
+    checked = split[["id"]].assign(status=status, reason=reason.where(bad, ""))
     used = split[split["part"].isin(PARTS)]
     table = pd.crosstab(used["label"], used["part"]).reindex(columns=PARTS, fill_value=0)
-    parts = pd.DataFrame(
-        [
-            (label, part, str(n), f"{n / row.sum():.6f}", str(n))
-            for label, row in table.iterrows()
-            for part, n in row.items()
-        ],
-        columns=["label", "part", "images", "share", "groups"],
-        dtype=str,
-    )
+    rows = [
+        (label, part, str(n), f"{n / row.sum():.6f}", str(n))
+        for label, row in table.iterrows()
+        for part, n in row.items()
+    ]
+    columns = ["label", "part", "images", "share", "groups"]
     clean = dict.fromkeys(LEAKS, 0) | {"clusters": 0, "duplicates": 0}
     return summarise_images(
         split=split,
         # The rows of the shards come in another order than those of the split.
         checked=checked[::-1],
-        parts=parts,
+        parts=pd.DataFrame(rows, columns=columns, dtype=str),
         counts=clean | {"images": len(split), "groups": len(used)} | counts,
         pairs=pd.DataFrame(list(pairs), columns=_PAIR, dtype=str),
-        pictures=np.random.default_rng(1).integers(
-            0, 256, (len(pairs), 2, side, side, 3), np.uint8
-        ),
+        pictures=noise(len(pairs), 2, side),
         large=pd.DataFrame(list(large), columns=_LARGE, dtype=str),
         chosen=chosen,
     )

@@ -30,7 +30,6 @@ def write_results(
     per_unit: int = 1,
     sure: float = 0.9,
     earlier: bool = False,
-    prefix: str = "",
 ) -> None:
     """What a build leaves for `compare`, the same for both models and both parts.
 
@@ -42,13 +41,12 @@ def write_results(
         per_unit: images that belong together, one after the other.
         sure: the probability of the predicted class.
         earlier: as graft built before it kept predictions on validation.
-        prefix: of the names of the images.
     """
     (folder / "params.yaml").write_text(json.dumps({"head": dict(parameters or {})}))
     rows, losses = [], []
     for number, label in enumerate(LABELS[:images]):
         predicted, truth = ("other", 0.05) if number in wrong else (label, sure)
-        row = f"{prefix}{label}/{number}.png,{label},{predicted},{sure}"
+        row = f"{label}/{number}.png,{label},{predicted},{sure}"
         rows.append(row if earlier else f"{row},{truth},{number // per_unit}")
         losses.append(-math.log(truth))
     accuracy, loss = round(1 - len(wrong) / images, 6), round(sum(losses) / images, 6)
@@ -66,9 +64,7 @@ def write_results(
             (reports / f"{name}.csv").write_text("\n".join([header, *rows, ""]))
         if seeds is not None:
             # Another accuracy on each part, so that a mix-up shows.
-            table = [
-                f"{seed},9,{1 - value},{value},{value - 0.01},{1.01 - value}"
-                for seed, value in enumerate(seeds, 1)
-            ]
-            header = "seed,epochs,val_loss,val_accuracy,accuracy,log_loss"
-            (reports / "repeats.csv").write_text("\n".join([header, *table, ""]))
+            table = ["seed,epochs,val_loss,val_accuracy,accuracy,log_loss"]
+            for seed, value in enumerate(seeds, 1):
+                table.append(f"{seed},9,{1 - value},{value},{value - 0.01},{1.01 - value}")
+            (reports / "repeats.csv").write_text("\n".join([*table, ""]))

@@ -1,6 +1,5 @@
 """Made-up results of a run, of any number of classes and images: all that the page is made from."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
+from scipy.special import softmax
 
+from graft.audit.choice import DEPTH_COLUMNS
 from graft.common.tables import write_json, write_table
 from graft.statistics.measures import measure
 from images import SHARDS
 
 MODELS = ("head", "finetuned")
+FOLDERS = [f"data/{name}" for name in ("tensors", "checked", "duplicates", "models", "views")]
+FOLDERS += [f"data/{name}" for name in ("predictions", "looks", "depth")]
+FOLDERS += [f"reports/{model}" for model in MODELS]
 _BLOCK = 2000  # images at once
 
 
@@ -53,6 +57,8 @@ def make_run(
         ],
         columns=["id", "path", "label", "part"],
     )
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
     first = images.index[images["part"] == "test"][: len(paths)]
     images.loc[first, "path"] = list(paths)
     _write_data(folder, images, side, photos, generator)
@@ -70,8 +76,6 @@ def _write_data(
     photos: Sequence[np.ndarray],
     generator: np.random.Generator,
 ) -> None:
-    for name in ("data/tensors", "data/checked", "data/duplicates", "data/models", "data/views"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     write_table(folder / "data/split.csv", images)
     for model in MODELS:
         (folder / f"data/models/{model}.keras").write_text(model, encoding="utf-8")
@@ -99,23 +103,22 @@ def _write_audit(folder: Path, images: pd.DataFrame, classes: Sequence[str]) -> 
     counts = pd.crosstab(images["label"], images["part"]).reindex(classes)
     shares = counts.div(counts.sum(axis=1), axis=0)
     rows = [
-        (name, part, counts.at[name, part], f"{shares.at[name, part]:.6f}", counts.at[name, part])
+        (name, part, n, f"{shares.at[name, part]:.6f}", n)
         for name in classes
-        for part in ("train", "valid", "test")
+        for part, n in counts.loc[name, ["train", "valid", "test"]].items()
     ]
     columns = ["label", "part", "images", "share", "groups"]
     write_table(folder / "data/parts.csv", pd.DataFrame(rows, columns=columns))
     columns = ["kind", "first", "first_label", "second", "second_label", "difference"]
     write_table(folder / "data/duplicates/pairs.csv", pd.DataFrame(columns=columns))
     np.save(folder / "data/duplicates/pairs.npy", np.zeros((0, 2, 32, 32, 3), np.uint8))
-    table = pd.DataFrame(columns=["id", "cluster"])
-    write_table(folder / "data/duplicates/clusters.csv", table)
+    clusters = pd.DataFrame(columns=["id", "cluster"])
+    write_table(folder / "data/duplicates/clusters.csv", clusters)
     columns = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
     write_table(folder / "data/duplicates/large.csv", pd.DataFrame(columns=columns))
     np.save(folder / "data/views/samples.npy", np.zeros((0, 1, 32, 32, 3), np.uint8))
     n = len(images)
     leaks = dict.fromkeys((f"{what}_in_two_parts" for what in ("ids", "clusters", "groups")), 0)
-    (folder / "reports").mkdir(exist_ok=True)
     found = {"images": n, "groups": n, "clusters": 0, "duplicates": 0}
     write_json(folder / "reports/split.json", found | leaks)
     caution = {"text": "Most photos are larger than the network sees", "command": "graft use x"}
@@ -132,8 +135,6 @@ def _write_model(
     generator: np.random.Generator,
 ) -> None:
     n, valid, test = len(classes), parts["valid"], parts["test"]
-    (folder / "data/predictions").mkdir(exist_ok=True)
-    (folder / f"reports/{model}").mkdir(exist_ok=True)
     path = folder / f"data/predictions/{model}.npy"
     labels = np.concatenate([valid, test])
     stored = open_memmap(path, "w+", np.float32, (len(labels), n))
@@ -144,20 +145,15 @@ def _write_model(
     tested = stored[len(valid) :]
     predicted, confidence = tested.argmax(1), tested.max(1)
     mine = images[images["part"] == "test"]
-    table = pd.DataFrame(
-        {
-            "path": mine["path"].to_numpy(),
-            "label": [classes[i] for i in test],
-            "predicted": [classes[i] for i in predicted],
-            "confidence": confidence.astype(float).round(6),
-            "truth": tested[np.arange(len(test)), test].astype(float).round(6),
-            "unit": np.arange(len(test)),
-        }
-    )
+    truth = tested[np.arange(len(test)), test].astype(float).round(6)
+    table = pd.DataFrame({"path": mine["path"].to_numpy()})
+    table["label"] = [classes[i] for i in test]
+    table["predicted"] = [classes[i] for i in predicted]
+    table["confidence"] = confidence.astype(float).round(6)
+    table = table.assign(truth=truth, unit=np.arange(len(test)))
     write_table(folder / f"reports/{model}/predictions.csv", table)
     write_json(folder / f"reports/{model}/metrics.json", _measure(tested, test))
     rows = np.flatnonzero(predicted != test)[: 1000 if model == "finetuned" else 0]
-    (folder / "data/looks").mkdir(exist_ok=True)
     maps = generator.integers(0, 256, (len(rows), 5, 5), np.uint8)
     np.savez(folder / f"data/looks/{model}.npz", rows=rows, maps=maps)
 
@@ -168,9 +164,8 @@ def _answer(labels: np.ndarray, n: int, wrong: float, generator: np.random.Gener
     logits = generator.normal(0, 1, (len(labels), n)).astype(np.float32)
     # Its neighbour in a group of four, or any other class.
     near = np.minimum(labels // 4 * 4 + generator.integers(0, 4, len(labels)), n - 1)
-    other = np.where(
-        generator.random(len(labels)) < 0.8, near, generator.integers(0, n, len(labels))
-    )
+    alike, any_other = generator.random(len(labels)) < 0.8, generator.integers(0, n, len(labels))
+    other = np.where(alike, near, any_other)
     other = np.where(other == labels, (labels + 1) % n, other)
     missed = generator.random(len(labels)) < wrong
     base = np.log(n) + 2
@@ -178,8 +173,7 @@ def _answer(labels: np.ndarray, n: int, wrong: float, generator: np.random.Gener
     logits[rows, labels] += base + 4 * generator.random(len(labels))
     answers = np.where(missed, other, labels)
     logits[rows, answers] = logits.max(1) + 3 * generator.random(len(labels)).astype(np.float32)
-    shares = np.exp(logits - logits.max(1, keepdims=True))
-    return shares / shares.sum(1, keepdims=True)
+    return softmax(logits, 1)
 
 
 def _measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -190,12 +184,8 @@ def _measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     metrics |= {"accuracy_low": max(right - 0.02, 0), "accuracy_high": min(right + 0.01, 1)}
     metrics |= {"n_effective": float(len(labels)), "valid_accuracy": right, "valid_log_loss": 0.3}
     if probabilities.shape[1] == 2:
-        metrics |= {
-            "auc": 0.97,
-            "average_precision": 0.96,
-            "threshold": 0.4,
-            "threshold_accuracy": right,
-        }
+        metrics |= {"auc": 0.97, "average_precision": 0.96}
+        metrics |= {"threshold": 0.4, "threshold_accuracy": right}
     return metrics | {"uncalibrated_log_loss": 0.4, "uncalibrated_ece": 0.05}
 
 
@@ -226,26 +216,18 @@ def _write_training(folder: Path) -> None:
         columns=["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"],
     )
     write_table(folder / "reports/finetuned/steps.csv", steps)
-    (folder / "data/depth").mkdir(exist_ok=True)
-    columns = [
-        "layer",
-        "layers",
-        "width",
-        "log_loss",
-        "behind",
-        "standard_error",
-        "accuracy",
-        "role",
-    ]
     scores = [
         ("block_6_expand_relu", 54, 192, 0.3471, 0.2018, 0.0212, 0.8712, ""),
+        ("block_12_add", 116, 96, 0.1904, 0.0451, 0.0105, 0.9433, "frozen up to here"),
         ("block_13_expand_relu", 119, 576, 0.1453, 0.0, 0.0, 0.9612, "feature"),
+        ("out_relu", 154, 1280, 0.2102, 0.0649, 0.0113, 0.9301, ""),
     ]
-    write_table(folder / "data/depth/scores.csv", pd.DataFrame(scores, columns=columns))
+    table = pd.DataFrame(scores, columns=DEPTH_COLUMNS)
+    write_table(folder / "data/depth/scores.csv", table)
     layer = {"layer": "block_13_expand_relu", "pooling": "avg", "width": 576, "start": 0}
-    (folder / "data/depth/layer.json").write_text(json.dumps(layer | {"layers": 119}))
+    write_json(folder / "data/depth/layer.json", layer | {"layers": 119})
     unfreeze = {"unfreeze": 3, "reason": "block_13_expand_relu is the best."}
-    (folder / "data/depth/unfreeze.json").write_text(json.dumps(unfreeze))
+    write_json(folder / "data/depth/unfreeze.json", unfreeze)
 
 
 def _write_doubts(

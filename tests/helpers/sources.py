@@ -17,24 +17,20 @@ SOURCES = {
 # Where tests find each other by plain names.
 TESTS = ("tests", "tests/helpers")
 # Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {
-    "PIL": "pillow",
-    "ruamel": "ruamel-yaml",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
+INSTALLED_AS = {"PIL": "pillow", "ruamel": "ruamel-yaml", "sklearn": "scikit-learn"}
+INSTALLED_AS |= {"yaml": "pyyaml"}
 
 
 @cache
-def imported(module: str, later: bool) -> frozenset[str]:
-    """The modules that a module imports; those inside functions only if `later`."""
-    tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+def imported(path: Path, later: bool) -> frozenset[str]:
+    """What a file imports; inside functions only if `later`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = list(ast.walk(tree)) if later else tree.body
     found = set()
     for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return frozenset(found)
 
@@ -43,11 +39,9 @@ def closure(module: str, later: bool) -> set[str]:
     """A module with all that it imports, directly or not; of other packages only their names."""
     found, waiting = {module}, [module]
     while waiting:
-        for name in imported(waiting.pop(), later):
-            if name not in found:
-                found.add(name)
-                if name in SOURCES:
-                    waiting.append(name)
+        new = imported(SOURCES[waiting.pop()], later) - found
+        found |= new
+        waiting += new & set(SOURCES)
     return found
 
 
@@ -58,12 +52,7 @@ def normal(name: str) -> str:
 
 def third_party(path: Path) -> set[str]:
     """The packages of others that a file imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names.add(node.module)
     own = {"graft"} | {file.stem for place in TESTS for file in (ROOT / place).iterdir()}
-    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - own
+    tops = {name.partition(".")[0] for name in imported(path, later=True)}
+    tops -= set(sys.stdlib_module_names) | own
     return {INSTALLED_AS.get(top, normal(top)) for top in tops}

@@ -17,7 +17,7 @@ import graft
 from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.integrity.ground import flatten
-from graft.integrity.lifetime import is_run_by_dvc
+from graft.integrity.locks import is_run_by_dvc
 from graft.project.launcher import select_parameters, split_options
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations

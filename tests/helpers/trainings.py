@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from graft.common.arrays import Joined
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.integrity.ground import flatten
+from graft.parts.rows import Rows
 from graft.project.launcher import select_parameters
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
@@ -20,41 +22,28 @@ from images import ROOT, SHARDS, SIDE, workspace
 CNN = "data/pretrained/cnn-cifar10.weights.h5"
 STILL = {"augment.rotation": 0, "augment.shift": 0.0, "augment.zoom": 0.0}
 # Small trainings of the committed network; no change of images is switched on.
-SMALL = {
-    **STILL,
-    "backbone.weights": CNN,
-    "finetune.batch": 8,
-    "finetune.epochs": 2,
-    "finetune.warmup": 0,
-}
+SMALL = {**STILL, "backbone.weights": CNN}
+SMALL |= {"finetune.batch": 8, "finetune.epochs": 2, "finetune.warmup": 0}
+BACKBONE = {"pooling": "avg", "seed": 1, "layer": "last", "stack": ()}
+BACKBONE |= {"initializer": "glorot_uniform"}
 SEED_COLUMNS = ["seed", "epochs", "val_loss", "val_accuracy", "accuracy", "log_loss"]
 COUNTS = {"train": 36, "valid": 12, "test": 12}
 
 
-def backbone(
-    name: str,
-    side: int,
-    weights: str = "none",
-    pooling: str = "avg",
-    seed: int = 1,
-    layer: str = "last",
-    stack: Sequence[str] = (),
-    initializer: str = "glorot_uniform",
-) -> Any:
-    """A backbone by the parameters that it depends on."""
+def backbone(name: str, side: int, weights: str = "none", **more: Any) -> Any:
+    """A backbone by the parameters that it depends on, where they are not BACKBONE."""
     from graft.backbone.architectures import build_backbone
 
-    settings = {
-        "name": name,
-        "weights": weights,
-        "pooling": pooling,
-        "seed": seed,
-        "layer": layer,
-        "stack": stack,
-        "initializer": initializer,
-    }
+    settings = BACKBONE | {"name": name, "weights": weights} | more
     chosen = {f"backbone.{key}": value for key, value in settings.items()}
     return build_backbone({**chosen, "image.side": side})
+
+
+def blobs(labels: np.ndarray, seed: int = 0) -> Rows:
+    """Points around a corner for each of three classes, which are near: float32 rows of width 3."""
+    points = np.random.default_rng(seed).normal(size=(len(labels), 3)) + np.eye(3)[labels]
+    ids, stored = tuple(map(str, range(len(labels)))), Joined([points.astype(np.float32)])
+    return Rows(ids, ids, labels, tuple("abc"), stored, np.arange(len(labels)))
 
 
 def stage_here(address: str) -> Stage:

@@ -9,34 +9,15 @@ import zlib
 import numpy as np
 from PIL import Image
 
-import formats
+from formats import bmp, chunk, gif, interlaced, tags, tiff
 from images import SIDE, encoded
-from readable import (
-    COLOURS,
-    FIRST,
-    GIF,
-    GREY,
-    INDICES,
-    JPEG,
-    KNOWN,
-    PNG,
-    ROWS,
-    SHOWN,
-    SQUARE,
-    TIFF,
-    jpeg,
-)
+from readable import COLOURS, FIRST, GIF, GREY, INDICES, JPEG, KNOWN, PNG, ROWS, SHOWN, TIFF, jpeg
 
 
 def header(width: int, height: int, packed: bytes) -> bytes:
     """A PNG whose pixels may be others than its header says."""
     said = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        PNG[:8]
-        + formats.chunk(b"IHDR", said)
-        + formats.chunk(b"IDAT", packed)
-        + formats.chunk(b"IEND", b"")
-    )
+    return PNG[:8] + chunk(b"IHDR", said) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def cut(data: bytes, *shares: float) -> list[bytes]:
@@ -51,7 +32,7 @@ def patched(data: bytes, place: int, other: bytes) -> bytes:
 
 SIZE = JPEG.index(b"\xff\xc0") + 5  # the place of height and width
 BOMB = header(60000, 60000, zlib.compress(bytes(1000)))
-TEXT_BOMB = formats.chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(2**23)))
+TEXT_BOMB = chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(2**23)))
 NO_IMAGE = {
     "text": b"this is text\n" * 20,
     "page": b"<!DOCTYPE html><html><body>404</body></html>",
@@ -70,11 +51,14 @@ NO_IMAGE = {
     "program": b"\x7fELF" + bytes(200),
     "script": b"#!/bin/sh\nrm -rf /\n",
 }
-SAID = {
-    "heic": "HEIC, which is not read",
-    "film": "not an image: a video",
-    "document": "not an image: a PDF",
-}
+SAID = {"film": "not an image: a video", "document": "not an image: a PDF"}
+SAID["heic"] = "HEIC, which is not read"
+WHOLE = {"a.jpg": JPEG, "b.jpg": jpeg(progressive=True), "c.png": PNG, "d.png": interlaced(KNOWN)}
+WHOLE |= {"e.webp": encoded(KNOWN, "WEBP"), "f.webp": encoded(KNOWN, "WEBP", lossless=True)}
+WHOLE |= {"g.bmp": encoded(KNOWN, "BMP"), "h.tif": encoded(KNOWN, "TIFF")}
+WHOLE |= {"i.tif": encoded(KNOWN, "TIFF", compression="tiff_lzw")}
+WHOLE |= {"j.tif": tiff(TIFF, [KNOWN.tobytes()], ">")}
+WHOLE |= {"k.ppm": encoded(KNOWN, "PPM"), "l.avif": encoded(KNOWN, "AVIF")}
 UNREADABLE = {
     "empty.jpg": (b"", "zero bytes"),
     **{f"{name}.jpg": (data, SAID.get(name, "not an image")) for name, data in NO_IMAGE.items()},
@@ -84,20 +68,7 @@ UNREADABLE = {
     "only a header.jpg": (JPEG[:2], "not an image"),
     **{
         f"{number} of 4 of {name}": (data, "truncated")
-        for name, whole in {
-            "a.jpg": JPEG,
-            "b.jpg": jpeg(progressive=True),
-            "c.png": PNG,
-            "d.png": formats.interlaced(KNOWN),
-            "e.webp": encoded(KNOWN, "WEBP"),
-            "f.webp": encoded(KNOWN, "WEBP", lossless=True),
-            "g.bmp": encoded(KNOWN, "BMP"),
-            "h.tif": encoded(KNOWN, "TIFF"),
-            "i.tif": encoded(KNOWN, "TIFF", compression="tiff_lzw"),
-            "j.tif": formats.tiff(TIFF, [KNOWN.tobytes()], ">"),
-            "k.ppm": encoded(KNOWN, "PPM"),
-            "l.avif": encoded(KNOWN, "AVIF"),
-        }.items()
+        for name, whole in WHOLE.items()
         for number, data in enumerate(cut(whole, 0.25, 0.5, 0.75, 0.9), start=1)
     },
     "half.gif": (GIF[: (len(GIF) + 400) // 2], "truncated"),
@@ -105,21 +76,21 @@ UNREADABLE = {
     "bomb.png": (BOMB, "decompression bomb"),
     "bomb.jpg": (patched(JPEG, SIZE, struct.pack(">HH", 65500, 65500)), "decompression bomb"),
     "bomb.gif": (patched(GIF, 6, struct.pack("<HH", 65535, 65535)), "decompression bomb"),
-    "bomb.bmp": (formats.bmp([], 60000, 60000, 24), "decompression bomb"),
-    "bomb.tif": (formats.tiff(formats.tags(60000, 60000, [8], 1), [b""]), "decompression bomb"),
+    "bomb.bmp": (bmp([], 24, width=60000, height=60000), "decompression bomb"),
+    "bomb.tif": (tiff(tags([8], 1, 60000, 60000), [b""]), "decompression bomb"),
     "bomb.ppm": (b"P6 60000 60000 255\n", "decompression bomb"),
     "text bomb.png": (PNG[:FIRST] + TEXT_BOMB + PNG[FIRST:], "unreadable: Decompressed data"),
     "text bomb behind.png": (PNG[:-12] + TEXT_BOMB + PNG[-12:], "unreadable: Decompressed data"),
-    "taller than its pixels.bmp": (formats.bmp(ROWS, 32, 64, 24), "truncated"),
+    "taller than its pixels.bmp": (bmp(ROWS, 24, height=64), "truncated"),
     "taller than its pixels.ppm": (b"P6 32 64 255\n" + KNOWN.tobytes(), "truncated"),
     "taller than its pixels.tif": (
-        formats.tiff(formats.tags(32, 6400, [8, 8, 8], 2), [KNOWN.tobytes()]),
+        tiff(tags([8, 8, 8], 2, 32, 6400), [KNOWN.tobytes()]),
         "truncated",
     ),
     "no pixels.png": (PNG[:FIRST] + PNG[-12:], "unreadable: "),
     "no width.png": (header(0, 0, zlib.compress(b"")), "damaged header"),
     "no height.jpg": (patched(JPEG, SIZE, b"\0\0"), "damaged header"),
-    "negative width.bmp": (formats.bmp([], -32, 32, 24), "decompression bomb"),
+    "negative width.bmp": (bmp([], 24, width=-32, height=32), "decompression bomb"),
     "wrong sum.png": (patched(PNG, FIRST + 20, bytes([PNG[FIRST + 20] ^ 1])), "unreadable: "),
     "wrong sum of the header.png": (patched(PNG, 29, bytes(4)), "damaged header"),
     "wrong sum of text.png": (
@@ -127,22 +98,16 @@ UNREADABLE = {
         "damaged header",
     ),
     "wrong length.png": (PNG.replace(b"IDAT", b"IDAT\xff", 1), "unreadable: "),
-    "unknown packing.bmp": (formats.bmp([], *SQUARE, 24, packing=9), "unreadable: "),
+    "unknown packing.bmp": (bmp([], 24, packing=9), "unreadable: "),
     "unknown process.jpg": (patched(JPEG, SIZE - 4, b"\xcb"), "unreadable: "),
     "tiny.png": (encoded(KNOWN[:7]), "too small"),
-    "dot.gif": (formats.gif(INDICES[:1, :1], COLOURS), "too small"),
+    "dot.gif": (gif(INDICES[:1, :1], COLOURS), "too small"),
     "narrow.jpg": (jpeg(np.ascontiguousarray(KNOWN[:, :7])), "too small"),
     "fractions.tif": (encoded(GREY.astype(np.float32), "TIFF"), "unsupported mode F"),
     "32 bits.tif": (encoded(GREY.astype(np.int32), "TIFF"), "unsupported mode I"),
     "lab.tif": (encoded(Image.merge("LAB", SHOWN.split()), "TIFF"), "unsupported mode LAB"),
-    "two channels.tif": (
-        formats.tiff(formats.tags(*SQUARE, [16, 16], 1), [bytes(4 * SIDE * SIDE)]),
-        "unsupported mode",
-    ),
-    "64 bits.tif": (
-        formats.tiff(formats.tags(*SQUARE, [64], 1), [bytes(8 * SIDE * SIDE)]),
-        "unsupported mode",
-    ),
+    "two channels.tif": (tiff(tags([16, 16], 1), [bytes(4 * SIDE * SIDE)]), "unsupported mode"),
+    "64 bits.tif": (tiff(tags([64], 1), [bytes(8 * SIDE * SIDE)]), "unsupported mode"),
     "fractions.pfm": (b"Pf\n32 32\n-1.0\n" + GREY.astype("<f4").tobytes(), "unsupported mode F"),
     "its own table.tif": (b"II*\0\x08\0\0\0\0\0\x08\0\0\0", "damaged header"),
     "words.ppm": (b"P3 32 32 255\nno numbers at all", "unreadable: "),

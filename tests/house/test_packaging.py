@@ -2,7 +2,6 @@
 
 import configparser
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from graft.exporting.formats import FORMATS
 from graft.integrity.ground import flatten
 from graft.project.parameters import read_parameters
 from graft.project.recipes import DEFAULTS
-from images import ROOT
+from images import ROOT, call
 from sources import normal, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -23,15 +22,26 @@ CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf
 PLUGINS = {"dvc-s3", "ruamel-yaml-clib", "snakemake-executor-plugin-slurm"}
 
 
+# Of which any release of a range will do; uv.lock has one.
+ENGINES = {"dvc", "snakemake", "snakemake-interface-logger-plugins"}
+
+
 def pins(requirements: list[str]) -> dict[str, str]:
-    """Versions by name; every requirement must be `name==version`."""
+    """What is asked for by name: `==version`, of the engines `>=version,<version`."""
     found = {}
     for requirement in requirements:
-        match = re.fullmatch(r"([\w.-]+)(?:\[[\w-]+\])?==(\d[\w.]*)", requirement)
-        assert match, f"{requirement} is not pinned with =="
-        found[normal(match[1])] = match[2]
+        match = re.fullmatch(r"([\w.-]+?)(?:\[[\w-]+\])?([=><].*)", requirement)
+        name, wanted = normal(match[1]), match[2]
+        form = r">=[\d.]+,<[\d.]+" if name in ENGINES else r"==\d[\w.]*"
+        assert re.fullmatch(form, wanted), f"{requirement} is not pinned"
+        found[name] = wanted
     assert len(found) == len(requirements)
     return found
+
+
+def release(version: str) -> list[int]:
+    """The numbers of a version."""
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 DEPENDENCIES = pins(PROJECT["project"]["dependencies"])
@@ -65,7 +75,13 @@ def test_the_lock_has_the_same_versions() -> None:
     for package in LOCK["package"]:
         locked.setdefault(package["name"], set()).add(package["version"])
     pinned = DEPENDENCIES | DEV | BROWSER | OPTIONAL
-    assert {name: locked[name] for name in pinned} == {n: {v} for n, v in pinned.items()}
+    for name, wanted in pinned.items():
+        (version,) = locked[name]
+        if name in ENGINES:
+            low, high = (release(bound) for bound in wanted.split(","))
+            assert low <= release(version) < high, name
+        else:
+            assert wanted == f"=={version}"
 
 
 def test_the_lock_was_made_from_this_project() -> None:
@@ -76,14 +92,14 @@ def test_the_lock_was_made_from_this_project() -> None:
         for entry in own["metadata"]["requires-dist"]
     }
     extras = {
-        (name, f"extra == '{extra}'"): f"=={version}"
+        (name, f"extra == '{extra}'"): version
         for extra, names in EXTRAS.items()
         for name, version in names.items()
     }
-    plain = {(name, ""): f"=={version}" for name, version in DEPENDENCIES.items()}
+    plain = {(name, ""): version for name, version in DEPENDENCIES.items()}
     assert wanted == plain | extras
     wanted = {entry["name"]: entry["specifier"] for entry in own["metadata"]["requires-dev"]["dev"]}
-    assert wanted == {name: f"=={version}" for name, version in DEV.items()}
+    assert wanted == DEV
 
 
 def test_the_lock_names_no_index_but_the_public_one() -> None:
@@ -132,9 +148,7 @@ def test_no_folder_of_code_is_hashed_with_its_compiled_files() -> None:
 
 def tracked() -> list[Path]:
     """The files that git knows."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8"
-    )
+    listed = call("git", "ls-files", "-z", cwd=ROOT)
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]

@@ -10,10 +10,9 @@ import json
 import marshal
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -22,7 +21,7 @@ import h5py
 import numpy as np
 import pytest
 
-from commands import Screen
+from commands import Command
 from graft.common.errors import UserError
 from graft.common.tables import read_table
 from graft.integrity.harmless import check_arrays
@@ -36,20 +35,12 @@ from graft.prediction.output import write_csv
 from graft.project.parameters import read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
 from graft.tools import classify
-from images import ROOT, SHARDS, change, classes, listing, run, write
+from images import ROOT, SHARDS, call, change, classes, content, listing, run, write
 from trainings import CNN, describe
 
 WEIGHTS = ROOT / CNN
-Command = Callable[..., tuple[int, str]]
 # What opens it waits for ever.
 TRAP = "trap"
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[Command]:
-    opened = Screen()
-    yield opened.run
-    opened.close()
 
 
 def refused(screen: Command, *arguments: str) -> str:
@@ -61,12 +52,6 @@ def refused(screen: Command, *arguments: str) -> str:
     assert shown.startswith(start) and shown.count("\n") == 1, shown
     assert content() == before
     return shown.removeprefix(start).rstrip("\n")
-
-
-def content() -> dict[str, bytes]:
-    """All files here but graft's note that the parameters are valid."""
-    files = (path for path in Path().rglob("*") if path.is_file() and ".graft" not in path.parts)
-    return {str(path): path.read_bytes() for path in files}
 
 
 # --- models ---------------------------------------------------------------------------------------
@@ -164,45 +149,36 @@ def linked(folder: Path) -> bytes:
     return (folder / "linked.h5").read_bytes()
 
 
-def external(file: Any) -> None:
-    file.create_dataset("out", (9,), "f4", external=[(TRAP, 0, 36)])
-
-
 def virtual(file: Any) -> None:
     layout = h5py.VirtualLayout((9,), "f4")
     layout[:] = h5py.VirtualSource(TRAP, "x", (9,))
     file.create_virtual_dataset("out", layout)
 
 
-def large(file: Any) -> None:
-    file.create_dataset("out", (10**12,), "f4", chunks=(1000,))
+def put(name: str, value: Any) -> Callable[[Any], None]:
+    return lambda file: file.__setitem__(name, value(file) if callable(value) else value)
 
 
-def larger(file: Any) -> None:
-    file.create_dataset("out", (10**6, 10**6), "f4")
-
-
-def packed(file: Any) -> None:
-    file.create_dataset("out", data=np.zeros(10**6, "f4"), compression="gzip")
-
-
-def round_(file: Any) -> None:
-    file["layers/out"] = file["layers"]
+def declare(*what: Any, **more: Any) -> Callable[[Any], None]:
+    return lambda file: file.create_dataset("out", *what, **more)
 
 
 ODD: dict[str, tuple[Callable[[Any], None], str]] = {
-    "external link": (lambda file: file.__setitem__("out", h5py.ExternalLink(TRAP, "/")), "a link"),
-    "soft link": (lambda file: file.__setitem__("out", h5py.SoftLink("/layers")), "a link"),
-    "soft link to nothing": (lambda file: file.__setitem__("out", h5py.SoftLink("/x")), "a link"),
-    "external storage": (external, "stored in another file"),
+    "external link": (put("out", h5py.ExternalLink(TRAP, "/")), "a link"),
+    "soft link": (put("out", h5py.SoftLink("/layers")), "a link"),
+    "soft link to nothing": (put("out", h5py.SoftLink("/x")), "a link"),
+    "external storage": (declare((9,), "f4", external=[(TRAP, 0, 36)]), "stored in another file"),
     "virtual": (virtual, "put together from other arrays"),
-    "declared": (large, "says that it has 1,000,000,000,000 numbers, which are not there"),
-    "declared in one piece": (larger, "says that it has 1,000,000,000,000 numbers"),
-    "compressed": (packed, "compressed"),
-    "cycle": (round_, "there under another name"),
-    "texts": (lambda file: file.__setitem__("out", ["a", "b"]), "no numbers"),
-    "references": (lambda file: file.__setitem__("out", file["layers"].ref), "no numbers"),
-    "type": (lambda file: file.__setitem__("out", np.dtype("f4")), "no array"),
+    "declared": (
+        declare((10**12,), "f4", chunks=(1000,)),
+        "says that it has 1,000,000,000,000 numbers, which are not there",
+    ),
+    "declared in one piece": (declare((10**6, 10**6), "f4"), "it has 1,000,000,000,000 numbers"),
+    "compressed": (declare(data=np.zeros(10**6, "f4"), compression="gzip"), "compressed"),
+    "cycle": (put("layers/out", lambda file: file["layers"]), "there under another name"),
+    "texts": (put("out", ["a", "b"]), "no numbers"),
+    "references": (put("out", lambda file: file["layers"].ref), "no numbers"),
+    "type": (put("out", np.dtype("f4")), "no array"),
 }
 
 
@@ -241,21 +217,6 @@ def test_weights_are_refused_by_the_command(here: Path, screen: Command) -> None
 
 
 # --- weights of Keras -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of what Keras keeps, and no network."""
-    import urllib.request
-
-    from graft.models.framework import keras  # noqa: F401
-
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-    monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", None)
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(urllib.request, "_opener", None)
-    (tmp_path / "models").mkdir()
-    return tmp_path / "models"
 
 
 def get(published: str | None, url: str = "https://127.0.0.1:9/x.h5") -> str:
@@ -327,12 +288,7 @@ class Pickled:
         return (open, ("ran", "w"))
 
 
-def odd_array(path: str, **arrays: Any) -> None:
-    objects = np.array([Pickled()], dtype=object)
-    if path.endswith("npz"):
-        np.savez(path, good=np.zeros(3), bad=objects)
-    else:
-        np.save(path, objects)
+OBJECTS = np.array([Pickled()], dtype=object)
 
 
 def test_a_stage_loads_no_pickle(here: Path, screen: Command) -> None:
@@ -340,9 +296,10 @@ def test_a_stage_loads_no_pickle(here: Path, screen: Command) -> None:
     run("manifest")
     for shard in map(str, range(SHARDS)):
         run("tensors", shard)
-    odd_array("data/tensors/1.npy")
+    np.save("data/tensors/1.npy", OBJECTS)
     np.load("data/tensors/1.npy", allow_pickle=True)
     Path("ran").unlink()  # so it works
+    shutil.rmtree(".graft")  # a project of a stranger, without records
     assert refused(screen, "duplicates") == (
         "data/tensors/1.npy must be an array of numbers, as its stage writes it: delete it and run"
         " that anew. Received: 'Python objects, which only a pickle can hold'"
@@ -354,19 +311,13 @@ def test_arrays_are_what_they_say(empty: Path) -> None:
     np.savez("x.npz", a=np.zeros((2, 3)), b=np.array(["text"]))
     np.save("x.npy", np.zeros((0, 3)))
     check_arrays([Path("x.npz"), Path("x.npy"), Path("none.npy"), Path("x.csv")])
-    odd_array("y.npz")
+    np.savez("y.npz", good=np.zeros(3), bad=OBJECTS)
     np.save("y.npy", np.zeros(10))
     data = Path("y.npy").read_bytes()
     Path("y.npy").write_bytes(data.replace(b"(10,), ", b"(10**9,)".replace(b"**", b"00")[:7]))
-    for name, content in (("z.npy", data[:-1]), ("z.npz", data), ("w.npy", b"\x93NUMPY\x09\0")):
-        Path(name).write_bytes(content)
-    for name, said in (
-        ("y.npz", r"bad\.npy: Python objects"),
-        ("y.npy", ""),
-        ("z.npy", "79 bytes of the 80"),
-        ("z.npz", "not a zip"),
-        ("w.npy", ""),
-    ):
+    write(empty, {"z.npy": data[:-1], "z.npz": data, "w.npy": b"\x93NUMPY\x09\0"})
+    said_of = {"y.npz": r"bad\.npy: Python objects", "z.npy": "79 bytes of the 80"}
+    for name, said in (said_of | {"z.npz": "not a zip", "y.npy": "", "w.npy": ""}).items():
         with pytest.raises(UserError, match=rf"^{name} must be an array of numbers.*{said}"):
             check_arrays([Path(name)])
 
@@ -390,18 +341,13 @@ def test_names_are_data_even_if_a_spreadsheet_would_calculate(here: Path) -> Non
     assert list(table["label"]) == list(table["path"]) == list(FORMULAS)
 
 
-BOMB = "a0: &a0 x\n" + "".join(
-    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 20)
-)
+# Each line repeats the one before ten times.
+ALIASES = [(i, f"[{', '.join([f'*a{i - 1}'] * 10)}]") for i in range(1, 20)]
+BOMB = "".join(["a0: &a0 x\n", *(f"a{i}: &a{i} {ten}\n" for i, ten in ALIASES)])
+MERGED = "".join(["a0: &a0 {x: 1}\n", *(f"a{i}: &a{i} {{<<: {ten}}}\n" for i, ten in ALIASES)])
 TEXTS = {
     "aliases": (BOMB, "aliases that repeat more than 10,000 values"),
-    "merged aliases": (
-        "a0: &a0 {x: 1}\n"
-        + "".join(
-            f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 20)
-        ),
-        "aliases that repeat more than 10,000 values",
-    ),
+    "merged aliases": (MERGED, "aliases that repeat more than 10,000 values"),
     "large": ("#" * (4 * 2**20 + 1), "a file of more than 4 MiB"),
     "code": ("a: !!python/object/apply:os.system [touch ran]\n", "could not determine a constr"),
     "twice": ("a: 1\na: 2\n", "found duplicate key 'a'"),
@@ -469,6 +415,7 @@ def test_a_dvc_yaml_has_stages(here: Path, screen: Command, text: str) -> None:
 FIXED = {"id": "CVE-1", "fix_versions": ["2.0"]}
 OPEN = {"id": "CVE-2", "fix_versions": []}
 SOUND = {"name": "b", "version": "1", "vulns": []}
+BOTH = {"name": "a", "version": "1", "vulns": [FIXED, OPEN]}
 
 
 @pytest.mark.parametrize(
@@ -477,19 +424,13 @@ SOUND = {"name": "b", "version": "1", "vulns": []}
         (None, 0, "pip-audit was skipped"),
         ([{"name": "a", "skip_reason": "not found"}], 0, "pip-audit was skipped"),
         ([SOUND], 0, "pip-audit: 1 package, no known vulnerability"),
-        (
-            [SOUND, {"name": "a", "version": "1", "vulns": [FIXED, OPEN]}],
-            1,
-            "a 1: CVE-1, mended in 2.0",
-        ),
-        ([{"name": "a", "version": "1", "vulns": [OPEN]}], 0, "a 1: CVE-2, not mended yet"),
+        ([SOUND, BOTH], 1, "a 1: CVE-1, mended in 2.0"),
+        ([BOTH | {"vulns": [OPEN]}], 0, "a 1: CVE-2, not mended yet"),
     ],
 )
 def test_known_vulnerabilities_that_are_mended_fail(
     packages: list[Any] | None, status: int, said: str
 ) -> None:
     report = "" if packages is None else json.dumps({"dependencies": packages, "fixes": []})
-    ended = subprocess.run(
-        [sys.executable, ROOT / ".ci/audit.py"], input=report, capture_output=True, encoding="utf-8"
-    )
+    ended = call(sys.executable, ROOT / ".ci/audit.py", input=report)
     assert ended.returncode == status and said in ended.stdout and not ended.stderr

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from graft.common.errors import UserError
-from images import ROOT, listing
+from images import ROOT, Capture, listing
 
 SCRIPT = runpy.run_path(str(ROOT / "workflow/scripts/fashion.py"))
 CLASSES = SCRIPT["CLASSES"]
@@ -77,6 +77,10 @@ def shorter(data: bytes) -> bytes:
     return gzip.compress(gzip.decompress(data)[:-1])
 
 
+def flat(value: int, count: int) -> Callable[[bytes], bytes]:
+    return lambda data: idx(np.full(count, value, np.uint8))
+
+
 @pytest.mark.parametrize(
     "name, change, message",
     [
@@ -86,22 +90,10 @@ def shorter(data: bytes) -> bytes:
         ("train-labels-idx1", lambda data: b"<html>", "a whole file packed by gzip. Received: "),
         ("train-images-idx3", shorter, "40 × 28 × 28 bytes after its head, as it says"),
         ("t10k-labels-idx1", shorter, "20 bytes after its head, as it says. Received: 19"),
-        (
-            "t10k-images-idx3",
-            lambda data: idx(np.zeros(20, np.uint8)),
-            "an IDX file of bytes in 3 dimensions. Received: '00 00 08 01'",
-        ),
+        ("t10k-images-idx3", flat(0, 20), "of bytes in 3 dimensions. Received: '00 00 08 01'"),
         ("t10k-labels-idx1", lambda data: gzip.compress(b"\0"), "in 1 dimensions. Received: '00'"),
-        (
-            "t10k-labels-idx1",
-            lambda data: idx(np.zeros(19, np.uint8)),
-            "20 labels, one an image. Received: 19",
-        ),
-        (
-            "t10k-labels-idx1",
-            lambda data: idx(np.full(20, 10, np.uint8)),
-            "labels from 0 to 9. Received: 10",
-        ),
+        ("t10k-labels-idx1", flat(0, 19), "20 labels, one an image. Received: 19"),
+        ("t10k-labels-idx1", flat(10, 20), "labels from 0 to 9. Received: 10"),
     ],
 )
 def test_files_that_cannot_be_used_are_named_and_leave_nothing(
@@ -118,9 +110,7 @@ def test_files_that_cannot_be_used_are_named_and_leave_nothing(
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_the_command_ends_with_one_message(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_ends_with_one_message(folder: Path, capsys: Capture) -> None:
     archive = folder.parent / "fashion.zip"
     SCRIPT["main"]([str(folder), str(archive)])
     assert capsys.readouterr().out == f"60 pictures in {archive}\n"

@@ -12,17 +12,19 @@ from graft.common.classes import natural
 from graft.common.errors import UserError
 from graft.images import files
 from graft.images.sources import check_folder
-from images import ODD, change, classes, encoded, graft, listing, picture, write
+from images import ODD, change, classes, encoded, graft, listing, nothing_made, picture, write
 
 CLASSES = {"cat": 3, "dog": 3}
+# What people call parts.
+NAMES = ("train validation test_set", "Training VAL Testing")
+NAMES += ("training_set valid_set test", "TRAIN_SET val_set testing_set")
 
 
 def test_a_row_says_what_a_file_is(here: Path) -> None:
     write(here / "photos", classes(CLASSES))
     rows = listing()
-    assert [row["path"] for row in rows] == [
-        f"{label}/{n}.png" for label in CLASSES for n in range(3)
-    ]
+    paths = [f"{label}/{n}.png" for label in CLASSES for n in range(3)]
+    assert [row["path"] for row in rows] == paths
     assert list(rows[0]) == ["id", "path", "label", "group", "part", "shard", "reason"]
     for row in rows:
         data = (here / "photos" / row["path"]).read_bytes()
@@ -48,46 +50,32 @@ def test_a_folder_around_the_classes_is_looked_through(here: Path, wrap: str) ->
 class TestParts:
     """Data sets that come divided."""
 
-    @pytest.mark.parametrize("wrap", ["", "archive/"])
-    @pytest.mark.parametrize(
-        "names",
-        [
-            ("train", "validation", "test_set"),
-            ("Training", "VAL", "Testing"),
-            ("training_set", "valid_set", "test"),
-            ("TRAIN_SET", "val_set", "testing_set"),
-        ],
-    )
-    def test_a_divided_data_set_keeps_its_parts(
-        self, here: Path, wrap: str, names: tuple[str, str, str]
-    ) -> None:
-        files = {
-            f"{wrap}{part}/{name}": data
-            for index, part in enumerate(names)
+    @staticmethod
+    def divided(*parts: str) -> dict[str, bytes]:
+        """Other files of the same classes in each part."""
+        return {
+            f"{part}/{name}": data
+            for index, part in enumerate(parts)
             for name, data in classes(CLASSES, first=10 * index).items()
         }
+
+    @pytest.mark.parametrize("wrap", ["", "archive/"])
+    @pytest.mark.parametrize("names", NAMES)
+    def test_a_divided_data_set_keeps_its_parts(self, here: Path, wrap: str, names: str) -> None:
+        files = self.divided(*(wrap + part for part in names.split()))
         write(here / "photos", files)
         rows = {row["path"]: row for row in listing()}
         assert set(rows) == set(files)
-        parts = dict(zip(names, ("train", "valid", "test"), strict=True))
+        parts = dict(zip(names.split(), ("train", "valid", "test"), strict=True))
         for path, row in rows.items():
             part, label, _ = path.removeprefix(wrap).split("/")
             assert (row["part"], row["label"]) == (parts[part], label)
 
     def test_a_part_may_be_missing_and_something_else_lie_beside(self, here: Path) -> None:
-        files = {
-            f"{part}/{name}": data
-            for index, part in enumerate(("training_set", "test_set"))
-            for name, data in classes(CLASSES, first=10 * index).items()
-        }
-        beside = {
-            "single_prediction/1.png": b"",
-            "single_prediction/cat/1.png": b"",
-            "more/deep/er/1": b"",
-            "test_set/1.png": b"",
-            "README": b"",
-        }
-        write(here / "photos", files | beside)
+        files = self.divided("training_set", "test_set")
+        beside = ("more/deep/er/1", "test_set/1.png", "README")
+        beside += ("single_prediction/1.png", "single_prediction/cat/1.png")
+        write(here / "photos", files | dict.fromkeys(beside, b""))
         rows = listing()
         assert {row["path"] for row in rows} == set(files)
         assert {row["part"] for row in rows} == {"train", "test"}
@@ -102,10 +90,8 @@ class TestParts:
     def test_any_class_may_lie_in_a_part(self, here: Path) -> None:
         labels = [*ODD, "test", "valid"]
         write(here / "photos", {f"{a}/{b}/{a}.png": b"" for a in ("train", "test") for b in labels})
-        rows = listing()
-        assert {(row["part"], row["label"]) for row in rows} == {
-            (part, label) for part in ("train", "test") for label in labels
-        }
+        expected = {(part, label) for part in ("train", "test") for label in labels}
+        assert {(row["part"], row["label"]) for row in listing()} == expected
 
 
 class TestNames:
@@ -121,10 +107,8 @@ class TestNames:
 
     def test_that_are_no_text_are_shown_and_set_aside(self, here: Path) -> None:
         write(here / "photos", classes(CLASSES))
-        for name in (b"cat/\xff.png", b"\xe9t\xe9/1.png", b"cat/\xea\xb3.png"):
-            path = os.fsencode(here / "photos") + b"/" + name
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-            Path(os.fsdecode(path)).write_bytes(b"")
+        odd = (b"cat/\xff.png", b"\xe9t\xe9/1.png", b"cat/\xea\xb3.png")
+        write(here / "photos", {os.fsdecode(name): b"" for name in odd})
         rows = {row["path"]: row for row in listing()}
         for shown in (r"cat/\xff.png", r"\xe9t\xe9/1.png", r"cat/\xea\xb3.png"):
             assert rows[shown]["label"] == shown.split("/")[0]
@@ -173,11 +157,9 @@ class TestFilesThatAreNone:
         write(here / "photos", good | {"dog/large.png": bytes(10_001), "dog/x.jpg/1.png": b"1"})
         write(here, {"outside.png": encoded(picture(9))})
         cat = here / "photos/cat"
-        (cat / "nowhere.png").symlink_to("gone.png")
-        (cat / "round.png").symlink_to("round.png")
-        (cat / "device.png").symlink_to("/dev/zero")
-        (cat / "folder.png").symlink_to("/dev/null")
-        (cat / "link.png").symlink_to("../../outside.png")
+        links = {"nowhere": "gone.png", "round": "round.png", "link": "../../outside.png"}
+        for name, target in (links | {"device": "/dev/zero", "folder": "/dev/null"}).items():
+            (cat / f"{name}.png").symlink_to(target)
         os.mkfifo(cat / "pipe.png")
         rows = {row["path"]: row for row in listing()}
         reasons = {path: row["reason"] for path, row in rows.items() if row["reason"]}
@@ -197,9 +179,8 @@ class TestFilesThatAreNone:
     def test_permissions(self, here: Path) -> None:
         write(here / "photos", classes(CLASSES))
         (here / "photos/cat/0.png").chmod(0)
-        assert {row["path"]: row["reason"] for row in listing()}["cat/0.png"] == (
-            "unreadable: Permission denied"
-        )
+        reasons = {row["path"]: row["reason"] for row in listing()}
+        assert reasons["cat/0.png"] == "unreadable: Permission denied"
         (here / "photos/cat").chmod(0)
         with pytest.raises(UserError, match=r"cannot be listed: Permission denied"):
             listing()
@@ -229,7 +210,7 @@ def test_nothing_to_learn_from_is_an_error(here: Path, files: Mapping[str, bytes
     write(here / "photos", files)
     with pytest.raises(UserError, match=r"dataset\.path must be .*\. Received: 'photos'"):
         listing()
-    assert not [path for path in Path("data").rglob("*") if path.is_file()]
+    assert nothing_made()
 
 
 @pytest.mark.parametrize(
@@ -241,10 +222,9 @@ def test_what_is_no_source_is_one_message(here: Path, path: str) -> None:
     (here / "photos.csv").mkdir()
     change(here, {"dataset.path": path})
     status, out, errors = graft(here, "manifest", "--shards", "4")
-    assert (status, out) == (2, "")
+    assert (status, out) == (2, "") and "Traceback" not in errors
     assert "dataset.path must be " in errors and "Received: " in errors
-    assert "Traceback" not in errors
-    assert not [path for path in Path("data").rglob("*") if path.is_file()]
+    assert nothing_made()
 
 
 class TestFolder:

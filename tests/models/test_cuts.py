@@ -5,16 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graft.backbone.architectures import build_network
+from graft.backbone.candidates import find_candidates
+from graft.models.cuts import find_cuts
+from graft.models.framework import keras
+from graft.models.pooling import NETWORK, together, truncated
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import NETWORKS, look_up
 from trainings import backbone
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from graft.models.framework import keras
-
-    return keras
 
 
 def passed_by(body: Any, name: str) -> bool:
@@ -34,10 +32,7 @@ def passed_by(body: Any, name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2", "InceptionV3", "EfficientNetB0"])
-def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
-    from graft.backbone.architectures import build_network
-    from graft.models.cuts import find_cuts
-
+def test_a_cut_is_what_nothing_passes_by(name: str) -> None:
     body = build_network(name, NETWORKS[name].sides[0])
     expected = [layer.name for layer in body.layers if not passed_by(body, layer.name)]
     found = find_cuts(body)
@@ -48,10 +43,7 @@ def test_a_cut_is_what_nothing_passes_by(keras, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cnn", "MobileNetV2"])
-def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
-    from graft.backbone.architectures import build_network
-    from graft.models.cuts import find_cuts
-
+def test_both_sides_of_a_cut_are_the_whole(name: str) -> None:
     body = build_network(name, 32)
     pixels = np.random.default_rng(1).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
     whole = body(pixels, training=False)
@@ -74,12 +66,9 @@ def test_both_sides_of_a_cut_are_the_whole(keras, name: str) -> None:
     ],
 )
 def test_the_columns_of_each_depth_are_the_features_of_that_layer(
-    keras, name: str, side: int, pooling: str, stack: tuple[str, ...]
+    name: str, side: int, pooling: str, stack: tuple[str, ...]
 ) -> None:
-    from graft.backbone.candidates import find_candidates
-    from graft.models.pooling import together, truncated
-
-    model = backbone(name, side, "none", pooling, 3, stack=stack)
+    model = backbone(name, side, pooling=pooling, seed=3, stack=stack)
     layers = look_up(name, read_stack(stack, IMAGE_KINDS)).layers
     found = find_candidates(model, pooling)
     assert (found[0].layer, found[0].pooling) == (layers[-1], pooling)
@@ -100,11 +89,8 @@ def test_the_columns_of_each_depth_are_the_features_of_that_layer(
         assert np.allclose(own, alone(pixels, training=False), rtol=1e-5, atol=1e-5), depth
 
 
-def test_depths_are_spread_over_the_network(keras) -> None:
-    from graft.backbone.candidates import find_candidates
-    from graft.models.pooling import NETWORK
-
-    model = backbone("MobileNetV2", 96, "none", "avg", 1)
+def test_depths_are_spread_over_the_network() -> None:
+    model = backbone("MobileNetV2", 96)
     counts = [depth.layers for depth in find_candidates(model, "avg")]
     assert 5 <= len(counts) <= 12 and counts[0] == max(counts)
     lower = model.get_layer(NETWORK).layers
@@ -112,13 +98,10 @@ def test_depths_are_spread_over_the_network(keras) -> None:
     assert sides == {48, 24, 12, 6, 3}
 
 
-def test_a_network_may_end_before_its_last_layer(keras) -> None:
+def test_a_network_may_end_before_its_last_layer() -> None:
     """`backbone.layer` drops the later layers; the earlier ones keep their weights."""
-    from graft.backbone.candidates import find_candidates
-    from graft.models.pooling import NETWORK, truncated
-
-    whole = backbone("cnn", 32, "none", "max", 5)
-    model = backbone("cnn", 32, "none", "max", 5, layer="residual_64_out")
+    whole = backbone("cnn", 32, pooling="max", seed=5)
+    model = backbone("cnn", 32, pooling="max", seed=5, layer="residual_64_out")
     body = model.get_layer(NETWORK)
     names = [layer.name for layer in body.layers]
     assert tuple(names) == NETWORKS["cnn"].below("residual_64_out")

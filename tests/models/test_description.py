@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from graft.common.errors import UserError
 from graft.models.description import ModelDescription, read_description, write_description
+from graft.models.framework import keras
+from graft.models.inference import run_graph
+from graft.models.saving import load_model, save_graph, save_model
 from trainings import describe
 
 ODD = (
@@ -22,6 +25,7 @@ ODD = (
     *("nan", " ", "猫", "{}", "\\n", "😀", "a" * 5000, "\x7f\x85\u2028"),
 )
 KINDS = ("keras", "xml")
+ENDS = ("model.keras", "model.xml")
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 SHARES = st.floats(0, 1)
 DESCRIPTIONS = st.builds(
@@ -42,9 +46,6 @@ DESCRIPTIONS = st.builds(
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small model that does not say what it is, as both kinds of file."""
-    from graft.models.framework import keras
-    from graft.models.saving import save_graph, save_model
-
     folder = tmp_path_factory.mktemp("plain")
     keras.utils.set_random_seed(1)
     inputs = keras.Input((4,), name="features")
@@ -74,14 +75,8 @@ def test_what_is_written_is_read(
     shutil.rmtree(folder.parent)
 
 
-ENDS = ("model.keras", "model.xml")
-
-
 def test_the_model_stays_what_it_is(plain: Path, folder: Path) -> None:
     """Keras and OpenVINO load it with the same outputs, and the weights are the same bytes."""
-    from graft.models.inference import run_graph
-    from graft.models.saving import load_model
-
     rows = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
 
     def outputs(where: Path) -> list[np.ndarray]:
@@ -169,8 +164,8 @@ def test_a_wrong_description_is_refused(folder: Path, kind: str, case: str) -> N
 def refused(path: Path, message: str) -> None:
     with pytest.raises(UserError, match=r"must be a model that graft made, such as") as error:
         read_description(path)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value) and len(str(error.value)) < 700
+    said = str(error.value)
+    assert message in said and "\n" not in said and len(said) < 700
 
 
 def test_what_says_nothing_is_refused(folder: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from graft.audit.choice import DEPTH_COLUMNS
 from graft.report.sections.doubts import summarise_doubts
 from graft.report.sections.headline import summarise_headline
 from graft.report.sections.learning import summarise_learning
@@ -22,32 +23,20 @@ from graft.report.sections.transfer import (
 )
 from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
-from pages import CROSSED, Page, doubts, outcome, rendered, reported
+from pages import CROSSED, Page, doubts, noise, outcome, rendered, reported
 
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 STEPS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
-SCORES = [*("layer", "layers", "width", "log_loss", "behind", "standard_error", "accuracy", "role")]
 PARAMETERS = {
-    "report.smoothing": 0.8,
-    "head.learning_rate": 0.003,
-    "head.optimizer": "Adam",
-    "finetune.epochs": 5,
-    "finetune.head_learning_rate": 0.001,
-    "finetune.learning_rate": 0.0002,
-    "finetune.optimizer": "AdamW",
-    "finetune.warmup": 1,
-    "augment.brightness": 0.0,
-    "augment.contrast": 0.125,
-    "augment.copies": 0,
-    "augment.flip": "horizontal_and_vertical",
-    "augment.rotation": 20,
-    "augment.shift": 0.1,
-    "augment.zoom": 0,
-    "dataset.path": "photos",
-    "finetune.class_weight": "none",
-    "finetune.monitor": "val_loss",
-    "head.class_weight": "none",
-    "head.monitor": "val_loss",
+    **{"report.smoothing": 0.8, "dataset.path": "photos"},
+    **{f"{stage}.monitor": "val_loss" for stage in ("head", "finetune")},
+    **{f"{stage}.class_weight": "none" for stage in ("head", "finetune")},
+    **{"head.learning_rate": 0.003, "head.optimizer": "Adam"},
+    **{"finetune.learning_rate": 0.0002, "finetune.head_learning_rate": 0.001},
+    **{"finetune.epochs": 5, "finetune.optimizer": "AdamW", "finetune.warmup": 1},
+    **{"augment.brightness": 0.0, "augment.contrast": 0.125, "augment.copies": 0},
+    **{"augment.flip": "horizontal_and_vertical", "augment.rotation": 20},
+    **{"augment.shift": 0.1, "augment.zoom": 0},
 }
 TRAINED = {"parameters": 2049, "trained": 2049, "epochs": 2, "best_epoch": 2}
 TRAINED |= {"val_loss": 0.25, "val_accuracy": 0.9}
@@ -79,7 +68,7 @@ def page(
     values = PARAMETERS | {key.replace("__", "."): value for key, value in parameters.items()}
     m, each, side = samples
     learnt = summarise_transfer(
-        scores=table(SCORES, scores),
+        scores=table(DEPTH_COLUMNS, scores),
         layer={"layer": "mixed9", "pooling": "avg", "width": 2048, "start": 0, "layers": 40},
         unfreeze={"unfreeze": unfreeze, "reason": reason},
         samples=np.zeros((m, each, side, side, 3), np.uint8),
@@ -143,11 +132,9 @@ def test_the_depth_is_one_sentence_where_nothing_was_measured(unfreeze: int, exp
 
 
 def test_measured_depths_are_a_table_with_the_reason() -> None:
-    rows = [
-        ("early", 4, 32, 0.9, 0.3, 0.05, 0.5, ""),
-        (HOSTILE, 40, 2048, 0.6, 0, 0, 0.9, "feature"),
-    ]
-    found = page(scores=rows, reason=HOSTILE)
+    early = ("early", 4, 32, 0.9, 0.3, 0.05, 0.5, "")
+    feature = (HOSTILE, 40, 2048, 0.6, 0, 0, 0.9, "feature")
+    found = page(scores=[early, feature], reason=HOSTILE)
     assert "early 0.900 +0.300 ± 0.050 50.0 % 4 32" in found.text
     assert "feature 0.600 lowest 90.0 % 40 2,048" in found.text
     assert found.texts.count(HOSTILE) == 2
@@ -174,9 +161,8 @@ def test_a_small_test_part_does_not_lead() -> None:
 
 def test_labels_that_look_wrong_are_listed() -> None:
     text = page().text
-    assert "judged 4,321 images , each without having learned from it: 87.5 % are as" in (
-        text.replace("images,", "images ,")
-    )
+    judged = "judged 4,321 images , each without having learned from it: 87.5 % are as"
+    assert judged in text.replace("images,", "images ,")
     assert "No label is clearly wrong." in text
     rows = [(HOSTILE, "test", "a", f"b{n}", 0.875, 0.01, "yes") for n in range(25)]
     found = page(crossed=CROSSED | {"label_errors": 3}, errors=rows)
@@ -211,7 +197,7 @@ def test_changes_are_named() -> None:
 
 @pytest.mark.parametrize(("side", "shown"), [(8, 96), (32, 96), (64, 128), (100, 100), (160, 128)])
 def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (2, 3, side, side, 3), np.uint8)
+    pixels = noise(2, 3, side)
     samples = tile_samples(pixels)
     grid = np.asarray(Image.open(io.BytesIO(base64.b64decode(samples["png"]))))
     gap = 6
@@ -223,8 +209,7 @@ def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
             cell = grid[top : top + shown, left : left + shown]
             if side <= shown:  # each pixel is a square, none is blurred
                 times = shown // side
-                enlarged = pixels[row, column].repeat(times, 0).repeat(times, 1)
-                assert (cell == enlarged).all()
+                assert (cell == pixels[row, column].repeat(times, 0).repeat(times, 1)).all()
     assert (grid[shown : shown + gap] == 255).all()
     assert tile_samples(pixels[:0]) is None
 
@@ -232,7 +217,7 @@ def test_samples_are_a_grid_of_a_size_to_compare(side: int, shown: int) -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.1)), max_size=6))
 def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
     rows = [(f"layer{n}", n, 8, loss, 0, e, 0.5, "") for n, (loss, e) in enumerate(values)]
-    depths = describe_depths(table(SCORES, rows))["rows"]
+    depths = describe_depths(table(DEPTH_COLUMNS, rows))["rows"]
     assert [depth["log_loss"] for depth in depths] == [loss for loss, _ in values]
     for depth in depths:
         assert -1e-6 <= depth["start"] <= depth["place"] + 1e-6
@@ -242,20 +227,19 @@ def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("monitor", "best", "expected"),
+    ("monitor", "best", "device", "expected"),
     [
-        ("val_loss", 2, "2 epochs; kept is epoch 2, which has the lowest validation loss: "),
-        ("val_accuracy", 1, "2 epochs; kept is epoch 1, which has the highest validation acc"),
-        ("val_accuracy", 0, "2 epochs, none better than the start by more than chance, "),
+        ("loss", 2, "CPU", "2 epochs; kept is epoch 2, which has the lowest validation loss: "),
+        ("accuracy", 1, "CPU", "2 epochs; kept is epoch 1, which has the highest validation acc"),
+        ("accuracy", 0, "CPU", "2 epochs, none better than the start by more than chance, "),
+        ("loss", 2, "NVIDIA A2", "2 epochs on NVIDIA A2; "),
     ],
 )
-def test_the_kept_epoch_is_named(monitor: str, best: int, expected: str) -> None:
-    text = say_sentence("training", training=TRAINED | {"best_epoch": best}, monitor=monitor)
+def test_the_kept_epoch_is_named(monitor: str, best: int, device: str, expected: str) -> None:
+    text = say_sentence(
+        "training",
+        training=TRAINED | {"best_epoch": best, "device": device},
+        monitor=f"val_{monitor}",
+    )
     assert text.startswith(expected)
     assert " ".join(text.split()).endswith("loss 0.250, 90.0 % of the validation images right.")
-
-
-def test_a_graphics_card_is_named() -> None:
-    for device, expected in (("CPU", "2 epochs; "), ("NVIDIA A2", "2 epochs on NVIDIA A2; ")):
-        training = TRAINED | {"best_epoch": 2, "device": device}
-        assert say_sentence("training", training=training, monitor="val_loss").startswith(expected)

@@ -20,7 +20,7 @@ from graft.split.similarity import (
     find_near,
     join_pairs,
 )
-from images import change, check, encoded, graft, run, workspace, write
+from images import Capture, change, check, complaint, encoded, graft, run, write
 
 SIDE = 64
 
@@ -102,8 +102,7 @@ def test_the_blocks_of_a_forest_miss_no_pair() -> None:
     pixels[2050] = pixels[3]
     forest = grow_forest(np.zeros(2100, np.uint64), pixels, 0.01)
     assert isinstance(forest, Forest)
-    assert forest.pairs.tolist() == [[3, 2050]]
-    assert list(forest.differences) == [0]
+    assert forest.pairs.tolist() == [[3, 2050]] and list(forest.differences) == [0]
 
 
 def test_a_set_is_large_in_the_data_set_or_in_a_class() -> None:
@@ -113,11 +112,9 @@ def test_a_set_is_large_in_the_data_set_or_in_a_class() -> None:
     assert list(find_large(sets, labels)) == []
     sets[:21] = 0
     assert list(find_large(sets, labels)) == [0]
-    sets[160:169] = 160  # most of a class, but few pictures
-    sets[175:187] = 175  # not half of a class
+    sets[160:169], sets[175:187] = 160, 175  # few pictures, and not half of a class
     assert list(find_large(sets, labels)) == [0]
-    sets[160:170] = 160
-    sets[175:188] = 175
+    sets[160:170], sets[175:188] = 160, 175
     assert list(find_large(sets, labels)) == [0, 160, 175]
     assert list(find_large(sets, np.full(200, "", object))) == [0]
 
@@ -139,32 +136,27 @@ def test_pictures_of_a_scene_are_divided_if_their_labels_are_mixed() -> None:
 @pytest.mark.parametrize("labels", [["whole"] * 120, ["spotted"] * 2 + ["whole"] * 118])
 def test_a_set_of_one_label_is_kept_with_a_remedy(labels: list[str]) -> None:
     found = examine(part_in_view(1, 120, noise=4, light=0.05, shift=2), labels)
-    assert not found.divided
-    assert len(set(found.pieces)) == 1
-    assert found.near > 0.3
-    assert 0 < found.level < 0.3
+    assert not found.divided and len(set(found.pieces)) == 1
+    assert found.near > 0.3 and 0 < found.level < 0.3
 
 
 def test_a_set_in_which_copies_would_be_parted_is_kept() -> None:
     # The noise alone differs, by less than JPEG changes a picture.
     found = examine(part_in_view(1, 60, noise=3, light=0, shift=0), mixed(60))
-    assert not found.divided
-    assert found.level < found.copies
+    assert not found.divided and found.level < found.copies
     assert found.near > 0.9
 
 
 def test_a_film_is_a_chain_and_is_kept() -> None:
     found = examine(film(150), mixed(150))
-    assert not found.divided
-    assert len(set(found.pieces)) == 1
+    assert not found.divided and len(set(found.pieces)) == 1
     assert found.near < CHAIN
 
 
 def test_what_has_no_difference_has_no_level() -> None:
     pixels = np.repeat(film(1), 30, 0)
     found = examine(pixels, mixed(30))
-    assert math.isnan(found.level)
-    assert not found.divided
+    assert math.isnan(found.level) and not found.divided
 
 
 def test_copies_in_a_divided_set_stay_together() -> None:
@@ -181,9 +173,8 @@ class TestStage:
     """From files to a split that can be used, or a message that says how."""
 
     @pytest.fixture(autouse=True)
-    def here(self, empty: Path) -> Path:
-        workspace(empty, {"image.side": SIDE})
-        return empty
+    def side(self, here: Path) -> None:
+        change(here, {"image.side": SIDE})
 
     @staticmethod
     def save(here: Path, pixels: np.ndarray) -> None:
@@ -197,14 +188,13 @@ class TestStage:
         return set(zip(table["label"], table["part"], strict=True))
 
     def test_a_fixed_camera_leaves_a_split_with_all_classes_in_all_parts(
-        self, here: Path, capsys: pytest.CaptureFixture[str]
+        self, here: Path, capsys: Capture
     ) -> None:
         self.save(here, part_in_view(1, 120, noise=4, light=0.05, shift=1))
         check()
         run("duplicates")
         large = read_table(Path("data/duplicates/large.csv"))
-        columns = ["path", "pictures", "of", "near", "level", "copies", "cluster"]
-        assert list(large) == columns
+        assert list(large) == ["path", "pictures", "of", "near", "level", "copies", "cluster"]
         assert "with mixed labels: pictures of one scene" in capsys.readouterr().err
         run("split")
         assert self.used() == {(label, part) for label in mixed(2) for part in PARTS}
@@ -219,10 +209,9 @@ class TestStage:
         (large,) = read_table(Path("data/duplicates/large.csv")).to_dict("records")
         assert errors.startswith(f"duplicates: warning: {large['pictures']} of 60 pictures")
         assert f"duplicates.difference: {large['level']} divides them" in errors
-        status, _, errors = graft(here, "split")
-        assert status == 2
-        assert f"holds {large['pictures']} of 60 images" in errors
-        assert f"(duplicates.difference: {large['level']} divides them)" in errors
+        said = complaint(here, "split")
+        assert f"holds {large['pictures']} of 60 images" in said
+        assert f"(duplicates.difference: {large['level']} divides them)" in said
         change(here, {"duplicates.difference": float(large["level"])})
         run("duplicates")
         run("split")

@@ -1,9 +1,9 @@
 """Which part an image goes to: the rule, and the stage around it."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,21 +13,17 @@ from hypothesis import strategies as st
 
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.errors import UserError
-from graft.common.tables import read_table, write_table
+from graft.common.tables import read_json, read_table, write_table
 from graft.split.assignment import assign_parts, draw_parts
 from graft.split.leaks import check_leaks, count_leaks
 from graft.split.units import hash_position, number_units, unit_positions
-from images import SHARDS, change, graft, run, workspace
+from images import SHARDS, change, complaint, graft, run
 
 SHARES = {"train": 0.7, "valid": 0.15, "test": 0.15}
 seeds = st.integers(0, 2**31 - 1)
 # Shares of test and valid; train is the rest.
 shares = st.tuples(st.integers(5, 45), st.integers(5, 45)).map(
-    lambda pair: {
-        "test": pair[0] / 100,
-        "valid": pair[1] / 100,
-        "train": 1 - pair[0] / 100 - pair[1] / 100,
-    }
+    lambda pair: {"test": pair[0] / 100, "valid": pair[1] / 100, "train": 1 - sum(pair) / 100}
 )
 
 
@@ -62,9 +58,8 @@ def test_a_position_is_a_fixed_number_from_0_to_below_1(seed: int, key: str) -> 
 
 
 def test_positions_are_uniform_and_differ_by_seed() -> None:
-    places = pd.DataFrame(
-        {seed: [hash_position(seed, str(n)) for n in range(4000)] for seed in (1, 2)}
-    )
+    keys = [str(number) for number in range(4000)]
+    places = pd.DataFrame({seed: [hash_position(seed, key) for key in keys] for seed in (1, 2)})
     for seed in places:
         counts = places[seed].mul(20).astype(int).value_counts()
         chi_squared = ((counts - 200) ** 2 / 200).sum()
@@ -176,13 +171,9 @@ def test_the_order_of_the_images_does_not_matter(seed: int, order: list[int]) ->
     assert list(other) == [parts[n] for n in order]
 
 
+@pytest.mark.usefixtures("here")
 class TestStage:
     """`graft split` over tables written by hand."""
-
-    @pytest.fixture(autouse=True)
-    def here(self, empty: Path) -> Path:
-        workspace(empty)
-        return empty
 
     @staticmethod
     def place(
@@ -190,6 +181,7 @@ class TestStage:
         status: dict[str, str] | None = None,
         near: Sequence[Sequence[str]] = (),
         levels: dict[str, str] | None = None,
+        **changes: Any,
     ) -> None:
         """Writes what the stage reads.
 
@@ -198,35 +190,25 @@ class TestStage:
             status: why files are quarantined, by id.
             near: sets of ids that are near copies.
             levels: the differences at which large sets fall apart, by their smallest id.
+            changes: parameters of the section `dataset`.
         """
+        change(Path(), {f"dataset.{key}": value for key, value in changes.items()})
         for folder in ("checked", "duplicates"):
             Path("data", folder).mkdir(parents=True, exist_ok=True)
-        manifest = pd.DataFrame(rows)
-        for column in ("group", "part"):
-            manifest[column] = manifest[column].fillna("") if column in manifest else ""
-        manifest["shard"] = [str(number % 4) for number in range(len(manifest))]
-        manifest["reason"] = ""
-        columns = ["id", "path", "label", "group", "part", "shard", "reason"]
-        more = [name for name in manifest if name.startswith("csv_")]
-        write_table(Path("data/manifest.csv"), manifest[columns + more])
+        empty = {"group": "", "part": "", "reason": ""}
+        own = {"id": "", "path": "", "label": ""}
+        manifest = pd.DataFrame([own | empty | row for row in rows])
+        manifest.insert(5, "shard", [str(number % SHARDS) for number in range(len(manifest))])
+        write_table(Path("data/manifest.csv"), manifest)
         clusters = [(id_, min(ids)) for ids in near for id_ in ids]
-        write_table(
-            Path("data/duplicates/clusters.csv"), pd.DataFrame(clusters, columns=["id", "cluster"])
-        )
+        table = pd.DataFrame(clusters, columns=["id", "cluster"])
+        write_table(Path("data/duplicates/clusters.csv"), table)
         large = pd.DataFrame([*(levels or {}).items()], columns=["cluster", "level"])
         write_table(Path("data/duplicates/large.csv"), large)
         checked = manifest.drop_duplicates("id")
-        reasons = pd.Series([(status or {}).get(id_, "") for id_ in checked["id"]], checked.index)
-        table = pd.DataFrame(
-            {
-                "id": checked["id"],
-                "status": ["quarantined" if reason else "ok" for reason in reasons],
-                "reason": reasons,
-                "width": 1,
-                "height": 1,
-                "phash": "0" * 16,
-            }
-        )
+        reasons = [(status or {}).get(id_, "") for id_ in checked["id"]]
+        found = ["quarantined" if reason else "ok" for reason in reasons]
+        table = checked[["id"]].assign(status=found, reason=reasons, width=1, height=1, phash="0")
         for key in map(str, range(SHARDS)):
             write_table(Path(f"data/checked/{key}.csv"), table[checked["shard"] == key])
 
@@ -245,22 +227,32 @@ class TestStage:
         run("split")
         return read_table(Path("data/split.csv"))
 
+    def refuse(self, match: str, *rows: Any, **more: Any) -> str:
+        """Runs the stage, after `place` if it is given something: its one message."""
+        if rows:
+            self.place(*rows, **more)
+        with pytest.raises(UserError, match=match) as error:
+            run("split")
+        return str(error.value)
+
+    def split(self, *rows: Any, **more: Any) -> pd.DataFrame:
+        """What becomes of rows and more that `place` writes."""
+        self.place(*rows, **more)
+        return self.result()
+
     def test_every_row_of_the_manifest_is_a_row_in_its_order(self) -> None:
         rows = self.rows({"nan": 20, "01": 20, 'a "b", c': 20, "고양이": 20})
-        self.place(rows)
-        table = self.result()
+        table = self.split(rows)
         assert list(table) == ["id", "path", "label", "part"]
-        assert table[["id", "path", "label"]].to_dict("records") == [
-            {key: row[key] for key in ("id", "path", "label")} for row in rows
-        ]
+        assert table[["id", "path", "label"]].to_dict("records") == rows
         expected = divide([r["id"] for r in rows], [r["label"] for r in rows])
         assert list(table["part"]) == list(expected)
 
-    def test_it_depends_on_the_seed_and_the_shares(self, here: Path) -> None:
+    def test_it_depends_on_the_seed_and_the_shares(self) -> None:
         rows = self.rows({"a": 40, "b": 40})
         self.place(rows)
-        change(here, {"split.seed": 9, "split.train": 0.4, "split.valid": 0.35, "split.test": 0.25})
         shares = {"train": 0.4, "valid": 0.35, "test": 0.25}
+        change(Path(), {"split.seed": 9, **{f"split.{part}": own for part, own in shares.items()}})
         expected = divide([r["id"] for r in rows], [r["label"] for r in rows], shares, 9)
         assert list(self.result()["part"]) == list(expected)
 
@@ -268,32 +260,27 @@ class TestStage:
         rows = self.rows({"a": 40, "b": 40})
         for number, row in enumerate(rows):
             row["group"] = f"person {number % 7}" if number % 8 else ""
-        self.place(rows)
-        table = self.result().assign(group=[row["group"] for row in rows])
+        table = self.split(rows).assign(group=[row["group"] for row in rows])
         grouped = table[table["group"] != ""].groupby("group")["part"].nunique()
         assert (grouped == 1).all() and len(grouped) == 7
 
-    def test_bad_files_are_left_out_with_the_reason(self, here: Path) -> None:
-        self.place(self.rows({"a": 20, "b": 20}), {"a3": "truncated", "b7": "zero bytes"})
-        table = self.result().set_index("id")
-        assert table.loc["a3", "part"] == LEFT_OUT + "truncated"
-        assert table.loc["b7", "part"] == LEFT_OUT + "zero bytes"
-        assert set(table["part"].drop(["a3", "b7"])) == set(PARTS)
+    def test_bad_files_are_left_out_with_the_reason(self) -> None:
+        bad = {"a3": "truncated", "b7": "zero bytes"}
+        part = self.split(self.rows({"a": 20, "b": 20}), bad).set_index("id")["part"]
+        assert all(part[id_] == LEFT_OUT + reason for id_, reason in bad.items())
+        assert set(part.drop([*bad])) == set(PARTS)
 
     def test_a_bad_file_changes_nothing_for_the_others(self) -> None:
-        self.place(self.rows({"a": 40, "b": 40}))
-        good = self.result().set_index("id")["part"]
+        good = self.split(self.rows({"a": 40, "b": 40})).set_index("id")["part"]
         self.place(self.rows({"a": 40, "b": 40}), {"a3": "truncated"})
         assert self.result().set_index("id")["part"].drop("a3").equals(good.drop("a3"))
 
     def test_too_many_bad_files_stop_it_with_nothing_written(self, here: Path) -> None:
         bad = {"a1": "truncated", "a2": "zero bytes", "b1": "truncated"}
         self.place(self.rows({"a": 20, "b": 20}), bad)
-        status, out, errors = graft(here, "split")
-        assert (status, out) == (2, "")
-        assert errors == (
-            "graft split: error: 3 of 40 files cannot be read (2 truncated; 1 zero bytes), more"
-            " than the fraction dataset.max_bad: 0.05. The first: '/a/1.png'\n"
+        assert complaint(here, "split") == (
+            "3 of 40 files cannot be read (2 truncated; 1 zero bytes), more than the fraction"
+            " dataset.max_bad: 0.05. The first: '/a/1.png'"
         )
         assert not Path("data/split.csv").exists()
         change(here, {"dataset.max_bad": 3 / 40})
@@ -301,17 +288,15 @@ class TestStage:
 
     def test_equal_files_under_two_labels_are_left_out(self) -> None:
         rows = self.rows({"a": 10, "b": 10})
-        self.place([*rows, {"id": "a0", "path": "b/copy.png", "label": "b"}])
-        table = self.result().set_index("path")
-        for path in ("/a/0.png", "b/copy.png"):
-            assert table.loc[path, "part"] == LEFT_OUT + "equal files have two labels"
-        assert set(table["part"].drop(["/a/0.png", "b/copy.png"])) == set(PARTS)
+        rows.append({"id": "a0", "path": "b/copy.png", "label": "b"})
+        part = self.split(rows).set_index("path")["part"]
+        assert set(part[["/a/0.png", "b/copy.png"]]) == {LEFT_OUT + "equal files have two labels"}
+        assert set(part.drop(["/a/0.png", "b/copy.png"])) == set(PARTS)
 
     def test_equal_files_share_a_part(self) -> None:
         rows = self.rows({"a": 10, "b": 10})
         copies = [row | {"path": f"{row['path']} copy"} for row in rows]
-        self.place(rows + copies)
-        parts = self.result()["part"]
+        parts = self.split(rows + copies)["part"]
         assert list(parts[:20]) == list(parts[20:])
 
     def test_parts_that_the_data_set_gives_are_kept(self) -> None:
@@ -325,8 +310,7 @@ class TestStage:
         (kept,) = {"valid", "test"} - {missing}
         rows = self.rows({"a": 200, "b": 200}, part="train")
         rows += self.rows({"a": 9, "b": 9}, part=kept)
-        self.place(rows)
-        parts = self.result()["part"]
+        parts = self.split(rows)["part"]
         assert set(parts[:400]) == {"train", missing}
         assert set(parts[400:]) == {kept}
         share = SHARES[missing] / (SHARES[missing] + SHARES["train"])
@@ -334,49 +318,35 @@ class TestStage:
 
     def test_a_data_set_with_nothing_to_train_on_is_refused(self) -> None:
         self.place(self.rows({"a": 9, "b": 9}, part="test"))
-        with pytest.raises(UserError, match="must be a data set with images for train, valid and"):
-            run("split")
-        self.place(
-            [row for part in ("valid", "test") for row in self.rows({"a": 9, "b": 9}, part=part)]
-        )
-        with pytest.raises(
-            UserError, match=r"dataset\.path must be .*\. Received: 'none for train'"
-        ):
-            run("split")
+        self.refuse("must be a data set with images for train, valid and")
+        few = {"a": 9, "b": 9}
+        self.place(self.rows(few, part="valid") + self.rows(few, part="test"))
+        self.refuse(r"dataset\.path must be .*\. Received: 'none for train'")
         assert not Path("data/split.csv").exists()
 
     def test_a_class_needs_an_image_for_each_part(self) -> None:
         self.place(self.rows({"a": 20, "few": 2}))
-        with pytest.raises(UserError, match=r"of class 'few' must be 3 or more, .* Received: 2"):
-            run("split")
-        self.place(self.rows({"a": 20, "few": 3}))
-        table = self.result()
+        self.refuse(r"of class 'few' must be 3 or more, .* Received: 2")
+        table = self.split(self.rows({"a": 20, "few": 3}))
         assert set(table["part"][table["label"] == "few"]) == set(PARTS)
 
     def test_bad_and_equal_files_do_not_count_for_a_class(self) -> None:
         self.place(self.rows({"a": 80, "few": 4}), {"few0": "truncated", "few1": "zero bytes"})
-        with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 2"):
-            run("split")
+        self.refuse(r"of class 'few' must be .* Received: 2")
         rows = self.rows({"a": 20, "few": 2})
         self.place([*rows, rows[-1] | {"path": "few/copy.png"}])
-        with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 2"):
-            run("split")
+        self.refuse(r"of class 'few' must be .* Received: 2")
         self.place(self.rows({"a": 80, "few": 3}), dict.fromkeys(["few0", "few1", "few2"], "bad"))
-        with pytest.raises(UserError, match=r"of class 'few' must be .* Received: 0"):
-            run("split")
+        self.refuse(r"of class 'few' must be .* Received: 0")
 
     def test_one_class_is_nothing_to_tell_apart(self) -> None:
         self.place(self.rows({"alone": 20}))
-        with pytest.raises(
-            UserError, match=r"two classes or more, .*\. Received: .class 'alone' alone"
-        ):
-            run("split")
+        self.refuse(r"two classes or more, .*\. Received: .class 'alone' alone")
 
     def test_near_copies_share_a_part(self) -> None:
         rows = self.rows({"a": 40, "b": 40})
         near = [[f"a{n}", f"a{n + 20}"] for n in range(20)]
-        self.place(rows, near=near)
-        part = self.result().set_index("id")["part"]
+        part = self.split(rows, near=near).set_index("id")["part"]
         assert all(part[one] == part[other] for one, other in near)
         assert set(part) == set(PARTS)
 
@@ -385,8 +355,7 @@ class TestStage:
         # a0 and a1 are one picture, a1 and a2 of one group, a2 and a copy of it one file.
         rows[1]["group"] = rows[2]["group"] = "Anna"
         rows.append(rows[2] | {"path": "a/copy.png", "group": ""})
-        self.place(rows, near=[["a0", "a1"]])
-        part = self.result()["part"]
+        part = self.split(rows, near=[["a0", "a1"]])["part"]
         assert part[[0, 1, 2, 80]].nunique() == 1
 
     @pytest.mark.parametrize("rule", ["leave_out", "keep"])
@@ -408,8 +377,8 @@ class TestStage:
 
     def test_equal_files_of_two_labels_leave_their_near_copies(self) -> None:
         rows = self.rows({"a": 20, "b": 20})
-        self.place([*rows, {"id": "a0", "path": "b/copy.png", "label": "b"}], near=[["a0", "a1"]])
-        part = self.result()["part"]
+        rows.append({"id": "a0", "path": "b/copy.png", "label": "b"})
+        part = self.split(rows, near=[["a0", "a1"]])["part"]
         left_out = part == LEFT_OUT + "equal files have two labels"
         assert list(left_out[left_out].index) == [0, 40]
 
@@ -423,26 +392,19 @@ class TestStage:
         )
         for levels, remedy in (({min(ids): "0.05"}, "0.05"), ({}, "a lower one may")):
             self.place(rows, near=[ids], levels=levels)
-            with pytest.raises(UserError, match=text.format(f"{remedy} (divides|divide) them")):
-                run("split")
+            self.refuse(text.format(f"{remedy} (divides|divide) them"))
         for row in rows:
             row["group"] = "Anna"
-        self.place(rows)
-        with pytest.raises(
-            UserError, match=r"40 of 40 images, .* dataset\.group puts into one group \('Anna'\)"
-        ):
-            run("split")
+        self.refuse(r"40 of 40 images, .* dataset\.group puts into one group \('Anna'\)", rows)
 
     def test_a_test_part_of_one_class_is_refused(self) -> None:
         rows = self.rows({"a": 20, "b": 20})
         self.place(rows, near=[[f"b{n}" for n in range(20)]])
-        with pytest.raises(
-            UserError,
-            match=r"the test part must be of images of two classes or more; of the other classes,"
+        self.refuse(
+            r"the test part must be of images of two classes or more; of the other classes,"
             r" the largest unit holds 20 of 20 images, such as '/b/0\.png', .*difference.*\."
-            r""" Received: "class 'a' alone\"""",
-        ):
-            run("split")
+            r""" Received: "class 'a' alone\""""
+        )
 
     def test_a_class_that_is_not_learned_is_refused(self) -> None:
         rows = self.rows({"a": 20, "b": 20})
@@ -451,9 +413,8 @@ class TestStage:
         seen = []
         for seed in range(1, 9):
             change(Path(), {"split.seed": seed})
-            with pytest.raises(UserError, match=r"duplicates\.difference") as error:
-                run("split")
-            seen.append("class 'b' must be in the training part; the" in str(error.value))
+            said = self.refuse(r"duplicates\.difference")
+            seen.append("class 'b' must be in the training part; the" in said)
         assert any(seen)
 
     def test_a_class_of_one_unit_is_warned_of_with_the_reason(self, here: Path) -> None:
@@ -464,42 +425,32 @@ class TestStage:
             ": of this class, the largest unit holds 9 of 9 images, such as '/c/0.png', which count"
             " as near copies (duplicates.difference: a lower one may divide them)\n"
         )
-        assert errors == "".join(
-            f"split: warning: no image of class 'c' in {part}{reason}" for part in ("valid", "test")
-        )
+        warning = "split: warning: no image of class 'c' in "
+        assert errors == f"{warning}valid{reason}{warning}test{reason}"
 
-    def test_what_belongs_together_is_written_for_those_who_divide_a_part_again(
-        self, here: Path
-    ) -> None:
-        self.place(self.rows({"a": 20, "b": 20}), near=[["a0", "a1"], ["b2", "b3", "b4"]])
-        self.result()
+    def test_what_belongs_together_is_written_for_those_who_divide_a_part_again(self) -> None:
+        self.split(self.rows({"a": 20, "b": 20}), near=[["a0", "a1"], ["b2", "b3", "b4"]])
         unit = read_table(Path("data/units.csv")).set_index("id")["unit"]
         assert sorted(unit.index) == sorted(f"{label}{n}" for label in "ab" for n in range(20))
         together = [set(ids) for _, ids in unit.index.to_series().groupby(unit) if len(ids) > 1]
         assert sorted(map(sorted, together)) == [["a0", "a1"], ["b2", "b3", "b4"]]
 
-    def test_classes_are_picked(self, here: Path) -> None:
+    def test_classes_are_picked(self) -> None:
         rows = self.rows({"a": 20, "b": 20, "c": 20})
-        self.place(rows, {f"c{n}": "truncated" for n in range(20)})
-        change(here, {"dataset.classes": ["b", "a"]})
-        table = self.result()
+        table = self.split(rows, {f"c{n}": "truncated" for n in range(20)}, classes=["b", "a"])
         assert set(table["part"][table["label"] == "c"]) == {LEFT_OUT + "class not chosen"}
         assert set(table["part"][table["label"] != "c"]) == set(PARTS)
         assert list(read_table(Path("data/parts.csv"))["label"]) == ["b"] * 3 + ["a"] * 3
 
-    def test_an_unknown_class_is_an_error(self, here: Path) -> None:
-        self.place(self.rows({"a": 20, "b": 20}))
-        change(here, {"dataset.classes": ["a", "d"]})
-        with pytest.raises(
-            UserError, match=r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'"
-        ):
-            run("split")
+    def test_an_unknown_class_is_an_error(self) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), classes=["a", "d"])
+        self.refuse(r"dataset\.classes must be all, or some of 'a', 'b'\. Received: 'd'")
 
-    def test_a_larger_cap_holds_the_smaller_one_and_moves_nothing(self, here: Path) -> None:
+    def test_a_larger_cap_holds_the_smaller_one_and_moves_nothing(self) -> None:
         self.place(self.rows({"a": 90, "b": 30}))
         free, used = self.result()["part"], {}
         for cap in (20, 40):
-            change(here, {"dataset.per_class": cap})
+            change(Path(), {"dataset.per_class": cap})
             table = self.result()
             over = table["part"] == LEFT_OUT + "over dataset.per_class"
             used[cap] = set(table["id"][~over])
@@ -507,46 +458,31 @@ class TestStage:
             assert table["part"][~over].equals(free[~over])
         assert used[20] < used[40]
 
-    def test_a_regular_expression_finds_the_groups(self, here: Path) -> None:
-        rows = [
-            row | {"path": f"{row['label']}/person {n % 20:02}, {n}.png"}
-            for n, row in enumerate(self.rows({"a": 50, "b": 50}))
-        ]
-        self.place(rows)
-        change(here, {"dataset.group": r"person (\d+)"})
-        table = self.result()
+    def test_a_regular_expression_finds_the_groups(self) -> None:
+        rows = self.rows({"a": 50, "b": 50})
+        for n, row in enumerate(rows):
+            row["path"] = f"{row['label']}/person {n % 20:02}, {n}.png"
+        table = self.split(rows, group=r"person (\d+)")
         person = table["path"].str.extract(r"person (\d+)")[0]
         assert (table["part"].groupby(person).nunique() == 1).all()
-        summary = json.loads(Path("reports/split.json").read_text(encoding="utf-8"))
-        assert summary["groups"] == 20
+        assert read_json(Path("reports/split.json"))["groups"] == 20
 
-    def test_a_column_of_the_csv_gives_the_groups(self, here: Path) -> None:
+    def test_a_column_of_the_csv_gives_the_groups(self) -> None:
         rows = self.rows({"a": 50, "b": 50})
         for number, row in enumerate(rows):
             row["csv_patient"] = str(number % 20)
-        self.place(rows)
-        change(here, {"dataset.group": "patient"})
-        part = self.result()["part"]
+        part = self.split(rows, group="patient")["part"]
         assert (part.groupby([row["csv_patient"] for row in rows]).nunique() == 1).all()
 
     @pytest.mark.parametrize("rule", ["nobody", "group", "patient (.)"])
-    def test_a_rule_that_finds_no_group_is_an_error(self, here: Path, rule: str) -> None:
-        self.place(self.rows({"a": 20, "b": 20}))
-        change(here, {"dataset.group": rule})
-        with pytest.raises(
-            UserError, match=r"dataset\.group must be auto, none, .* that matches paths"
-        ):
-            run("split")
+    def test_a_rule_that_finds_no_group_is_an_error(self, rule: str) -> None:
+        self.place(self.rows({"a": 20, "b": 20}), group=rule)
+        self.refuse(r"dataset\.group must be auto, none, .* that matches paths")
 
     def test_what_lies_in_two_given_parts_stays_in_the_later_one(self) -> None:
-        rows = [
-            row
-            for part in ("train", "valid", "test")
-            for row in self.rows({"a": 6, "b": 6}, part=part)
-        ]
+        rows = [row for part in PARTS for row in self.rows({"a": 6, "b": 6}, part=part)]
         copy = rows[12] | {"path": "copy.png", "part": "train"}  # of a file for validation
-        self.place([*rows, copy], near=[["a1train", "a1test"], ["a2valid", "a2test"]])
-        table = self.result()
+        table = self.split([*rows, copy], near=[["a1train", "a1test"], ["a2valid", "a2test"]])
         assert table["part"].iloc[-1] == f"{LEFT_OUT}the same picture or group is in valid"
         part = table.iloc[:-1].set_index("id")["part"]
         reason = f"{LEFT_OUT}the same picture or group is in test"
@@ -559,8 +495,7 @@ class TestStage:
         for row in rows[:10] + rows[60:70]:
             row["part"] = "test"
         rows[10]["part"] = "train"
-        self.place(rows, near=[["a0", "a20"]])
-        part = self.result()["part"]
+        part = self.split(rows, near=[["a0", "a20"]])["part"]
         tested = [*range(10), 20, *range(60, 70)]
         assert list(part[tested]) == ["test"] * 21
         assert set(part.drop(tested)) == {"train", "valid"}
@@ -571,16 +506,14 @@ class TestStage:
         rows += self.rows({"a": 9}, part="valid") + self.rows({"a": 9, "b": 9}, part="test")
         self.place(rows)
         status, _, errors = graft(here, "split")
-        assert status == 0
-        assert errors == "split: warning: no image of class 'b' in valid\n"
-        assert json.loads(Path("reports/split.json").read_text())["absent"] == 1
+        assert (status, errors) == (0, "split: warning: no image of class 'b' in valid\n")
+        assert read_json(Path("reports/split.json"))["absent"] == 1
 
     def test_a_class_of_one_group_is_learned(self) -> None:
         rows = self.rows({"a": 30, "b": 30, "c": 5})
         for row in rows[60:]:
             row["group"] = "one person"
-        self.place(rows)
-        table = self.result()
+        table = self.split(rows)
         assert set(table["part"][table["label"] == "c"]) == {"train"}
 
     def test_the_tables_beside_say_what_lies_where(self) -> None:
@@ -601,19 +534,12 @@ class TestStage:
             assert float(row["share"]) == round(len(own) / (31 if row["label"] == "a" else 29), 6)
         # The near copies under two labels count for both.
         assert counts["groups"].astype(int).sum() == 56
-        summary = json.loads(Path("reports/split.json").read_text(encoding="utf-8"))
+        summary = read_json(Path("reports/split.json"))
         parts = {part: int((table["part"] == part).sum()) for part in PARTS}
         assert summary == parts | {
-            "images": 62,
-            "quarantined": 2,
-            "left_out": 0,
-            "clusters": 3,
-            "duplicates": 7,
-            "groups": 55,
-            "ids_in_two_parts": 0,
-            "clusters_in_two_parts": 0,
-            "groups_in_two_parts": 0,
-            "absent": 0,
+            **{"images": 62, "quarantined": 2, "left_out": 0, "absent": 0},
+            **{"clusters": 3, "duplicates": 7, "groups": 55},
+            **{f"{what}_in_two_parts": 0 for what in ("ids", "clusters", "groups")},
         }
 
     @given(st.integers(0, 2**32), st.integers(60, 120), st.booleans())
@@ -621,15 +547,11 @@ class TestStage:
         self, seed: int, n: int, divided: bool
     ) -> None:
         draw = np.random.default_rng(seed)
-        table = pd.DataFrame(
-            {
-                "label": draw.choice(list("ab"), n),
-                "part": draw.choice([*PARTS] if divided else ["", "", *PARTS], n),
-                "id": [f"i{number}" for number in draw.integers(0, 2 * n, n)],
-                "cluster": [f"c{number}" for number in draw.integers(0, 3 * n, n)],
-                "group": draw.choice([*[""] * 6, *"stuvwxyz"], n),
-            }
-        )
+        table = pd.DataFrame({"label": draw.choice([*"ab"], n)})
+        table["part"] = draw.choice([*PARTS] if divided else ["", "", *PARTS], n)
+        table["id"] = [f"i{number}" for number in draw.integers(0, 2 * n, n)]
+        table["cluster"] = [f"c{number}" for number in draw.integers(0, 3 * n, n)]
+        table["group"] = draw.choice([*[""] * 6, *"stuvwxyz"], n)
         table["unit"] = number_units(table)
         table["place"] = unit_positions(1, table)
         given = table["part"]
@@ -639,19 +561,11 @@ class TestStage:
         assert (part[kept] == given[kept]).all()
 
     def test_leaks_are_counted(self) -> None:
-        files = pd.DataFrame(
-            {
-                "part": ["train", "test", "train", "valid", "test", LEFT_OUT + "bad"],
-                "id": list("aabbcc"),
-                "cluster": list("xxyzxq"),
-                "group": ["", "", "g", "", "", ""],
-            }
-        )
-        assert count_leaks(files) == {
-            "ids_in_two_parts": 2,
-            "clusters_in_two_parts": 1,
-            "groups_in_two_parts": 0,
-        }
+        files = pd.DataFrame({"id": [*"aabbcc"], "cluster": [*"xxyzxq"]})
+        files["part"] = ["train", "test", "train", "valid", "test", LEFT_OUT + "bad"]
+        files["group"] = ["", "", "g", "", "", ""]
+        leaks = {"ids": 2, "clusters": 1, "groups": 0}
+        assert count_leaks(files) == {f"{what}_in_two_parts": n for what, n in leaks.items()}
         with pytest.raises(RuntimeError, match="the split has leaks"):
             check_leaks(files)
 

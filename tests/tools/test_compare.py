@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,52 @@ from graft.common.errors import UserError
 from graft.tools.compare import main, verdict
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
-from images import graft
+from images import Capture, complaint
 from pages import Page
 from repositories import LABELS, MODELS, commit, git, write_results
 
+Shown = Callable[..., str]
+SAME = {"batch": 64, "stack": []}
 # The accuracies of five seeds, some points apart from each other.
 FIVE = (0.90, 0.91, 0.92, 0.91, 0.90)
+BETTER = [value + 0.06 for value in FIVE]
 
 
 @pytest.fixture
 def repository(empty: Path) -> Path:
     """A git repository with one commit, in which 30 of 300 images are wrong; the test is there."""
     git(empty, "init", "--quiet")
-    write_results(empty, range(30), FIVE, parameters={"batch": 64, "stack": []})
+    write_results(empty, range(30), FIVE, parameters=SAME)
     commit(empty, "First try")
     return empty
 
 
-def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    main([*arguments, "--json"])
-    return json.loads(capsys.readouterr().out)
+@pytest.fixture
+def shown(repository: Path, capsys: Capture) -> Shown:
+    """Runs the command there: what it prints, and nothing on standard error."""
+
+    def run(*arguments: str) -> str:
+        main([*arguments])
+        out, errors = capsys.readouterr()
+        assert errors == ""
+        return out
+
+    return run
 
 
-def test_the_work_tree_is_compared_with_the_last_commit(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    better = [value + 0.06 for value in FIVE]
-    write_results(
-        repository, range(6), better, parameters={"batch": 32, "kind": "svm", "stack": []}
-    )
-    main([])
-    out, errors = capsys.readouterr()
-    assert errors == ""
-    shown = out.splitlines()
-    assert shown[0].startswith("old  HEAD")
-    assert shown[0].endswith(" First try")
-    assert shown[1:3] == ["new  the work tree", ""]
-    assert shown[3:6] == ["Parameters", "  head.batch  64 → 32", "  head.kind   –  → svm"]
-    assert shown[7:22] == [
+def found(shown: Shown, *arguments: str) -> dict[str, Any]:
+    """The same as values."""
+    return json.loads(shown(*arguments, "--json"))
+
+
+def test_the_work_tree_is_compared_with_the_last_commit(repository: Path, shown: Shown) -> None:
+    other = {"batch": 32, "kind": "svm", "stack": []}
+    write_results(repository, range(6), BETTER, parameters=other)
+    lines = shown().splitlines()
+    assert lines[0].startswith("old  HEAD") and lines[0].endswith(" First try")
+    assert lines[1:3] == ["new  the work tree", ""]
+    assert lines[3:6] == ["Parameters", "  head.batch  64 → 32", "  head.kind   –  → svm"]
+    assert lines[7:22] == [
         "Judged by the validation part",
         "",
         "Head",
@@ -64,36 +72,32 @@ def test_the_work_tree_is_compared_with_the_last_commit(
         " Welch’s t",
         "    verdict  Better: the difference exceeds the noise of the images and of the seeds.",
         "  log loss   0.394 → 0.163, −0.231",
-        shown[17],
+        lines[17],
         "             the same 300 in 300 units; permutation by unit, p < 0.001",
         "    seeds    −0.060, 95 % interval −0.072 to −0.048",
-        shown[20],
+        lines[20],
         "    verdict  Better: the difference exceeds the noise of the images and of the seeds.",
     ]
-    assert shown[17].startswith("    images   −0.231, 95 % interval −0.3")
-    assert shown[23] == "Fine-tuned model"
-    assert shown[10:22] == shown[24:36]
-    assert all(len(line) <= 110 for line in shown)
-    main(["--test"])
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[7] == "Judged by the test part"
-    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in shown[14]
+    assert lines[17].startswith("    images   −0.231, 95 % interval −0.3")
+    assert lines[23] == "Fine-tuned model"
+    assert lines[10:22] == lines[24:36]
+    assert all(len(line) <= 110 for line in lines)
+    lines = shown("--test").splitlines()
+    assert lines[7] == "Judged by the test part"
+    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in lines[14]
 
 
-def test_any_two_revisions_can_be_compared(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_any_two_revisions_can_be_compared(repository: Path, shown: Shown) -> None:
     git(repository, "tag", "--annotate", "v1", "--message", "one")
-    write_results(repository, range(60), parameters={"batch": 64, "stack": []})
+    write_results(repository, range(60), parameters=SAME)
     (repository / "reports/head/repeats.csv").unlink()
     commit(repository, "Second try")
     git(repository, "branch", "other")
     write_results(repository, range(90))
-    result = found(capsys, "v1", "other")
+    result = found(shown, "v1", "other")
     assert result["part"] == "validation"
-    assert result["old"]["title"].endswith(" First try")
+    assert result["old"]["title"].endswith(" First try") and result["parameters"] == {}
     assert result["new"]["title"].endswith(" Second try")
-    assert result["parameters"] == {}
     head = result["models"]["head"]["accuracy"]
     assert head["values"] == [0.9, 0.8]
     assert (head["images"]["lost"], head["images"]["won"]) == (30, 0)
@@ -101,65 +105,56 @@ def test_any_two_revisions_can_be_compared(
     assert head["seeds"] is None  # the second has no repeats
     assert result["models"]["finetuned"]["accuracy"]["seeds"]["n"] == [5, 5]
     # The other way round, and a search of the history.
-    assert found(capsys, ":/Second", "v1")["models"]["head"]["accuracy"]["verdict"] == "better"
-    main(["v1", "other"])
-    assert "head.repeats: 5 on both sides would tell" in capsys.readouterr().out
+    assert found(shown, ":/Second", "v1")["models"]["head"]["accuracy"]["verdict"] == "better"
+    assert "head.repeats: 5 on both sides would tell" in shown("v1", "other")
 
 
-def test_images_that_belong_together_are_counted_together(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_images_that_belong_together_are_counted_together(repository: Path, shown: Shown) -> None:
     """Ten images more are right: of ten units, or of one."""
     write_results(repository, range(30), per_unit=10)
     commit(repository, "In units")
     write_results(repository, range(20), per_unit=10)
-    main([])
-    out = capsys.readouterr().out
+    out = shown()
     assert "the same 300 in 30 units: 0 only right before, 10 only now; permutation by unit" in out
-    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    images = found(shown)["models"]["head"]["accuracy"]["images"]
     assert (images["n"], images["units"]) == ([300, 300], [30, 30])
     assert images["p"] > 0.5 and images["low"] <= 0 < images["high"]
-    assert found(capsys)["models"]["head"]["log_loss"]["verdict"] == "unclear"
+    assert found(shown)["models"]["head"]["log_loss"]["verdict"] == "unclear"
     # As single images.
     write_results(repository, range(30))
     commit(repository, "Each by itself")
     write_results(repository, range(20))
-    assert found(capsys)["models"]["head"]["accuracy"]["images"]["p"] < 0.01
+    assert found(shown)["models"]["head"]["accuracy"]["images"]["p"] < 0.01
     # If one side takes fewer images together, the other side's units are used.
     write_results(repository, range(20), per_unit=10)
-    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    images = found(shown)["models"]["head"]["accuracy"]["images"]
     assert images["units"] == [300, 30] and images["p"] > 0.5
 
 
-def test_accuracy_and_log_loss_have_verdicts_of_their_own(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_results(repository, range(30), FIVE, parameters={"batch": 64, "stack": []}, sure=0.6)
+def test_accuracy_and_log_loss_have_verdicts_of_their_own(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(30), FIVE, parameters=SAME, sure=0.6)
     (repository / "reports/head/repeats.csv").unlink()
-    head = found(capsys)["models"]["head"]
+    head = found(shown)["models"]["head"]
     assert (head["accuracy"]["verdict"], head["log_loss"]["verdict"]) == ("same", "worse")
-    main([])
-    out = capsys.readouterr().out
+    out = shown()
     assert "Worse: the difference exceeds the noise of the images." in out
 
 
 def test_what_training_measured_in_another_way_is_not_compared(
-    repository: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, shown: Shown
 ) -> None:
     key = "class_weight"
-    better = [value + 0.06 for value in FIVE]
-    write_results(repository, range(6), better, parameters={"batch": 64, "stack": [], key: 0.1})
-    models = found(capsys)["models"]
+    write_results(repository, range(6), BETTER, parameters=SAME | {key: 0.1})
+    models = found(shown)["models"]
     assert models["head"]["accuracy"]["seeds"] is models["head"]["log_loss"]["seeds"] is None
     assert models["finetuned"]["log_loss"]["seeds"] is not None
     # On the test part it is measured as it is.
-    assert found(capsys, "--test")["models"]["head"]["log_loss"]["seeds"] is not None
-    main([])
-    assert f"not compared: head.{key} changes what training measures" in capsys.readouterr().out
+    assert found(shown, "--test")["models"]["head"]["log_loss"]["seeds"] is not None
+    assert f"not compared: head.{key} changes what training measures" in shown()
 
 
 def test_results_of_an_earlier_graft_are_compared_by_the_test_part(
-    repository: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, shown: Shown
 ) -> None:
     write_results(repository, range(30), FIVE, earlier=True)
     for name in MODELS:
@@ -173,18 +168,17 @@ def test_results_of_an_earlier_graft_are_compared_by_the_test_part(
         " reports/head/validation.csv. Judge by the test part with --test, or build it again:"
         " check it out, run the pipeline, and commit the results that git keeps"
     )
-    models = found(capsys, "--test")["models"]
+    models = found(shown, "--test")["models"]
     assert models["head"]["accuracy"]["images"]["units"] == [None, 300]
     assert models["head"]["accuracy"]["images"]["p"] < 0.001
     assert models["head"]["log_loss"] is None
-    main(["--test"])
-    out = capsys.readouterr().out
+    out = shown("--test")
     assert "the same 300 (units not known), or 300 in 300 units: 0 only right before" in out
     assert "log loss   not known of each image on both sides: build what is older again" in out
 
 
 def test_other_splits_and_classes_are_never_compared_in_pairs(
-    repository: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path, shown: Shown
 ) -> None:
     def lock(split: str) -> None:
         deps = [{"path": "data/split.csv", "md5": split}]
@@ -194,13 +188,12 @@ def test_other_splits_and_classes_are_never_compared_in_pairs(
     lock("one")
     commit(repository, "With its split")
     write_results(repository, range(6), FIVE)
-    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    images = found(shown)["models"]["head"]["accuracy"]["images"]
     assert (images["paired"], images["others"]) == (True, [])
     lock("two")
-    images = found(capsys)["models"]["head"]["accuracy"]["images"]
+    images = found(shown)["models"]["head"]["accuracy"]["images"]
     assert (images["paired"], images["others"], images["p"]) == (False, ["split"], None)
-    main([])
-    out = capsys.readouterr().out
+    out = shown()
     assert "another split, 300 in 300 units, and 300 in 300 units: taken as independent" in out
     # Half of the classes, so fewer images.
     for model in MODELS:
@@ -213,83 +206,71 @@ def test_other_splits_and_classes_are_never_compared_in_pairs(
         right = sum(row.split(",")[1] == row.split(",")[2] for row in kept) / len(kept)
         metrics |= {"valid_accuracy": right, "accuracy": right}
         (repository / f"reports/{model}/metrics.json").write_text(json.dumps(metrics))
-    head = found(capsys)["models"]["head"]
+    head = found(shown)["models"]["head"]
     assert head["accuracy"]["images"]["others"] == ["classes", "split", "images"]
     assert head["accuracy"]["verdict"] == head["log_loss"]["verdict"] == "unclear"
-    main(["--test"])
-    out = capsys.readouterr().out
+    out = shown("--test")
     assert "other classes and another split and other images or labels, 300 in" in out
     assert "Not clear: the images are of other classes, so the tasks differ." in out
 
 
 def test_a_project_may_be_a_folder_of_its_repository(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    repository: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = repository / "inner"
     inner.mkdir()
     write_results(inner, range(3))
     commit(repository, "Another project")
     monkeypatch.chdir(inner)
-    assert found(capsys)["models"]["head"]["accuracy"]["values"] == [0.99, 0.99]
+    assert found(shown)["models"]["head"]["accuracy"]["values"] == [0.99, 0.99]
 
 
-def test_other_images_are_taken_as_independent(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_images_are_taken_as_independent(repository: Path, shown: Shown) -> None:
     write_results(repository, range(15), images=200)
     for measure, difference in (("accuracy", 0.025), ("log_loss", -0.025 * math.log(18))):
-        images = found(capsys)["models"]["head"][measure]["images"]
+        images = found(shown)["models"]["head"][measure]["images"]
         assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
         assert images["difference"] == pytest.approx(difference)
         assert images["low"] < 0 < images["high"]
-    main([])
-    out = capsys.readouterr().out
+    out = shown()
     who = "other images or labels, 300 in 300 units, and 200 in 200 units: taken as independent"
     assert f"{who} (Newcombe)\n" in out and f"{who}\n" in out
     assert "exceeds neither the noise of the images nor of the seeds." in out
     # In units, the same says less.
     wide = images["high"] - images["low"]
     write_results(repository, range(15), images=200, per_unit=5)
-    images = found(capsys)["models"]["head"]["log_loss"]["images"]
+    images = found(shown)["models"]["head"]["log_loss"]["images"]
     assert images["high"] - images["low"] > 1.1 * wide
 
 
-def test_the_order_of_the_images_does_not_matter(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_order_of_the_images_does_not_matter(repository: Path, shown: Shown) -> None:
     for model in MODELS:
         path = repository / f"reports/{model}/validation.csv"
         header, *rows = path.read_text().splitlines()
         path.write_text("\n".join([header, *rows[::-1], ""]))
-    models = found(capsys)["models"].values()
+    models = found(shown)["models"].values()
     assert {own[name]["verdict"] for own in models for name in own} == {"same"}
 
 
-def test_results_of_other_parameters_are_named(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_of_other_parameters_are_named(repository: Path, shown: Shown) -> None:
     lock = {"stages": {"head": {"params": {"params.yaml": {"head.batch": 64, "head.stack": []}}}}}
     (repository / "dvc.lock").write_text(json.dumps(lock))
-    main([])
-    assert "Run the pipeline" not in capsys.readouterr().out
+    assert "Run the pipeline" not in shown()
     write_results(repository, range(30), FIVE, parameters={"batch": 32})
-    assert found(capsys)["new"]["outdated"] == ["head.batch", "head.stack"]
-    main([])
-    out = capsys.readouterr().out
+    assert found(shown)["new"]["outdated"] == ["head.batch", "head.stack"]
+    out = shown()
     assert "The results of the work tree were made with other parameters" in out
     assert "head.batch, head.stack" in out
 
 
 def test_an_unknown_revision_is_one_message(repository: Path) -> None:
-    message = (
-        "a revision must be a commit, branch, tag or experiment of this git repository. Received: "
-    )
+    known = "a commit, branch, tag or experiment of this git repository"
+    message = f"a revision must be {known}. Received: "
     for name in ("", "HEAD^{tree}", "HEAD..HEAD", "HEAD~1", "-x"):
         with pytest.raises(UserError) as raised:
             main(["--", name])
         assert str(raised.value) == f"{message}{name!r}"
-    status, out, errors = graft(repository, "compare", "HEAD", "nothing")
-    assert (status, out, errors) == (2, "", f"graft compare: error: {message}'nothing'\n")
+    assert complaint(repository, "compare", "HEAD", "nothing") == f"{message}'nothing'"
 
 
 def test_without_a_repository_it_says_so(empty: Path) -> None:
@@ -343,9 +324,7 @@ def test_the_verdict_follows_from_both_noises(
     measure: str, pairs: list[tuple[bool, bool]], per_unit: int, data: st.DataObject
 ) -> None:
     seeds = st.lists(st.integers(900, 950).map(lambda n: n / 1000), min_size=1, max_size=4)
-    old, new = (
-        _results([pair[side] for pair in pairs], data.draw(seeds), per_unit) for side in (0, 1)
-    )
+    old, new = (_results(side, data.draw(seeds), per_unit) for side in zip(*pairs, strict=True))
     images, repeats = compare_images(old, new, measure), compare_seeds(old, new, measure)
     assert images["lost"] - images["won"] == sum(a for a, _ in pairs) - sum(b for _, b in pairs)
     assert images["beyond"] == (not images["low"] <= 0 <= images["high"])
@@ -368,24 +347,20 @@ def test_the_verdict_follows_from_both_noises(
 
 
 def _results(right: Sequence[bool], seeds: Sequence[float], per_unit: int) -> ModelResults:
-    rows = (
-        f"{i},a,{'a' if good else 'b'},{0.9 if good else 0.2},{i // per_unit}\n"
-        for i, good in enumerate(right)
-    )
-    images, known = _images(f"path,label,predicted,truth,unit\n{''.join(rows)}".encode())
+    rows = ["path,label,predicted,truth,unit"]
+    rows += [
+        f"{i},a,{'a,0.9' if good else 'b,0.2'},{i // per_unit}" for i, good in enumerate(right)
+    ]
+    images, known = _images("\n".join([*rows, ""]).encode())
     values = {"accuracy": tuple(seeds), "log_loss": tuple(1 - value for value in seeds)}
     accuracy, loss = images["right"].mean(), images["loss"].mean()
     return ModelResults(accuracy, loss, images, known, values, None)
 
 
-def test_a_page_holds_the_comparison_and_runs_nothing(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_page_holds_the_comparison_and_runs_nothing(repository: Path, shown: Shown) -> None:
     hostile = "<script>alert(1)</script>"
-    better = [value + 0.06 for value in FIVE]
-    write_results(
-        repository, range(6), better, parameters={"batch": 32, "kind": hostile, "stack": []}
-    )
+    other = {"batch": 32, "kind": hostile, "stack": []}
+    write_results(repository, range(6), BETTER, parameters=other)
     for model in MODELS:
         rows = [f"{epoch},1,0.5,{1 / epoch},0.5" for epoch in (1, 2, 3)]
         table = "\n".join(["epoch,loss,accuracy,val_loss,val_accuracy", *rows, ""])
@@ -393,8 +368,8 @@ def test_a_page_holds_the_comparison_and_runs_nothing(
     commit(repository, f"Second {hostile}")
     git(repository, "update-ref", "refs/exps/ab/cdef/tall-idea", "HEAD")
     write_results(repository, range(20, 60), parameters={"batch": 8, "stack": []})
-    main(["HEAD~1", "tall-idea", "HEAD", "--html", "comparison.html"])
-    assert capsys.readouterr().out == "The comparison is in comparison.html.\n"
+    printed = shown("HEAD~1", "tall-idea", "HEAD", "--html", "comparison.html")
+    assert printed == "The comparison is in comparison.html.\n"
     html = (repository / "comparison.html").read_text(encoding="utf-8")
     page = Page(html)
     assert not page.scripts and not page.handlers

@@ -17,10 +17,8 @@ from graft.training.steps import Steps, predict_rows
 
 SETTINGS = {"test.epochs": 3, "test.patience": 3, "test.monitor": "val_loss"}
 OFF = {"flip": "none", "rotation": 0, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0}
-CHANGES = {
-    f"augment.{name}": value
-    for name, value in (OFF | {"flip": "horizontal", "rotation": 20, "zoom": 0.2}).items()
-}
+ON = OFF | {"flip": "horizontal", "rotation": 20, "zoom": 0.2, "seed": 5}
+CHANGES = {f"augment.{name}": value for name, value in ON.items()}
 
 
 class Points:
@@ -100,9 +98,8 @@ def test_a_training_ends_once_its_patience_does() -> None:
             yield batch
 
     settings = SETTINGS | {"test.epochs": 500, "test.patience": 2}
-    history = fit(
-        "test", settings, small_model(), Batches(train, 5, 1), Batches(valid, 3), prepare=prepare
-    )
+    parts = Batches(train, 5, 1), Batches(valid, 3)
+    history = fit("test", settings, small_model(), *parts, prepare=prepare)
     losses = history["val_loss"]
     assert len(history) < 500 and losses.idxmin() == len(history) - 3
     assert len(steps) <= 6 * len(history) + 4  # what waits, and one in the making
@@ -127,12 +124,11 @@ def test_steps_are_those_of_keras() -> None:
 
 def test_changes_are_a_function_of_the_step() -> None:
     """Those that the layers of Keras draw one after the other, whichever come first."""
-    settings = CHANGES | {"augment.seed": 5}
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
-    layers = build_augmentation(settings, 8)
+    layers = build_augmentation(CHANGES, 8)
     expected = [np.asarray(layers(images, training=True)) for _ in range(4)]
-    changes = StepAugmentation(settings, 8)
+    changes = StepAugmentation(CHANGES, 8)
     for step in (2, 0, 3, 1, 0):
         assert np.allclose(changes.at(step, images), expected[step], atol=1e-3)
     assert not np.allclose(expected[0], expected[1], atol=1)
-    assert changes.at(1, images).tobytes() == StepAugmentation(settings, 8).at(1, images).tobytes()
+    assert changes.at(1, images).tobytes() == StepAugmentation(CHANGES, 8).at(1, images).tobytes()

@@ -11,7 +11,6 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from graft.backbone.scaling import probe_scaling
-from graft.common.arrays import Joined
 from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
@@ -26,30 +25,14 @@ from graft.parts.rows import Rows, read_features, read_parts
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
 from images import SIDE, check_cores, python, run, workspace
-from trainings import backbone
+from trainings import backbone, blobs, pictures
 
 SETTINGS = {"test.epochs": 12, "test.patience": 12, "test.monitor": "val_loss"}
 
 
-def pictures(n: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Images whose class is the channel that is bright: uint8 (n, SIDE, SIDE, 3), int64 (n,)."""
-    generator = np.random.default_rng(seed)
-    labels = np.arange(n) % classes
-    pixels = generator.integers(0, 120, (n, SIDE, SIDE, 3))
-    pixels[np.arange(n), :, :, labels] += 100
-    return pixels.astype(np.uint8), labels
-
-
-def as_rows(pixels: np.ndarray, labels: np.ndarray) -> Rows:
-    ids = tuple(map(str, range(len(labels))))
-    return Rows(ids, ids, labels, tuple("abc"), Joined([pixels]), np.arange(len(labels)))
-
-
-def blobs(counts: tuple[int, ...], seed: int = 0) -> Rows:
-    """Classes of so many points each, around corners that are near: float32 rows of width 3."""
-    labels = np.repeat(np.arange(len(counts)), counts)
-    points = np.random.default_rng(seed).normal(size=(len(labels), 3)) + np.eye(3)[labels]
-    return as_rows(points.astype(np.float32), labels)
+def classes(*counts: int, seed: int = 0) -> Rows:
+    """Classes of so many points each."""
+    return blobs(np.repeat(np.arange(len(counts)), counts), seed)
 
 
 def loss(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> float:
@@ -111,7 +94,7 @@ def test_an_epoch_of_few_images_goes_through_them_again(
     batch: int, least: int, expected: int
 ) -> None:
     """Each time through all of them, in another order, and never twice in one batch."""
-    part = blobs((10,))
+    part = classes(10)
     batches = Batches(part, batch, 1, least=least)
     assert len(batches) == expected
     rounds = []
@@ -127,7 +110,7 @@ def test_an_epoch_of_few_images_goes_through_them_again(
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_losses_are_plain_and_weighted(smoothing: float) -> None:
     """Smoothed labels are for the training alone; classes weigh as they do in it."""
-    train, valid = blobs((30, 12, 6)), blobs((10, 4, 2), seed=1)
+    train, valid = classes(30, 12, 6), classes(10, 4, 2, seed=1)
     keras.utils.set_random_seed(1)
     model = new_head(train)
     compile_model(model, keras.optimizers.Adam(0.05), smoothing)
@@ -140,7 +123,7 @@ def test_losses_are_plain_and_weighted(smoothing: float) -> None:
 
 @pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])
 def test_balanced_weights_are_those_of_scikit_learn(counts: tuple[int, ...]) -> None:
-    part = blobs(counts)
+    part = classes(*counts)
     found: dict[int, float] = {}
     batches = Batches(part, 16, 1, "balanced")
     for index in range(len(batches)):
@@ -153,13 +136,14 @@ def test_balanced_weights_are_those_of_scikit_learn(counts: tuple[int, ...]) -> 
 
 
 def test_without_class_weight_batches_have_no_weights() -> None:
-    part = blobs((5, 3, 2))
+    part = classes(5, 3, 2)
     ((points, labels),) = list(Batches(part, 16, class_weight="none"))
     assert np.array_equal(points, part[:]) and np.array_equal(labels, part.labels)
 
 
 def test_balanced_training_finds_the_rare_class() -> None:
-    train, valid, test = (blobs((300, 300, 12), 1), blobs((100, 100, 4), 2), blobs((200,) * 3, 3))
+    train, valid = classes(300, 300, 12, seed=1), classes(100, 100, 4, seed=2)
+    test = classes(200, 200, 200, seed=3)
     recall, weights = {}, []
     for class_weight in ("none", "balanced", "balanced"):
         keras.utils.set_random_seed(1)
@@ -183,7 +167,7 @@ def test_balanced_training_finds_the_rare_class() -> None:
 
 
 def test_a_training_can_be_followed_while_it_runs(empty: Path) -> None:
-    train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
+    train, valid = classes(32, 32, 32, seed=1), classes(10, 10, 10, seed=2)
     model = new_head(train)
     compile_model(model, keras.optimizers.Adam(0.02))
     seen = []
@@ -203,7 +187,7 @@ def test_a_training_can_be_followed_while_it_runs(empty: Path) -> None:
 
 def test_good_epochs_excuse_no_bad_one() -> None:
     """The third epoch spoils the weights after its own loss was taken."""
-    train, valid = blobs((32, 32, 32), 1), blobs((10, 10, 10), 2)
+    train, valid = classes(32, 32, 32, seed=1), classes(10, 10, 10, seed=2)
     keras.utils.set_random_seed(1)
     model = new_head(train)
     rates = {"test.learning_rate": 0.01, "test.other_learning_rate": 3e38}
@@ -358,7 +342,7 @@ def test_weights_that_cannot_be_fetched_are_named(tmp_path: Path) -> None:
     """No network: the message says which file to put where."""
     code = """
         from graft.common.errors import UserError
-        from trainings import backbone
+        from trainings import backbone, blobs, pictures
         try:
             backbone("VGG16", 48, "imagenet")
         except UserError as error:

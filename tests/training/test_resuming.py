@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from digits import digits, store
-from graft.common.arrays import Joined
 from graft.integrity.ground import flatten
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
@@ -28,8 +27,8 @@ from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from graft.training.states import read_state, write_state
-from images import change, run
-from trainings import place, start
+from images import Capture, change, run
+from trainings import blobs, place, start
 
 
 class Interruption(BaseException):
@@ -61,15 +60,6 @@ def each_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resuming, "_SHARE", 1e9)
 
 
-def blobs(n: int, seed: int) -> Rows:
-    """Three classes around corners that are near: float32 rows of width 3."""
-    labels = np.arange(n) % 3
-    points = np.random.default_rng(seed).normal(size=(n, 3)) + np.eye(3)[labels]
-    ids = tuple(map(str, range(n)))
-    stored = Joined([points.astype(np.float32)])
-    return Rows(ids, ids, labels, tuple("abc"), stored, np.arange(n))
-
-
 def train(
     optimizer: str, epochs: int, folder: Path | None, last: int = 99, patience: int = 9, **changes
 ) -> tuple[pd.DataFrame, list[np.ndarray]] | None:
@@ -85,17 +75,12 @@ def train(
     top = keras.layers.Dense(3, "softmax", name="top")
     model = keras.Model(inputs, top(apply_stack(stack, noisy)))
     own = {"optimizer": optimizer, "learning_rate": 0.01, "head_learning_rate": 0.1}
-    own |= {
-        "warmup": 1,
-        "weight_decay": 1e-3,
-        "epochs": epochs,
-        "patience": patience,
-        "monitor": "val_loss",
-    }
+    own |= {"warmup": 1, "weight_decay": 1e-3, "monitor": "val_loss"}
+    own |= {"epochs": epochs, "patience": patience}
     settings = {f"finetune.{name}": value for name, value in (own | changes).items()}
-    batches = Interrupted(blobs(60, 1), last)
+    batches = Interrupted(blobs(np.arange(60) % 3, 1), last)
     compile_model(model, two_rates(settings, top.trainable_variables, len(batches)), 0.1)
-    valid = Batches(blobs(30, 2), 16)
+    valid = Batches(blobs(np.arange(30) % 3, 2), 16)
     try:
         history = fit("finetune", settings, model, batches, valid, folder, "one")
     except Interruption:
@@ -111,7 +96,7 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("optimizer", ["Adafactor", "Ftrl", "Lion", "Nadam", "SGD"])
 def test_optimizers_of_all_kinds_go_on_exactly(
-    tmp_path: Path, optimizer: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, optimizer: str, capsys: Capture
 ) -> None:
     ways = {"warmup": 0}  # Ftrl divides by the rate, which is 0 in the first step of a warm-up
     expected = train(optimizer, 2, None, **ways)
@@ -123,7 +108,7 @@ def test_optimizers_of_all_kinds_go_on_exactly(
 
 @pytest.mark.parametrize(("patience", "head_learning_rate"), [(9, 0.1), (2, 3.0)])
 def test_interrupted_in_each_epoch_it_ends_the_same(
-    tmp_path: Path, patience: int, head_learning_rate: float, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, patience: int, head_learning_rate: float, capsys: Capture
 ) -> None:
     """Also one that ends early, at a rate that is too high; and one that had ended is repeated."""
     ways = {"patience": patience, "head_learning_rate": head_learning_rate}
@@ -140,7 +125,7 @@ def test_interrupted_in_each_epoch_it_ends_the_same(
         assert f"finetune: {epochs * 4}/" in printed.err
 
 
-def test_a_damaged_state_is_no_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_state_is_no_state(tmp_path: Path, capsys: Capture) -> None:
     train("AdamW", 2, tmp_path, last=2)
     file = tmp_path / "one.state"
     whole = file.read_bytes()
@@ -189,9 +174,7 @@ def test_other_versions_of_the_libraries_start_anew(
     assert read_state(file) is None
 
 
-def test_where_nothing_can_be_kept_it_trains_all_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_nothing_can_be_kept_it_trains_all_the_same(tmp_path: Path, capsys: Capture) -> None:
     """One line says so, of all epochs."""
     (tmp_path / "file").touch()
     found = train("AdamW", 2, tmp_path / "file/folder")
@@ -266,8 +249,8 @@ def kill(stage: str, log: Path, seed: int, epochs: int) -> str:
 def test_a_head_that_is_killed_again_and_again(empty: Path) -> None:
     """With two seeds, and first with another rate, whose state is not used."""
     features, labels = digits(600)
-    own = {"stack": ["dense 32", "norm", "dropout 0.3"], "epochs": 12, "batch": 2, "repeats": 2}
-    own["patience"] = 12
+    own = {"stack": ["dense 32", "norm", "dropout 0.3"], "batch": 2, "repeats": 2}
+    own |= {"epochs": 12, "patience": 12}
     changes = {f"head.{name}": value for name, value in own.items()}
     store({"top": features}, labels, changes)
     log = empty / "log"
@@ -296,8 +279,8 @@ def test_a_fine_tuning_that_is_killed_again_and_again(
     """
     stack = ["conv 8", "pool", "conv 8", "norm", "dropout 0.3", "conv 8"]
     own = {"backbone.name": "stack", "backbone.stack": stack, "backbone.weights": "none"}
-    own |= {"finetune.epochs": 12, "finetune.batch": 1, "finetune.warmup": 1}
-    own["finetune.patience"] = 12
+    own |= {"finetune.epochs": 12, "finetune.patience": 12}
+    own |= {"finetune.batch": 1, "finetune.warmup": 1}
     if not stored:
         own |= {"augment.rotation": 10, "augment.flip": "horizontal", "augment.contrast": 0.2}
     place(own)

@@ -58,7 +58,7 @@ def main() -> None:
         raise
 
 
-def serve(descriptor: int, engine: int, heavy: list[str], python: list[object]) -> None:
+def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[object]) -> None:
     """Runs the stages of a run in forks of this process (`scheduling/fork_server.py`).
 
     Args:
@@ -171,7 +171,9 @@ def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
                 lines = [f"  {command:<10} {summary}" for command, summary in commands.items()]
                 print(f"\n{title}:", *lines, sep="\n")
     elif name in stages and {"-h", "--help"}.intersection(more):
-        print(pipeline.explain_stage(name))
+        from graft.project.explaining import explain_stage
+
+        print(explain_stage(name))
     elif name in stages:
         _run_stage(arguments, code)
     elif name.isidentifier() and find_tools(name):

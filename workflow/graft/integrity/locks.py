@@ -1,10 +1,15 @@
-"""Locks that end with the process that holds them, however it ends: the kernel releases them."""
+"""Locks that end with the process that holds them, and processes that end with another one.
+
+The kernel sees to both, however a process ends.
+"""
 
 import contextlib
 import fcntl
 import os
+import select
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -13,6 +18,7 @@ from typing import IO
 BUILDING = Path(".graft/building")
 _RUNNING = Path(".graft/running")
 _LEFT = Path(".snakemake/locks")  # Snakemake's own locks: files that a killed run leaves
+_STAGE = "DVC_STAGE"  # DVC names it to the command of a stage
 _held: list[IO[str]] = []
 
 
@@ -92,3 +98,30 @@ def _forget_the_killed(file: IO[str]) -> None:
     if left:
         print("snakemake: removed the lock of a run that was killed", file=sys.stderr)
     file.truncate(0)
+
+
+def is_run_by_dvc() -> bool:
+    """Whether DVC has started this process to run a stage, and waits for it."""
+    return _STAGE in os.environ
+
+
+def end_with(process: int) -> None:
+    """Ends this process, at once and with status 1, when another one has ended.
+
+    Args:
+        process: the number of the other.
+    """
+    try:
+        # A number can be given to a new process; this descriptor stays with the old one.
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        os._exit(1)
+    except (AttributeError, OSError):  # not on Linux
+        return
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            select.select([descriptor], [], [])
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from graft.common.atomic import write_text
 from graft.common.errors import UserError
@@ -35,14 +36,26 @@ def mend_lock() -> None:
             f"{LOCK} must be without conflicts of a merge: give `git checkout --ours {LOCK}`, then"
             f" run again. Received: {_CONFLICT.strip()}"
         )
-    command = ["git", "show", f":./{LOCK}"]
-    kept = subprocess.run(command, capture_output=True, check=False).stdout
+    kept = _ask_git()
     if kept and kept != data:
         write_text(LOCK, kept.decode("utf-8"))
         say(f"{LOCK} was damaged and is as git has it again; a run renews what has changed")
     else:
         LOCK.unlink()
         say(f"{LOCK} was damaged and was removed; DVC's cache gives the results back")
+
+
+def read_entries_of_git() -> dict[str, Any]:
+    """What git has of dvc.lock, by stage; nothing where it has none that can be read."""
+    try:
+        return dict(read_yaml(_ask_git())["stages"])
+    except (NoYaml, LookupError, TypeError):
+        return {}
+
+
+def _ask_git() -> bytes:
+    command = ["git", "show", f":./{LOCK}"]
+    return subprocess.run(command, capture_output=True, check=False).stdout
 
 
 def name_some(names: Sequence[str], most: int = 8) -> str:

@@ -6,8 +6,10 @@ would hand the result out for it. The stage itself leaves a record of what it us
 start of any command of graft finds a false entry, and removes it from dvc.lock and the run cache.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import write_text
@@ -16,10 +18,10 @@ from graft.integrity.earlier import find_cache
 from graft.integrity.records import (
     ENTRY,
     LOCK,
-    UNREADABLE,
+    LOCK_ERRORS,
     Made,
     Record,
-    State,
+    RecordState,
     confirm_record,
     drop_record,
     list_records,
@@ -54,19 +56,19 @@ def forget_false_entries() -> dict[str, str]:
         By address of the stages whose entries are gone, what had moved.
     """
     forgotten: dict[str, str] = {}
-    for address in list_records(State.LEFT_TO_DVC):
+    for address in list_records(RecordState.LEFT_TO_DVC):
         record = read_record(address)
         try:
             entry = read_entries([address]).get(address)
             recorded = entry and take_made(entry)
-        except UNREADABLE:  # whoever needs it says what is wrong with it
+        except LOCK_ERRORS:  # whoever needs it says what is wrong with it
             return forgotten
         if record is None or recorded in (None, record.before):
             continue  # DVC is still at work, or was killed before it came to record
         if (moved := next(_find_moved(record, recorded), None)) is None:
             confirm_record(address, record)
             continue
-        _remove_from_lock(address)
+        remove_from_lock(address)
         _remove_from_run_cache(entry)
         drop_record(address)
         forgotten[address] = moved
@@ -88,7 +90,8 @@ def _find_moved(record: Record, recorded: Made) -> Iterator[str]:
         yield f"{path}, which was changed"
 
 
-def _remove_from_lock(address: str) -> None:
+def remove_from_lock(address: str) -> None:
+    """Removes what dvc.lock says of a stage, which is stale then."""
     start, *entries = ENTRY.split(LOCK.read_text(encoding="utf-8"))
     kept = [f"  {entry}" for entry in entries if entry.partition(":\n")[0] != address]
     if kept:
@@ -104,6 +107,13 @@ def _remove_from_run_cache(entry: Mapping[str, Any]) -> None:
         if all(name.encode() in data for name in names):
             try:
                 if read_yaml(data) == entry:
-                    path.unlink()
+                    remove_entry(path)
             except NoYaml:
                 continue
+
+
+def remove_entry(path: Path) -> None:
+    """Removes an entry of the run cache; DVC stumbles over a folder without any."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there are others
+        path.parent.rmdir()

@@ -25,7 +25,7 @@ _PARAMETERS = "params.yaml"
 # Where the entry of a stage begins in dvc.lock.
 ENTRY = re.compile(r"^  (?=\w)", re.MULTILINE)
 # What reading dvc.lock raises where it cannot be read, or has another form.
-UNREADABLE = (NoYaml, OSError, UnicodeError, LookupError, TypeError, AttributeError)
+LOCK_ERRORS = (NoYaml, OSError, UnicodeError, LookupError, TypeError, AttributeError)
 
 
 class Made(NamedTuple):
@@ -62,7 +62,7 @@ class Made(NamedTuple):
                 yield f"{path}, which was changed"
 
 
-class State(StrEnum):
+class RecordState(StrEnum):
     """Who knows of a record: the name of its folder.
 
     `FINISHED`: DVC was not told yet. `LEFT_TO_DVC`: DVC has run the stage, and records it by
@@ -87,7 +87,7 @@ class Record:
 
     made: Made
     signatures: Mapping[str, str]
-    state: State
+    state: RecordState
     before: Made | None = None
 
     def moved_signatures(self, paths: Collection[str]) -> list[str]:
@@ -100,13 +100,13 @@ def store_record(address: str, record: Record) -> None:
     content = asdict(record) | {"made": record.made._asdict()}
     content["before"] = record.before and record.before._asdict()
     store_whole(_path(address, record.state), content)
-    for other in set(State) - {record.state}:
+    for other in set(RecordState) - {record.state}:
         _path(address, other).unlink(missing_ok=True)
 
 
 def read_record(address: str) -> Record | None:
     """The record of a stage's last run; None if there is none that can be read."""
-    for state in State:
+    for state in RecordState:
         try:
             found = json.loads(_path(address, state).read_text(encoding="utf-8"))
             before = found["before"] and Made(**found["before"])
@@ -121,33 +121,33 @@ def read_record(address: str) -> Record | None:
 
 def drop_record(address: str) -> None:
     """Forgets the record of a stage."""
-    for state in State:
+    for state in RecordState:
         _path(address, state).unlink(missing_ok=True)
 
 
-def list_records(state: State) -> list[str]:
+def list_records(state: RecordState) -> list[str]:
     """The addresses of the stages that have a record of a state."""
     return sorted(path.stem for path in (RECORDS / state).glob("[!.]*.json"))
 
 
 def confirm_record(address: str, record: Record) -> None:
     """Notes that dvc.lock says what the record says."""
-    store_record(address, replace(record, state=State.RECORDED, before=None))
+    store_record(address, replace(record, state=RecordState.RECORDED, before=None))
 
 
-def _path(address: str, state: State) -> Path:
+def _path(address: str, state: RecordState) -> Path:
     return RECORDS / state / f"{address}.json"
 
 
 def find_known(addresses: Collection[str]) -> dict[str, Made]:
     """What is known of stages: by their records, as long as DVC was not told, else by dvc.lock.
 
-    Raises: `UNREADABLE`.
+    Raises: `LOCK_ERRORS`.
     """
     known = read_locked(addresses)
     for address in addresses:
         record = read_record(address)
-        if record is not None and record.state is State.FINISHED:
+        if record is not None and record.state is RecordState.FINISHED:
             known[address] = record.made
     return known
 
@@ -155,7 +155,7 @@ def find_known(addresses: Collection[str]) -> dict[str, Made]:
 def read_locked(addresses: Collection[str] | None = None) -> dict[str, Made]:
     """What dvc.lock says of stages, or of all; the text of others is skipped.
 
-    Raises: `UNREADABLE`.
+    Raises: `LOCK_ERRORS`.
     """
     return {
         address: take_made(entry)
@@ -167,7 +167,7 @@ def read_locked(addresses: Collection[str] | None = None) -> dict[str, Made]:
 def read_entries(addresses: Collection[str] | None = None) -> dict[str, Any]:
     """The entries of stages in dvc.lock, as they are; none where there is no such file.
 
-    Raises: `UNREADABLE`.
+    Raises: `LOCK_ERRORS`.
     """
     try:
         text = LOCK.read_text(encoding="utf-8")

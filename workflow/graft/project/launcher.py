@@ -32,10 +32,16 @@ from graft.integrity.ground import (
 )
 from graft.integrity.harmless import check_arrays, check_folders
 from graft.integrity.libraries import check_versions
-from graft.integrity.lifetime import end_with, is_run_by_dvc
-from graft.integrity.locks import BUILDING, one_at_a_time
+from graft.integrity.locks import BUILDING, end_with, is_run_by_dvc, one_at_a_time
 from graft.integrity.moment import check_moment
-from graft.integrity.records import Made, Record, State, drop_record, read_locked, store_record
+from graft.integrity.records import (
+    Made,
+    Record,
+    RecordState,
+    drop_record,
+    read_locked,
+    store_record,
+)
 from graft.integrity.yaml12 import NoYaml, read_yaml_file
 from graft.project.labelled import check_labels
 from graft.project.parameters import PARAMETERS, check_weights, read_parameters, select_parameters
@@ -160,7 +166,7 @@ def _run(
         if now.dependencies.get(str(path), "") is None  # not known by its bytes
     }
     signatures |= {path: digest(Path(path)) for path in outputs}
-    state = State.LEFT_TO_DVC if is_run_by_dvc() else State.FINISHED
+    state = RecordState.LEFT_TO_DVC if is_run_by_dvc() else RecordState.FINISHED
     store_record(address, Record(now._replace(outputs=outputs), signatures, state, before))
     if declaration.by_row:
         note_made(address, outputs)

@@ -7,7 +7,6 @@ launcher, which hands them to the stage.
 import graphlib
 import json
 import re
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -113,40 +112,6 @@ def find_stages_with(trait: str) -> list[str]:
     return [
         name for name in _document()["stages"] if _body(name).get("meta", {}).get(trait) is True
     ]
-
-
-def explain_stage(stage: str) -> str:
-    """The help of a stage: what it does, reads and writes, with the files of its first key.
-
-    It needs no valid parameters: it shows the key `dataset.path` and not its value.
-    """
-    body, keys = _body(stage), stage_keys(stage) or ("",)
-    scopes = [{"dataset": {"path": "dataset.path"}, **_scope(stage, key, {})} for key in keys]
-    commands = [_fill(body["cmd"], scope).split() for scope in scopes]
-    arguments = "|".join(" ".join(command[2:]) for command in commands)
-    read = [_fill(dep, scopes[0]) for dep in body.get("deps", ())]
-    listed = {
-        "reads": [path for path in read if not Path(path).is_relative_to(PACKAGE)],
-        "writes": map(str, _outputs(body, scopes[0])),
-        "parameters": (
-            "all of params.yaml" if isinstance(name, dict) else name
-            for name in body.get("params", ())
-            if _is_own(name)
-        ),
-    }
-    address = f"{stage}@{keys[0]}" if keys[0] else stage
-    lines = [
-        f"usage: graft {stage} {arguments}".rstrip(),
-        f"\n{body.get('desc', stage)}.\n",
-        *(_wrap(f"{title:<11} {', '.join(names)}") for title, names in listed.items()),
-        f"\nexample: {' '.join(commands[0])}",
-        f"with the stages before it, where something has changed: uv run dvc repro {address}",
-    ]
-    return "\n".join(lines)
-
-
-def _wrap(text: str) -> str:
-    return textwrap.fill(text, 100, subsequent_indent=" " * 12, break_long_words=False)
 
 
 def declarations(values: Mapping[str, Any]) -> list[Declaration]:

@@ -16,7 +16,7 @@ from graft.integrity.earlier import Earlier, find_cache, is_made_here
 from graft.integrity.ground import sign
 from graft.integrity.libraries import find_versions
 from graft.integrity.mending import name_some
-from graft.integrity.records import UNREADABLE, Made, find_known, hash_made, is_sound
+from graft.integrity.records import LOCK_ERRORS, Made, find_known, hash_made, is_sound
 from graft.project.parameters import select_parameters
 from graft.project.pipeline import CODE, Declaration
 
@@ -173,7 +173,7 @@ def find_makers(stages: Sequence[Declaration]) -> dict[Path, str]:
 def _find_known(addresses: Sequence[str]) -> dict[str, Made]:
     try:
         return find_known(addresses)
-    except UNREADABLE:  # the engine says what is wrong with dvc.lock
+    except LOCK_ERRORS:  # the engine says what is wrong with dvc.lock
         return {}
 
 
@@ -207,4 +207,6 @@ def _is_code(path: Path) -> bool:
 
 @cache
 def _hash_code(path: Path) -> str:
+    if not path.exists():  # the package is not a part of this folder
+        return ""
     return hash_folder(path) if path.is_dir() else hash_file(path)

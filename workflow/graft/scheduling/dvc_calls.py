@@ -20,8 +20,9 @@ from typing import Any
 from graft.common.atomic import write_text
 from graft.common.errors import UserError
 from graft.integrity.damage import hash_file
-from graft.integrity.mending import mend_lock, say
-from graft.integrity.records import LOCK
+from graft.integrity.mending import mend_lock, read_entries_of_git, say
+from graft.integrity.moment import remove_entry
+from graft.integrity.records import LOCK, RecordState, read_entries, read_record, take_made
 from graft.integrity.verification import Recorded
 from graft.scheduling.times import BUSY
 
@@ -125,7 +126,7 @@ def restore(repo: Any, stage: Any) -> dict[str, Any] | None:
     except (RunCacheNotFoundError, DvcException, FileNotFoundError):
         return None
     entry = take_entry(stage)
-    if _remove_damaged(repo, entry, before):
+    if _remove_damaged(repo, entry, is_of_lock=entry == before, address=stage.addressing):
         stage.remove_outs(force=True)
         return None
     repo.stage_cache.save(stage)  # if it was dvc.lock that has named the outputs
@@ -147,37 +148,82 @@ def hash_stage(stage: Any) -> dict[str, Any] | str:
     return take_entry(stage)
 
 
-def store_outputs(repo: Any, stage: Any) -> None:
+def keep_outputs(repo: Any, stage: Any) -> None:
     """Puts the outputs of a stage into the cache, and an entry into the run cache."""
     repo.stage_cache.save(stage)
     stage.commit()
 
 
-def _remove_damaged(repo: Any, entry: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+def _remove_damaged(repo: Any, entry: Mapping[str, Any], is_of_lock: bool, address: str) -> bool:
     """Removes from the caches what was restored and is not what it should be; whether some was.
 
-    An entry of the run cache has the hash of its content as its name, and is in a folder named by
-    a hash of what the stage depends on. DVC looks at neither, nor at the bytes of a file.
+    DVC looks neither at the names of entries nor at the bytes of a file.
 
     Args:
         repo: DVC's repository.
         entry: what was restored.
-        before: what dvc.lock said of the stage.
+        is_of_lock: whether dvc.lock said so, and not the run cache.
+        address: of the stage.
     """
-    outputs = [out["path"] for out in entry["outs"]]
-    folder = _hash_entry({**entry, "outs": outputs})
-    path = Path(repo.stage_cache.cache_dir, folder[:2], folder)
-    damaged = entry != before and not (path / _hash_entry(entry)).exists()
+    damaged = not is_attested(repo, address, entry)
+    if damaged and not is_of_lock:
+        for other in _place(repo, entry).parent.glob("*"):
+            remove_entry(other)
     if damaged:
-        for other in path.glob("*"):
-            other.unlink()
-        say("DVC's run cache held a damaged entry; it was removed")
+        which = "dvc.lock" if is_of_lock else "DVC's run cache"
+        say(f"{which} held a damaged record of {address}, which is not used")
     for out in entry["outs"]:
         if hash_file(Path(out["path"])) != out["md5"]:
             Path(repo.cache.local.oid_to_path(out["md5"])).unlink(missing_ok=True)
             say(f"DVC's cache held a damaged copy of {out['path']}; the copy was removed")
             damaged = True
     return damaged
+
+
+def is_attested(repo: Any, address: str, entry: Mapping[str, Any]) -> bool:
+    """Whether something else than dvc.lock says the same of a stage.
+
+    That is the run cache, in which an entry has the hash of its content as its name, and is in a
+    folder named by a hash of what the stage depends on; the stage's own record; or git.
+    """
+    if _place(repo, entry).exists():
+        return True
+    record = read_record(address)
+    if record is not None and record.state is RecordState.RECORDED:
+        made = take_made(entry)
+        if record.made.outputs == made.outputs and not any(record.made.find_changes(made)):
+            return True
+    return read_entries_of_git().get(address) == json.loads(json.dumps(entry))
+
+
+def list_false_entries(repo: Any) -> list[str]:
+    """The stages of which dvc.lock says what nothing else does."""
+    return [
+        address
+        for address, entry in read_entries().items()
+        if not is_attested(repo, address, entry)
+    ]
+
+
+def _place(repo: Any, entry: Mapping[str, Any]) -> Path:
+    """Where the run cache has an entry."""
+    outputs = [out["path"] for out in entry.get("outs", ())]
+    folder = _hash_entry({**entry, "outs": outputs})
+    return Path(repo.stage_cache.cache_dir, folder[:2], folder, _hash_entry(entry))
+
+
+def list_damaged_entries(repo: Any) -> list[Path]:
+    """The entries of the run cache that are not what their names say."""
+    from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
+
+    def is_sound(path: Path) -> bool:
+        try:
+            return _hash_entry(load_yaml(path)) == path.name
+        except (YAMLFileCorruptedError, UnicodeError, TypeError, AttributeError):
+            return False
+
+    found = Path(repo.stage_cache.cache_dir).glob("*/*/*")
+    return [path for path in sorted(found) if not is_sound(path)]
 
 
 def _hash_entry(entry: Mapping[str, Any]) -> str:

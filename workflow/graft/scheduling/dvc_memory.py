@@ -18,7 +18,7 @@ from graft.integrity.mending import name_some, say
 from graft.integrity.moment import forget_false_entries
 from graft.integrity.records import (
     Record,
-    State,
+    RecordState,
     confirm_record,
     drop_record,
     list_records,
@@ -36,12 +36,16 @@ class DvcMemory:
 
     Args:
         stages: all of them, each after those whose outputs it reads.
+
+    Attributes:
+        restored: the addresses of the stages that `catch_up` has restored.
     """
 
     def __init__(self, stages: Sequence[Declaration]) -> None:
         self._stages = stages
         self._claim = contextlib.ExitStack()
         self._claimed = False
+        self.restored: list[str] = []
 
     def claim(self) -> None:
         """Says to every DVC, until `release`, that this process writes the results.
@@ -86,7 +90,6 @@ class DvcMemory:
             UserError: as `ask`.
         """
         stale: dict[str, list[Any]] = {}
-        restored: list[str] = []
         with self._open() as repo, _Entries() as entries:
             found = dvc_calls.find_stages(repo)
             self._record(repo, found, entries)
@@ -100,12 +103,12 @@ class DvcMemory:
                 waits = any(makers.get(path) in stale for path in stage.inputs)
                 entry = dvc_calls.restore(repo, known) if changes and not waits else None
                 if entry is not None:
-                    restored.append(address)
+                    self.restored.append(address)
                     entries.add(address, entry, partial(_note, address, entry))
                 elif changes:
                     stale[address] = changes
-        if restored:
-            say(f"from DVC's cache: {name_some(restored)}")
+        if self.restored:
+            say(f"from DVC's cache: {name_some(self.restored)}")
         return stale
 
     def tell(self) -> None:
@@ -114,13 +117,13 @@ class DvcMemory:
         Raises:
             UserError: as `ask`.
         """
-        if any(list_records(state) for state in (State.FINISHED, State.LEFT_TO_DVC)):
+        if any(list_records(state) for state in (RecordState.FINISHED, RecordState.LEFT_TO_DVC)):
             with self._open() as repo, _Entries() as entries:
                 self._record(repo, dvc_calls.find_stages(repo), entries)
 
     def _record(self, repo: Any, found: Mapping[str, Any], entries: "_Entries") -> None:
         forget_false_entries()
-        waiting = {*list_records(State.FINISHED), *list_records(State.LEFT_TO_DVC)}
+        waiting = {*list_records(RecordState.FINISHED), *list_records(RecordState.LEFT_TO_DVC)}
         for stage in self._stages:
             if stage.address in waiting and not is_held(BUILDING / stage.address):
                 _commit(repo, found[stage.address], stage.address, entries)
@@ -170,7 +173,7 @@ def _commit(repo: Any, stage: Any, address: str, entries: _Entries) -> None:
         drop_record(address)
         say(f"{address} is not recorded and stays stale, by what moved since it ran: {moved}")
         return
-    dvc_calls.store_outputs(repo, stage)
+    dvc_calls.keep_outputs(repo, stage)
     entries.add(address, entry, lambda: confirm_record(address, record))
 
 
@@ -211,4 +214,4 @@ def _note(address: str, entry: Mapping[str, Any]) -> None:
     """Notes what dvc.lock says of a stage, and the signatures of its outputs."""
     made = take_made(entry)
     signatures = {path: digest(Path(path)) for path in made.outputs}
-    store_record(address, Record(made, signatures, State.RECORDED))
+    store_record(address, Record(made, signatures, RecordState.RECORDED))

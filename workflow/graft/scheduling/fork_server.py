@@ -24,20 +24,22 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
 VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes below it
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 _LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywhere
-_SECOND = b"second"
+_SECOND = "-second"
 _AHEAD = (  # in the order in which stages need them
     *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
     *("imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse", "scipy.optimize"),
     *("sklearn.utils", "sklearn.linear_model", "matplotlib.figure"),
     *("matplotlib.backends.backend_agg", "jinja2"),
 )
+# Does in a fork what the arguments say; of None, says whether the code is still the same.
+Run = Callable[[list[str] | None], bool]
 
 
 def name_server(engine: int) -> str:
@@ -55,37 +57,35 @@ def start_server(engine: int, heavy: Collection[str]) -> None:
     if sys.platform != "linux":
         return
     above = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
-    environment = {
-        "PYTHONPATH": os.pathsep.join(above),
-        "PYTHONIOENCODING": "utf-8:backslashreplace",
-    }
+    more = {"PYTHONPATH": os.pathsep.join(above), "PYTHONIOENCODING": "utf-8:backslashreplace"}
     with contextlib.suppress(OSError), _listen(name_server(engine)) as listener:  # there is one
         arguments = listener.fileno(), engine, sorted(heavy), _describe_python()
+        code = f"from graft.cli import serve_stages; serve_stages{arguments!r}"
         subprocess.Popen(
-            [sys.executable, "-c", f"from graft.cli import serve; serve{arguments!r}"],
+            [sys.executable, "-c", code],
             pass_fds=[listener.fileno()],
             **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
             start_new_session=True,  # Ctrl-C is for the stages, not for it
-            env=os.environ | environment,
+            env=os.environ | more,
         )
         os.environ[VARIABLE] = name_server(engine)
 
 
-def run_in_server(arguments: list[str], name: str | None) -> None:
+def run_in_server(arguments: list[str], name: str) -> None:
     """Lets a server run a command, and ends this process as the command has ended.
 
     It returns where there is no server of this name, or where that is one of another environment.
 
     Args:
         arguments: of the command `graft`.
-        name: of the server; None for none.
+        name: of the server.
     """
     # Signals that come meanwhile are for the one that does the work.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
         server, answer = _ask(arguments, name)
         if answer == _SECOND:
-            server, answer = _ask(arguments, f"{name}-second")
+            server, answer = _ask(arguments, name + _SECOND)
         worker = int(answer)
         for number in _ENDINGS:
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -101,44 +101,36 @@ def run_in_server(arguments: list[str], name: str | None) -> None:
 
 
 def serve(
-    listener: socket.socket,
-    engine: int,
-    heavy: Collection[str],
-    python: Sequence[Any],
-    run: Callable[[list[str] | None], bool],
-    ahead: Sequence[str] = _AHEAD,
-) -> None:
+    listener: socket.socket, engine: int, heavy: Collection[str], python: list[Any], run: Run
+) -> NoReturn:
     """Answers requests until the engine has ended.
 
     Args:
         listener: where they come from.
         engine, heavy: as `start_server` has them.
         python: what clients must have in common with it.
-        run: does in a fork what its arguments say; of None, says whether it is still able to.
-        ahead: the modules to import between requests, once there has been one.
+        run: does the work.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork but its client
-    ending, waiting, has_second = os.pidfd_open(engine), [*reversed(ahead), ""], False
+    ending, ahead = os.pidfd_open(engine), [*reversed(_AHEAD)] if heavy else []
+    is_asked = has_second = False
     while True:
-        # The empty name, which comes first, is there until the first request.
-        idle = None if "" in waiting or not waiting else 0
-        ready, _, _ = select.select([listener, ending], [], [], idle)
+        ready, _, _ = select.select([listener, ending], [], [], 0 if is_asked and ahead else None)
         if ending in ready:
             os._exit(0)
         if not ready:
-            _import(waiting.pop())
+            _import(ahead.pop())
             continue
         client, _ = listener.accept()
         text, streams, _, _ = socket.recv_fds(client, _LARGEST, 3)
         request = json.loads(text.decode("utf-8", "surrogateescape") or "{}")
         if request.get("python") == python and _find_user(client) == os.geteuid():
-            waiting = [name for name in waiting if name]
+            is_asked = True
             if request["arguments"][0] in heavy:
                 if not has_second:
                     _start_second(listener, client, engine, python, run)
                     has_second = True
-                client.send(_SECOND)
+                client.send(_SECOND.encode())
             elif os.fork() == 0:
                 listener.close()
                 _become(client, request, streams, run)
@@ -149,7 +141,7 @@ def serve(
 
 def _start_second(listener: socket.socket, client: socket.socket, engine: int, *more: Any) -> None:
     """Makes the process with TensorFlow, by the same name and a word."""
-    second = _listen(f"{name_server(engine)}-second")
+    second = _listen(name_server(engine) + _SECOND)
     if os.fork():
         second.close()
         return
@@ -161,30 +153,22 @@ def _start_second(listener: socket.socket, client: socket.socket, engine: int, *
     for module in ("tensorflow", "keras"):
         _import(module)
     gc.freeze()  # what is shared with the forks is not written to by looking for garbage
-    serve(second, engine, (), *more, ahead=())
+    serve(second, engine, (), *more)
 
 
 def _become(
-    client: socket.socket,
-    request: dict[str, Any],
-    streams: list[int],
-    run: Callable[[list[str] | None], bool],
+    client: socket.socket, request: dict[str, Any], streams: list[int], run: Run
 ) -> NoReturn:
     """Makes this fork the process that the client would have been, and ends it."""
-    if not run(None):  # code has changed since
+    if not run(None):  # the client gets no answer, and does the work itself
         os._exit(0)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.argv[1:] = request["arguments"]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in _ENDINGS:
-        handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else handler)
     client.send(str(os.getpid()).encode())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
 
     def end_with_client() -> None:
         if not client.recv(1):
@@ -213,23 +197,18 @@ def _listen(name: str) -> socket.socket:
     return listener
 
 
-def _ask(arguments: list[str], name: str | None) -> tuple[socket.socket, bytes]:
+def _ask(arguments: list[str], name: str) -> tuple[socket.socket, str]:
     """Sends a request; gives the way to the server, and its answer: the number of a process."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.connect(f"\0{name}")
     if _find_user(server) != os.geteuid():
         raise OSError("the server is somebody else's")
-    request = {
-        "arguments": arguments,
-        "environment": dict(os.environ),
-        "python": _describe_python(),
-        "ignored": [n for n in _ENDINGS if signal.getsignal(n) is signal.SIG_IGN],
-    }
-    text = json.dumps(request).encode("utf-8", "surrogateescape")
+    about = {"environment": dict(os.environ), "python": _describe_python()}
+    text = json.dumps(about | {"arguments": arguments}).encode("utf-8", "surrogateescape")
     if len(text) > _LARGEST:
         raise OSError("the environment is too large for a request")
     socket.send_fds(server, [text], [0, 1, 2])
-    return server, server.recv(64)
+    return server, server.recv(64).decode()
 
 
 def _import(module: str) -> None:
@@ -244,7 +223,5 @@ def _find_user(peer: socket.socket) -> int:
 
 
 def _describe_python() -> list[Any]:
-    """What a server and its clients must have in common: modules, folder and rights of files."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return [sys.executable, sys.prefix, os.environ.get("PYTHONPATH"), str(Path.cwd()), umask]
+    """What a server and its clients must have in common: the same modules, in the same folder."""
+    return [sys.executable, sys.prefix, os.environ.get("PYTHONPATH"), str(Path.cwd())]

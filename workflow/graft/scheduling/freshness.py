@@ -14,7 +14,7 @@ from pathlib import Path
 
 from graft.integrity.ground import digest, is_settled, sign, store_whole
 from graft.integrity.libraries import VERSIONS
-from graft.integrity.records import LOCK, RECORDS, State
+from graft.integrity.records import LOCK, RECORDS, RecordState
 from graft.project import pipeline
 from graft.project.parameters import PARAMETERS
 
@@ -23,7 +23,7 @@ _RUNNING = Path(".dvc/tmp/rwlock")  # what DVC's processes read and write at thi
 _CONTROL = (
     *(pipeline.FILE, LOCK, PARAMETERS, pipeline.SHARDS, VERSIONS),
     *(Path(".dvc/config"), Path(".dvc/config.local"), Path(".dvcignore")),
-    *(RECORDS / state for state in (State.FINISHED, State.LEFT_TO_DVC)),
+    *(RECORDS / state for state in (RecordState.FINISHED, RecordState.LEFT_TO_DVC)),
 )
 
 

@@ -5,12 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from snakemake.logging import (
-    ColorizingTextHandler,
-    DefaultFilter,
-    DefaultFormatter,
-    LogEvent,
-)
+from snakemake.logging import ColorizingTextHandler, LogEvent
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from graft.scheduling.screen import Screen
@@ -61,8 +56,7 @@ class LogHandler(LogHandlerBase):
 
     writes_to_stream = True
     writes_to_file = False
-    has_filter = True
-    has_formatter = True
+    has_filter = has_formatter = False  # Snakemake gives it its own
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
@@ -75,18 +69,6 @@ class LogHandler(LogHandlerBase):
         self._other = ColorizingTextHandler(
             nocolor=settings.nocolor, stream=sys.stdout if settings.dryrun else sys.stderr
         )
-        self._other.setFormatter(
-            DefaultFormatter(settings.quiet, getattr(settings, "show_failed_logs", False))
-        )
-        self._other.addFilter(
-            DefaultFilter(
-                settings.quiet,
-                settings.debug_dag,
-                settings.verbose,
-                settings.dryrun,
-                settings.printshellcmds,
-            )
-        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one record of Snakemake's logger."""
@@ -97,6 +79,7 @@ class LogHandler(LogHandlerBase):
             if _SOME_FAILED in text and self._screen.has_failures:
                 self._screen.close()
             elif not (noise and self._shown):
+                self._other.setFormatter(self.formatter)
                 with self._screen.paused():
                     self._other.handle(record)
 

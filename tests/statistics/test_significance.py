@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import statistics
 import warnings
 from statistics import stdev
 
@@ -77,10 +76,8 @@ def _score(lost: int, won: int, n: int, difference: float) -> float:
         return -sum(xlogy(k, p) for k, p in zip((lost, won, n - lost - won), chances, strict=True))
 
     bounds = (max(0.0, -difference), (1 - difference) / 2)
-    share = optimize.minimize_scalar(
-        minus_log, bounds=bounds, method="bounded", options={"xatol": 1e-12}
-    ).x
-    share = min([share, *bounds], key=minus_log)
+    found = optimize.minimize_scalar(minus_log, bounds=bounds, options={"xatol": 1e-12})
+    share = min([found.x, *bounds], key=minus_log)
     variance = n * (2 * share + difference * (1 - difference))
     return (won - lost - n * difference) / math.sqrt(variance)
 
@@ -93,9 +90,8 @@ def test_the_interval_of_pairs_and_its_test_agree(lost: int, won: int) -> None:
 
 def units(most: int) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
     """Sums of differences and sizes of some units."""
-    unit = st.integers(1, 5).flatmap(
-        lambda size: st.tuples(st.integers(-size, size), st.just(size))
-    )
+    sizes = st.integers(1, 5)
+    unit = sizes.flatmap(lambda size: st.tuples(st.integers(-size, size), st.just(size)))
     columns = st.lists(unit, min_size=1, max_size=most).map(np.array)
     return columns.map(lambda table: (table[:, 0].astype(float), table[:, 1]))
 
@@ -188,9 +184,7 @@ def test_the_interval_of_means_is_that_of_scipy(old: list[float], new: list[floa
     if len({*old}) == len({*new}) == 1:
         assert low == high == new[0] - old[0]
         return
-    with warnings.catch_warnings():
-        # SciPy wonders about equal accuracies.
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):  # SciPy wonders about equal accuracies
         expected = stats.ttest_ind(new, old, equal_var=False).confidence_interval()
     assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
 
@@ -200,5 +194,5 @@ def test_what_a_seed_does_is_known_from_few_seeds(values: list[float]) -> None:
     limit = repeatability(values)
     assert (limit == 0) == (len({*values}) == 1)
     quantile = stats.t.ppf(0.975, len(values) - 1)
-    assert limit == pytest.approx(math.sqrt(2) * quantile * statistics.stdev(values), abs=1e-12)
+    assert limit == pytest.approx(math.sqrt(2) * quantile * stdev(values), abs=1e-12)
     assert limit >= 2.77 * stdev(values)  # √2 · 1.96, as of many seeds

@@ -10,27 +10,17 @@ from graft.parts.rows import read_parts
 from images import SIDE, python, run
 from trainings import COUNTS, STILL, pictures, place, stage_here
 
-OFF = {
-    **STILL,
-    "augment.flip": "none",
-    "augment.brightness": 0.0,
-    "augment.contrast": 0.0,
-    "augment.seed": 1,
-}
+OFF = {**STILL, "augment.flip": "none", "augment.seed": 1}
+OFF |= {"augment.brightness": 0.0, "augment.contrast": 0.0}
 
 
 def test_each_image_is_changed_in_its_own_way() -> None:
     """In training alone, within the range of pixels, and anew with each call."""
     assert build_augmentation(OFF, SIDE) is None
     same = np.repeat(pictures(1)[0], 16, axis=0).astype("float32")
-    for name, strength in {
-        "flip": "horizontal_and_vertical",
-        "rotation": 45,
-        "shift": 0.2,
-        "zoom": 0.3,
-        "brightness": 0.3,
-        "contrast": 0.3,
-    }.items():
+    strengths = {"flip": "horizontal_and_vertical", "rotation": 45, "shift": 0.2}
+    strengths |= dict.fromkeys(["zoom", "brightness", "contrast"], 0.3)
+    for name, strength in strengths.items():
         change = build_augmentation(OFF | {f"augment.{name}": strength}, SIDE)
         assert np.array_equal(change(same, training=False), same), name
         changed = np.concatenate([np.asarray(change(same, training=True)) for _ in range(2)])

@@ -49,9 +49,7 @@ def test_a_rare_class_that_is_never_predicted_is_found_by_its_threshold() -> Non
 def test_ranking_is_that_of_scikit_learn(
     valid: list[tuple[float, bool]], test: list[tuple[float, bool]]
 ) -> None:
-    before, after = (
-        tuple(np.array(column) for column in zip(*drawn, strict=True)) for drawn in (valid, test)
-    )
+    before, after = (np.array(drawn).T for drawn in (valid, test))
     found = judge_two_classes(*before, *after)
     assert found["auc"] == pytest.approx(roc_auc_score(after[1], after[0]), abs=1e-6)
     assert all(0 <= value <= 1 for value in found.values())

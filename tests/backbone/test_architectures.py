@@ -1,23 +1,20 @@
 """Networks with the weights that they are given, and pixels scaled as each expects them."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from graft.backbone.candidates import find_candidates
 from graft.common.errors import UserError
+from graft.models.framework import keras
+from graft.models.inference import run_graph
+from graft.models.pooling import NETWORK, together, truncated
+from graft.models.saving import save_graph, save_model
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import NETWORKS, look_up
 from graft.network.pretrained import check_weights_file
 from trainings import backbone
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    from graft.models.framework import keras
-
-    return keras
 
 
 @pytest.fixture
@@ -30,29 +27,25 @@ def photos(side: int, n: int = 3) -> np.ndarray:
     return np.random.default_rng(2).uniform(0, 255, (n, side, side, 3)).astype(np.float32)
 
 
-def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here: Path) -> None:
+def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(here: Path) -> None:
     """Keras divides once more, by the square root of the deviations, where it fetches them."""
-    from graft.models.saving import save_model
-
     build = keras.applications.EfficientNetB0
     known = build(include_top=False, weights=None, input_shape=(32, 32, 3))
     means, deviations = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    norm = known.get_layer("normalization")
+    (norm,) = (one for one in known.layers if isinstance(one, keras.layers.Normalization))
     # Where the variance belongs, Keras' files have the deviation.
     norm.set_weights([means, deviations, *norm.get_weights()[2:]])
     norm.finalize_state()
     known.save_weights(here / "mine.weights.h5")
     once_more = keras.layers.Rescaling((1 / np.sqrt(deviations)).tolist())
     lower = keras.Model(known.input, norm.output)
-    layer = "stem_activation"
-    upper = keras.Model(norm.output, known.get_layer(layer).output)
+    upper = keras.Model(norm.output, known.get_layer("stem_activation").output)
     pixels = photos(32)
     expected = np.mean(upper(once_more(lower(pixels))), (1, 2))
 
     assert np.abs(expected).mean() > 1e-7
     for weights in ("mine.weights.h5", "mine.keras"):
-        path = str(here / weights)
-        model = backbone("EfficientNetB0", 32, path, layer=layer)
+        model = backbone("EfficientNetB0", 32, str(here / weights), layer="stem_activation")
         found = model(pixels, training=False)
         assert np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
         inputs = keras.Input((32, 32, 3))
@@ -65,12 +58,9 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(keras, here
     "name, side, listed", [("cnn", 32, ()), ("stack", 16, ("conv 4", "norm", "pool", "conv 8"))]
 )
 def test_the_network_of_an_exported_model_is_taken_over(
-    keras, here: Path, name: str, side: int, listed: tuple[str, ...]
+    here: Path, name: str, side: int, listed: tuple[str, ...]
 ) -> None:
     """For images of another side, and up to any of its layers."""
-    from graft.models.pooling import truncated
-    from graft.models.saving import save_model
-
     source = backbone(name, side, seed=7, stack=listed)
     source.set_weights([weights + 0.01 for weights in source.get_weights()])  # batch norm's too
     pixels = keras.Input((side, side, 3), name="pixels")
@@ -82,7 +72,7 @@ def test_the_network_of_an_exported_model_is_taken_over(
     check_weights_file(Path(weights), name, network, network.layers)
     again = backbone(name, side, weights, stack=listed)
     assert np.array_equal(again(photos(side), training=False), source(photos(side), training=False))
-    larger = backbone(name, 2 * side, weights, "max", stack=listed)
+    larger = backbone(name, 2 * side, weights, pooling="max", stack=listed)
     assert larger(photos(2 * side)).shape == (3, source.output_shape[1])
 
     middle = network.layers[len(network.layers) // 2]
@@ -97,9 +87,7 @@ def test_the_network_of_an_exported_model_is_taken_over(
         check_weights_file(Path(weights), "VGG16", vgg, vgg.layers)
 
 
-def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> None:
-    from graft.models.saving import save_model
-
+def test_a_truncated_export_gives_its_layers_and_no_more(here: Path) -> None:
     layer = "residual_64_out"
     source = backbone("cnn", 32, seed=7, layer=layer)
     pixels = keras.Input((32, 32, 3), name="pixels")
@@ -112,16 +100,13 @@ def test_a_truncated_export_gives_its_layers_and_no_more(keras, here: Path) -> N
 
 
 @pytest.mark.parametrize("weights", ["data/pretrained/no.h5", "data/pretrained/no.keras"])
-def test_a_file_that_is_not_there_is_refused(keras, here: Path, weights: str) -> None:
-
+def test_a_file_that_is_not_there_is_refused(here: Path, weights: str) -> None:
     with pytest.raises(UserError, match=r"backbone\.weights must be a file that exists"):
         backbone("cnn", 32, weights)
 
 
-def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
+def test_the_initializer_of_a_stack_is_the_one_named() -> None:
     """He draws with twice the variance of LeCun (2 and 1 over the inputs of a unit)."""
-
-    from graft.models.pooling import NETWORK
 
     stack = ["conv 64", "conv 256"]
     for name, share in {"he_normal": 2, "he_uniform": 2, "lecun_normal": 1}.items():
@@ -132,11 +117,6 @@ def test_the_initializer_of_a_stack_is_the_one_named(keras) -> None:
 
 def test_a_graph_answers_as_its_network_with_one_output(here: Path) -> None:
     """TensorFlow's swish leaves outputs of its own in a graph, in each layer of an EfficientNet."""
-    from graft.backbone.candidates import find_candidates
-    from graft.models.inference import run_graph
-    from graft.models.pooling import together
-    from graft.models.saving import save_graph
-
     model = backbone("EfficientNetB0", 32)
     model = together(model, find_candidates(model, "avg"))
     save_graph(model, here / "graph.xml")
