@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -78,12 +79,8 @@ def run_steps(steps: Sequence[GraphStep], batches: Iterable[np.ndarray]) -> Iter
     for step in steps:
         batches = run_batches(step.graph, batches)
         if step.columns is not None:
-            batches = _columns(batches, step.columns)
+            batches = map(itemgetter(np.s_[:, step.columns]), batches)
     return iter(batches)
-
-
-def _columns(batches: Iterable[np.ndarray], columns: slice) -> Iterator[np.ndarray]:
-    return (batch[:, columns] for batch in batches)
 
 
 def _batches(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

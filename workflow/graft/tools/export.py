@@ -41,11 +41,8 @@ def main(arguments: list[str]) -> None:
             the pipeline has not run, or the export answers otherwise than the pipeline.
     """
     options = _options(arguments)
-    quantize = options.quantize or ""
-    check_format(options.format, quantize)
-    folder = options.output or Path(
-        "exports", "-".join([options.format, *filter(None, [quantize])])
-    )
+    name = "-".join(filter(None, [options.format, options.quantize]))
+    folder = options.output or Path("exports", name)
     check_folder_of_export(folder)
     values = read_parameters()
     stage = _measuring_stage(values, options.model)
@@ -59,7 +56,7 @@ def main(arguments: list[str]) -> None:
     flat = flatten(values)
     request = Request(
         kind=options.format,
-        quantize=quantize,
+        quantize=options.quantize,
         model=options.model,
         folder=folder,
         description=description,
@@ -76,7 +73,7 @@ def main(arguments: list[str]) -> None:
 def _options(arguments: list[str]) -> argparse.Namespace:
     values = {"formats": ", ".join(FORMATS), "types": " or ".join(QUANTIZED)}
     options = parse_options("export", __doc__, arguments, **values)
-    check_format(options.format or "", options.quantize or "")
+    check_format(options.format, options.quantize)
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", options.licence):
         allowed = "an identifier of Hugging Face in small letters, such as mit or cc-by-4.0"
         raise refuse("--licence", allowed, options.licence)
