@@ -20,14 +20,10 @@ from graft.images.files import File
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 # How files of these formats begin, where the beginning is long enough to tell.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-# What people take for photos, or for folders of them, and how it begins.
+# What people take for photos, or for folders of them, and the brands in its box `ftyp`.
 _NO_PHOTOS = {
-    "HEIC, which is not read": tuple(
-        b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
-    ),
-    "not an image: a video": tuple(
-        b"ftyp" + brand for brand in (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")
-    ),
+    "HEIC, which is not read": (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"),
+    "not an image: a video": (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  "),
 }
 # What transparent pixels show through to, and what `pad` adds; paper is white.
 _BACKGROUND = (255, 255, 255)
@@ -190,8 +186,8 @@ def _unknown(data: bytes) -> str:
             return "unsupported mode"
     if _is_cut(data):
         return _TRUNCATED
-    for kind, starts in _NO_PHOTOS.items():
-        if data.startswith(starts, 4):
+    for kind, brands in _NO_PHOTOS.items():
+        if data[4:8] == b"ftyp" and data.startswith(brands, 8):
             return kind
     if data.startswith(b"%PDF-"):
         return "not an image: a PDF"
