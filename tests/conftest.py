@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import signal
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 # What helpers assert is told as fully as what tests do.
-pytest.register_assert_rewrite("images", "packing", "project")
+pytest.register_assert_rewrite("background", "images", "packing", "project")
 
 import commands  # noqa: E402
 import images  # noqa: E402
@@ -16,6 +17,9 @@ import project  # noqa: E402
 
 # As graft itself does: without what Python keeps of compiled modules, tests take twice as long.
 sys.dont_write_bytecode = False
+
+# Behind `nohup` or `&` Ctrl-C is ignored, and would be in all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The longest files come first, so that the workers end at about the same time.
 LONG = (

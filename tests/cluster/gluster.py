@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults.runs import await_true
+from background import await_true
 
 _PORT = 24999
 _SERVER = """\

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from faults.runs import await_true
+from background import await_true
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # jobs do not inherit SLURM_CONF
 _ALONE = Path("/run/graft-slurm.lock")
@@ -47,6 +47,16 @@ def find_missing() -> str | None:
 
 def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def _ask(*command: str) -> list[str]:
+    """The lines that a command prints."""
+    return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait()
 
 
 @contextmanager
@@ -107,8 +117,7 @@ class Slurm:
             self.kill_node(number)
         for process in (self._controller, self._key):
             if process is not None:
-                process.terminate()
-                process.wait()
+                _end(process)
         if self._saved is None:
             CONFIGURATION.unlink(missing_ok=True)
         else:
@@ -122,9 +131,7 @@ class Slurm:
 
     def stop_controller(self) -> None:
         """Ends the controller; nodes and their jobs go on."""
-        assert self._controller is not None
-        self._controller.terminate()
-        self._controller.wait()
+        _end(self._controller)
 
     def start_node(self, number: int) -> None:
         """Starts a node.
@@ -149,8 +156,7 @@ class Slurm:
 
     def states(self) -> list[str]:
         """What the controller says of each node, such as `idle` or `down`."""
-        command = ["sinfo", "--noheader", "--Node", "--format", "%T"]
-        return subprocess.run(command, capture_output=True, text=True).stdout.split()
+        return _ask("sinfo", "--noheader", "--Node", "--format", "%T")
 
     def is_idle(self) -> bool:
         """Whether all nodes are there, without a job."""
@@ -158,8 +164,7 @@ class Slurm:
 
     def jobs(self) -> list[tuple[str, str]]:
         """The jobs in the queue: the number of each, and where it runs."""
-        command = ["squeue", "--noheader", "--format", "%i %N"]
-        lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        lines = _ask("squeue", "--noheader", "--format", "%i %N")
         return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
 
     def state_of(self, number: str) -> str:
@@ -169,12 +174,12 @@ class Slurm:
             number: of the job.
         """
         command = ["squeue", "--noheader", "--states", "all", "--format", "%T", "--jobs", number]
-        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        return "".join(_ask(*command))
 
     def last_job(self) -> int:
         """The number of the last job that was submitted."""
-        shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
-        line = next(x for x in shown.stdout.splitlines() if x.startswith("NEXT_JOB_ID"))
+        shown = _ask("scontrol", "show", "config")
+        line = next(line for line in shown if line.startswith("NEXT_JOB_ID"))
         return int(line.partition("=")[2]) - 1
 
     def _configure(self) -> str:

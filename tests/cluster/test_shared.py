@@ -10,19 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from background import await_true
 from cluster import gluster
-from cluster.runs import (
-    PATIENCE,
-    assert_built,
-    await_reached,
-    finish,
-    finish_without_its_node,
-    hold,
-    start,
-)
+from cluster.runs import PATIENCE, lose_its_node, start
 from cluster.slurm import Slurm, find_missing, run_slurm
-from faults.runs import await_true
-from project import Project
+from project import Project, assert_right
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra `slurm` is not installed")
 if missing := find_missing() or gluster.find_missing():
@@ -55,16 +47,10 @@ def shared(
 
 
 def test_nodes_share_a_file_system(shared: Project) -> None:
-    finish(start(shared))
-    assert_built(shared)
+    start(shared).end()
+    assert_right(shared)
 
 
 def test_a_node_that_is_lost_leaves_no_locks(shared: Project, cluster: tuple[Path, Slurm]) -> None:
-    _, slurm = cluster
-    pauses = shared.folder.with_name(f"{shared.folder.name}.pauses")
-    pauses.mkdir()
-    mark = hold(shared, "finetune", pauses)
-    run = start(shared)
-    await_reached(mark)
-    finish_without_its_node(run, slurm, mark)
-    assert_built(shared)
+    lose_its_node(shared, cluster[1], "finetune")
+    assert_right(shared)

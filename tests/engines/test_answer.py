@@ -8,22 +8,15 @@ import pytest
 
 from graft.scheduling.answer import say_answer
 
-HEAD = {
-    "valid_log_loss": 0.0471,
-    "accuracy": 0.97786,
-    "accuracy_low": 0.9503,
-    "accuracy_high": 0.9903,
-    "log_loss": 0.0461,
-    "n": 1271,
-}
+HEAD = {"valid_log_loss": 0.0471, "accuracy": 0.97786, "accuracy_low": 0.9503}
+HEAD |= {"accuracy_high": 0.9903, "log_loss": 0.0461, "n": 1271}
 TUNED = HEAD | {"valid_log_loss": 0.0238, "accuracy": 0.9963, "log_loss": 0.0154}
 CROSSED = {"accuracy": 0.9, "accuracy_low": 0.85, "accuracy_high": 0.94, "n": 180}
 WARNING = {"text": "the images are grey", "command": "uv run dvc exp run -S a.b=c"}
 
 
 @pytest.fixture
-def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.chdir(tmp_path)
+def results(empty: Path) -> dict[str, Any]:
     return {
         "head/metrics": HEAD,
         "finetuned/metrics": TUNED,

@@ -2,8 +2,10 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -26,7 +28,7 @@ from graft.project.choices import divide
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.upstream import describe_stage, find_earlier
-from images import ROOT, SIDE, change, encoded, picture, run_stage, workspace
+from images import ROOT, SIDE, Capture, change, encoded, picture, run_stage, workspace, write
 
 SHARDS = 2
 KEPT = ("data/tensors", "data/checked", "data/features")
@@ -70,25 +72,15 @@ class Folder:
             forget: whether nothing is recorded, so that all is computed.
         """
         shutil.rmtree(self.folder / "photos", ignore_errors=True)
-        for name, data in inside.items():
-            path = self.folder / "photos" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        write(self.folder / "photos", inside)
         with contextlib.chdir(self.folder):
             for stage in ("manifest", "tensors", "features"):
                 for key in [""] if stage == "manifest" else map(str, range(SHARDS)):
-                    self.run(stage, key, forget)
-            return {
-                str(path): path.read_bytes()
-                for folder in KEPT
-                for path in sorted(Path(folder).iterdir())
-            }
-
-    def run(self, stage: str, key: str, forget: bool) -> None:
-        options = ["--shards", str(SHARDS)] if stage == "manifest" else [key]
-        run_stage([stage, *options])
-        if not forget:
-            self.record(f"{stage}@{key}" if key else stage)
+                    run_stage([stage, key] if key else [stage, "--shards", str(SHARDS)])
+                    if not forget:
+                        self.record(f"{stage}@{key}" if key else stage)
+            paths = sorted(path for folder in KEPT for path in Path(folder).iterdir())
+            return {str(path): path.read_bytes() for path in paths}
 
     def record(self, address: str) -> None:
         """Puts the outputs of a stage into the cache, and what it was made from into dvc.lock."""
@@ -113,14 +105,12 @@ class Folder:
 
 
 PATHS = st.tuples(st.sampled_from("abc"), st.integers(0, 12)).map(lambda p: f"{p[0]}/{p[1]}.png")
-STATES = st.lists(
-    st.dictionaries(PATHS, st.sampled_from(range(len(CONTENTS))), max_size=12),
-    min_size=3,
-    max_size=3,
-)
+FILES = st.dictionaries(PATHS, st.sampled_from(range(len(CONTENTS))), max_size=12)
+STATES = st.lists(FILES, min_size=3, max_size=3)
 # Fewer than three different images of a class are refused.
 ENOUGH = {
-    f"{label}/0{n}.png": encoded(picture(10 * n + ord(label))) for label in "abc" for n in (1, 2, 3)
+    f"{label}/0{n}.png": encoded(picture(10 * n + ord(label)))
+    for label, n in product("abc", (1, 2, 3))
 }
 
 
@@ -150,7 +140,7 @@ def made(tmp_path: Path, network: Path) -> Folder:
     return found
 
 
-def test_one_new_image_costs_one(made: Folder, capsys: pytest.CaptureFixture) -> None:
+def test_one_new_image_costs_one(made: Folder, capsys: Capture) -> None:
     capsys.readouterr()
     made.build(ADDED)
     printed = capsys.readouterr().out
@@ -174,55 +164,30 @@ def damage(folder: Path) -> None:
         flip(path)
 
 
-def forget_cache(folder: Path) -> None:
-    shutil.rmtree(folder / ".dvc/cache")
-
-
-def forget_lock(folder: Path) -> None:
-    (folder / LOCK).unlink()
-
-
-def break_lock(folder: Path) -> None:
-    (folder / LOCK).write_text("stages: {tensors@0: [1], features@0: {deps: 3}}\n")
-
-
-def change_network(folder: Path) -> None:
-    flip(folder / "data/backbone/graph.bin")
-
-
-def change_fit(folder: Path) -> None:
-    change(folder, {"image.fit": "crop"})
-
-
 def another_machine(folder: Path) -> None:
     for path in folder.glob(".graft/made/*"):
         path.write_text(path.read_text().replace("a", "b"))
 
 
-def a_clone(folder: Path) -> None:
-    shutil.rmtree(folder / ".graft")
+BROKEN = "stages: {tensors@0: [1], features@0: {deps: 3}}\n"
+BOTH = {"tensors", "features"}
 
 
 @pytest.mark.parametrize(
     ("alter", "stages"),
     [
-        (damage, {"tensors", "features"}),
-        (forget_cache, {"tensors", "features"}),
-        (forget_lock, {"tensors", "features"}),
-        (break_lock, {"tensors", "features"}),
-        (another_machine, {"tensors", "features"}),
-        (a_clone, {"tensors", "features"}),
-        (change_fit, {"tensors"}),
-        (change_network, {"features"}),
+        (damage, BOTH),
+        (lambda folder: shutil.rmtree(folder / ".dvc/cache"), BOTH),
+        (lambda folder: (folder / LOCK).unlink(), BOTH),
+        (lambda folder: (folder / LOCK).write_text(BROKEN), BOTH),
+        (another_machine, BOTH),
+        (lambda folder: shutil.rmtree(folder / ".graft"), BOTH),  # a clone
+        (lambda folder: change(folder, {"image.fit": "crop"}), {"tensors"}),
+        (lambda folder: flip(folder / "data/backbone/graph.bin"), {"features"}),
     ],
 )
 def test_what_may_differ_is_computed(
-    made: Folder,
-    tmp_path: Path,
-    network: Path,
-    capsys: pytest.CaptureFixture,
-    alter: Callable[[Path], None],
-    stages: set[str],
+    made: Folder, tmp_path: Path, network: Path, capsys: Capture, alter: Any, stages: set[str]
 ) -> None:
     alter(made.folder)
     capsys.readouterr()
@@ -238,7 +203,7 @@ def test_what_may_differ_is_computed(
     assert found == new.build(ADDED, forget=True)
 
 
-def test_other_code_is_no_reason_to_keep_rows(made: Folder, capsys: pytest.CaptureFixture) -> None:
+def test_other_code_is_no_reason_to_keep_rows(made: Folder, capsys: Capture) -> None:
     """The code of a room is another one than that which is recorded."""
     with contextlib.chdir(made.folder):
         text = LOCK.read_text(encoding="utf-8")

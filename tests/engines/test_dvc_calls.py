@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,55 +15,40 @@ from graft.integrity.damage import hash_file, hash_folder
 from graft.integrity.records import read_entries, read_locked, take_made
 from graft.project.pipeline import declarations
 from graft.scheduling import dvc_calls
+from images import write
 from project import UP_TO_DATE, Project
 
-STAGES = {
-    "first": {
-        "cmd": "mkdir -p made; cp code/* made",
-        "deps": ["code"],
-        "outs": ["made/a.txt", "made/b.txt"],
-    },
-    "second": {
-        "cmd": "cat made/a.txt > out.txt; cp out.txt kept.json",
-        "deps": ["made"],
-        "params": ["rate", {"other.yaml": ["x"]}],
-        "outs": ["out.txt"],
-        "metrics": [{"kept.json": {"cache": False}}],
-    },
-}
+FIRST = {"cmd": "mkdir -p made; cp code/* made", "deps": ["code"]}
+FIRST["outs"] = ["made/a.txt", "made/b.txt"]
+SECOND = {"cmd": "cat made/a.txt > out.txt; cp out.txt kept.json", "deps": ["made"]}
+SECOND |= {"params": ["rate", {"other.yaml": ["x"]}], "outs": ["out.txt"]}
+SECOND["metrics"] = [{"kept.json": {"cache": False}}]
 
 
 @pytest.fixture
-def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A repository of DVC that has nothing to do with graft, which was built once."""
     made = Project(tmp_path / "plain")
-    made.folder.mkdir()
+    texts = {"code/a.txt": '{"a": 1}', "code/b.txt": "b", "params.yaml": "rate: 0.1\n"}
+    texts |= {"other.yaml": "x: [1, {y: 2}]\n", ".dvcignore": "made/.gitignore\n"}
+    stages = {"stages": {"first": FIRST, "second": SECOND}}
+    texts["dvc.yaml"] = yaml.safe_dump(stages)
+    write(made.folder, {name: text.encode() for name, text in texts.items()})
     monkeypatch.chdir(made.folder)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", f"{made.folder}.site")
-    Path("code").mkdir()
-    Path("code/a.txt").write_text('{"a": 1}')
-    Path("code/b.txt").write_text("b")
-    Path("params.yaml").write_text("rate: 0.1\n")
-    Path("other.yaml").write_text("x: [1, {y: 2}]\n")
-    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
     made.run("git", "init", "--quiet")
-    made.run("dvc", "init", "--quiet")
-    Path(".dvcignore").write_text("made/.gitignore\n")
+    made.dvc("init", "--quiet")
     made.dvc("repro")
-    yield made
+    return made
 
 
 def test_another_repository_is_as_without_graft(plain: Project) -> None:
-    assert made_files(plain) == {
+    assert {path.name for path in plain.folder.iterdir()} == {
         *(".dvcignore", "code", "dvc.lock", "dvc.yaml", "kept.json", "made", "other.yaml"),
         *("out.txt", "params.yaml", ".gitignore", ".dvc", ".git"),
     }
     modules = "import sys, dvc.commands.repro; print([n for n in sys.modules if 'graft' in n])"
     assert plain.run(sys.executable, "-c", modules) == "[]\n"
-
-
-def made_files(made: Project) -> set[str]:
-    return {path.name for path in made.folder.iterdir()}
 
 
 def test_entries_are_those_that_dvc_writes(plain: Project) -> None:
@@ -80,9 +64,8 @@ def test_entries_are_those_that_dvc_writes(plain: Project) -> None:
     assert Path("dvc.lock").read_bytes() == before
     made = read_locked()["second"]
     assert made == take_made(entries["second"])
-    assert made.parameters == {"rate": 0.1} and made.outputs["out.txt"] == hash_file(
-        Path("out.txt")
-    )
+    assert made.parameters == {"rate": 0.1}
+    assert made.outputs["out.txt"] == hash_file(Path("out.txt"))
     assert made.dependencies == {"made": hash_folder(Path("made"))}
     assert plain.dvc("status").strip().endswith(UP_TO_DATE)
 
@@ -106,8 +89,7 @@ def test_what_was_there_once_is_restored_and_nothing_else(plain: Project) -> Non
 
 def test_what_was_told_is_in_lock_and_both_caches(plain: Project) -> None:
     Path("code/a.txt").write_text('{"a": 4}')
-    for command in (STAGES["first"]["cmd"], STAGES["second"]["cmd"]):
-        subprocess.run(command, shell=True, check=True)
+    subprocess.run(f"{FIRST['cmd']}; {SECOND['cmd']}", shell=True, check=True)
     with dvc_calls.open_repository() as repo:
         entries = {}
         for address, stage in dvc_calls.find_stages(repo).items():

@@ -23,37 +23,23 @@ def nothing(made: Project) -> None:
     """Changes nothing: the command itself is wrong."""
 
 
-def broken_yaml(made: Project) -> None:
-    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
-        file.write("more: [\n")
+def added(text: str) -> Change:
+    """Lines more in params.yaml."""
+
+    def add(made: Project) -> None:
+        with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    return add
 
 
-def aliases(made: Project) -> None:
-    """Eleven lines whose aliases repeat a value 10¹⁰ times; DVC would write them all out."""
-    lines = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)]
-    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
-        file.writelines(["a0: &a0 x\n", *lines])
-
-
-def surplus_key(made: Project) -> None:
-    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
-        file.write("surplus: 1\n")
+def changed(key: str, value: object) -> Change:
+    """Another value in params.yaml."""
+    return lambda made: made.change({key: value})
 
 
 def no_images(made: Project) -> None:
     (made.folder / "data/raw/tiny").rename(made.folder / "data/raw/elsewhere")
-
-
-def text_for_a_number(made: Project) -> None:
-    made.change({"image.side": "big"})
-
-
-def wrong_network(made: Project) -> None:
-    made.change({"backbone.name": "mobilenetv2"})
-
-
-def bad_images(made: Project) -> None:
-    made.change({"dataset.max_bad": standin.FAILING})
 
 
 def conflict(made: Project) -> None:
@@ -61,23 +47,25 @@ def conflict(made: Project) -> None:
     lock.write_text("<<<<<<< ours\n" + lock.read_text(encoding="utf-8"), encoding="utf-8")
 
 
+# Eleven lines whose aliases repeat a value 10¹⁰ times; DVC would write them all out.
+REPEATED = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)]
+ALIASES = "".join(["a0: &a0 x\n", *REPEATED])
+TOO_MANY = "error: params.yaml must be YAML .* aliases that repeat more than 10,000"
 PATH = r"params.yaml: dataset.path must be a file or folder that exists.*Received: "
+BIG = "image.side must be a whole number .* Received: 'big'"
+BAD = "graft split: error: .*dataset.max_bad"
 MISUSES: list[tuple[Change, tuple[str, ...], str]] = [
     (nothing, ("snakemake",), "Error: cores have to be specified"),
     (nothing, (*SNAKEMAKE, "finetuned"), "No rule to produce finetuned"),
     (nothing, (*REPRO, "finetuned"), "Stage 'finetuned' not found"),
-    (broken_yaml, SNAKEMAKE, "snakemake: error: params.yaml must be YAML"),
-    (
-        aliases,
-        SNAKEMAKE,
-        "error: params.yaml must be YAML .* aliases that repeat more than 10,000",
-    ),
-    (surplus_key, REPRO, "params.yaml: surplus is unknown"),
+    (added("more: [\n"), SNAKEMAKE, "snakemake: error: params.yaml must be YAML"),
+    (added(ALIASES), SNAKEMAKE, TOO_MANY),
+    (added("surplus: 1\n"), REPRO, "params.yaml: surplus is unknown"),
     (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
-    (text_for_a_number, SNAKEMAKE, "image.side must be a whole number .* Received: 'big'"),
-    (wrong_network, SNAKEMAKE, "did you mean MobileNetV2"),
-    (bad_images, SNAKEMAKE, "graft split: error: .*dataset.max_bad"),
-    (bad_images, REPRO, "graft split: error: .*dataset.max_bad"),
+    (changed("image.side", "big"), SNAKEMAKE, BIG),
+    (changed("backbone.name", "mobilenetv2"), SNAKEMAKE, "did you mean MobileNetV2"),
+    (changed("dataset.max_bad", standin.FAILING), SNAKEMAKE, BAD),
+    (changed("dataset.max_bad", standin.FAILING), REPRO, BAD),
     (conflict, SNAKEMAKE, "snakemake: error: .*dvc.lock"),
 ]
 # What the engines say of stages and of themselves.
@@ -95,6 +83,12 @@ def test_misuse_is_one_message_at_the_end(standins: Project, misuse: int) -> Non
     assert not STAGE.match(printed.splitlines()[-1])
 
 
+def both_refuse(made: Project, message: str) -> None:
+    for status, *command in ((2, *SNAKEMAKE), (None, *REPRO)):
+        printed = made.run(*command, status=status)
+        assert printed.count(message) == 1 and "Traceback" not in printed, printed
+
+
 def test_neither_engine_removes_an_output_elsewhere(standins: Project) -> None:
     folder, out = standins.folder, "data/../../precious.txt"
     precious = folder.parent / "precious.txt"
@@ -103,9 +97,9 @@ def test_neither_engine_removes_an_output_elsewhere(standins: Project) -> None:
     (folder / "dvc.yaml").write_text(text.replace("- data/warnings/manifest.json", f"- {out}"))
     before = {path: path.read_bytes() for path in folder.rglob("data/**/*") if path.is_file()}
     allowed = f"error: dvc.yaml: an output must be a file inside of the project. Received: {out!r}"
-    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
-        printed = standins.run(*command, status=status)
-        assert printed.count(allowed) == 1 and "Traceback" not in printed, printed
+    printed = standins.snakemake(status=2)
+    assert printed.count(allowed) == 1 and "Traceback" not in printed, printed
+    assert "failed to reproduce" in standins.dvc("repro", status=255)  # DVC's own message
     assert precious.read_text() == "mine"
     assert before == {path: path.read_bytes() for path in before}
 
@@ -121,8 +115,5 @@ def test_outputs_follow_no_link(standins: Project) -> None:
         assert find_leftovers()
         with pytest.raises(UserError, match=r"data/tensors must be a folder of the project"):
             remove_leftovers()
-    for status, *command in ((2, "snakemake", "--cores", "1"), (None, "dvc", "repro")):
-        printed = standins.run(*command, status=status)
-        assert "error: data/tensors must be a folder of the project" in printed
-        assert "Traceback" not in printed
+    both_refuse(standins, "error: data/tensors must be a folder of the project")
     assert (outside / "2024.npy").read_text() == "mine"

@@ -1,7 +1,6 @@
 """Commands that run as forks of a server do as commands that start by themselves."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faults.runs import await_true, has_ended
+from background import Run, await_true, has_ended
 from graft.project.launcher import find_module
 from graft.project.pipeline import PACKAGE, find_stages_with, stage_names
 from graft.scheduling.fork_server import VARIABLE
-from project import Project
+from project import Project, reached
 from sources import SOURCES, closure
 
 # Starts a server, runs the command in its arguments, and ends as that has ended.
@@ -27,39 +26,29 @@ from graft.scheduling.fork_server import start_server
 start_server(os.getpid(), [])
 sys.exit(subprocess.run(sys.argv[1:]).returncode % 256)
 """
+COMMAND = (sys.executable, "-c", ENGINE)
 # The engine, the client, and the process of the stage.
-Waiting = tuple[subprocess.Popen[str], psutil.Process, psutil.Process]
+Waiting = tuple[Run, psutil.Process, psutil.Process]
 PATIENCE = 60.0  # seconds
 GRAFT = str(Path(sys.executable).with_name("graft"))
 
 
 @pytest.fixture
-def waiting(standins: Project, tmp_path: Path) -> Iterator[Waiting]:
-    """A run that is paused in its stage `split`."""
+def held(standins: Project) -> Path:
+    """Lets the stage `split`, which is stale, wait until this file is gone."""
     standins.change({"split.seed": 5})
-    standins.pauses = tmp_path
-    mark = standins.pauses / "split@half"
-    mark.touch()
-    engine = start(standins, "split")
-    reached = mark.with_name("split@half.reached")
-    assert await_true(lambda: reached.exists() or engine.poll() is not None, PATIENCE)
-    assert reached.exists(), engine.stdout.read()
+    return standins.hold("split")
+
+
+@pytest.fixture
+def waiting(standins: Project, held: Path) -> Iterator[Waiting]:
+    """A run that is paused in its stage `split`."""
+    engine = standins.start(*COMMAND, GRAFT, "split")
+    assert engine.wait_until(lambda: reached(held), PATIENCE), engine.text
     clients = (c for c in psutil.Process(engine.pid).children() if c.cmdline()[-1] == "split")
-    yield engine, next(clients), psutil.Process(int(reached.read_text().split()[0]))
-    mark.unlink(missing_ok=True)
+    yield engine, next(clients), psutil.Process(reached(held))
+    held.unlink(missing_ok=True)
     engine.wait()
-    engine.stdout.close()
-
-
-def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", ENGINE, GRAFT, *arguments],
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def await_end(process: psutil.Process) -> None:
@@ -78,9 +67,7 @@ def test_the_stages_that_import_tensorflow_are_known() -> None:
     assert found >= set(find_stages_with("tensorflow"))
 
 
-def test_a_command_is_answered_by_the_server(
-    waiting: Waiting,
-) -> None:
+def test_a_command_is_answered_by_the_server(waiting: Waiting) -> None:
     engine, client, process = waiting
     assert process.pid not in {engine.pid, client.pid}
     parents = [parent.pid for parent in process.parents()]
@@ -97,52 +84,37 @@ def test_a_signal_for_the_client_is_one_for_its_command(
     engine, client, process = waiting
     client.send_signal(number)
     await_end(process)
-    engine.wait()
-    assert engine.returncode == status
+    assert engine.wait() == status
 
 
-def test_a_command_that_is_killed_ends_its_client(
-    waiting: Waiting,
-) -> None:
+def test_a_command_that_is_killed_ends_its_client(waiting: Waiting) -> None:
     engine, _, process = waiting
     process.kill()
-    engine.wait()
-    assert engine.returncode == 128 + signal.SIGKILL
-    assert engine.stdout.read().endswith("graft: error: the stage was killed; run again\n")
+    assert engine.wait() == 128 + signal.SIGKILL
+    assert engine.text.endswith("graft: error: the stage was killed; run again\n")
 
 
-def test_a_server_that_is_killed_leaves_its_commands_alone(
-    waiting: Waiting, standins: Project
-) -> None:
+def test_a_server_that_is_killed_leaves_its_commands_alone(waiting: Waiting, held: Path) -> None:
     engine, _, process = waiting
     process.parent().kill()
-    (standins.pauses / "split@half").unlink()
-    engine.wait()
-    assert engine.returncode == 0
+    held.unlink()
+    assert engine.wait() == 0
 
 
-def test_a_server_ends_with_the_engine_that_started_it(waiting: Waiting, standins: Project) -> None:
+def test_a_server_ends_with_the_engine_that_started_it(waiting: Waiting, held: Path) -> None:
     engine, _, process = waiting
     server = process.parent()
     engine.kill()
-    (standins.pauses / "split@half").unlink()
+    held.unlink()
     await_end(process)  # what runs comes to its end
     await_end(server)
 
 
 def test_messages_and_status_are_those_of_the_command(standins: Project) -> None:
     for arguments in (["nonsense"], ["tensors", "99"], ["--help"]):
-        engine = start(standins, *arguments)
-        forked = engine.communicate()[0], engine.returncode
-        alone = subprocess.run(
-            [GRAFT, *arguments],
-            cwd=standins.folder,
-            env=standins.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert forked == (alone.stdout, alone.returncode)
+        forked = standins.start(*COMMAND, GRAFT, *arguments)
+        alone = standins.start(GRAFT, *arguments)
+        assert (forked.wait(), forked.text) == (alone.wait(), alone.text)
 
 
 def test_code_that_has_changed_since_is_not_run_in_a_fork(standins: Project) -> None:
@@ -152,24 +124,9 @@ def test_code_that_has_changed_since_is_not_run_in_a_fork(standins: Project) -> 
         "sys.exit(",
         f"open({str(path)!r}, 'a').write('\\nprint(\"new\")\\n')\nsys.exit(",
     ).replace("[])\n", "[])\nimport time; time.sleep(2)\n")
-    done = subprocess.run(
-        [sys.executable, "-c", script, GRAFT, "--help"],
-        cwd=standins.folder,
-        env=standins.environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("new\n")
+    assert standins.run(sys.executable, "-c", script, GRAFT, "--help").startswith("new\n")
 
 
 def test_a_server_that_is_gone_is_none(standins: Project) -> None:
-    done = subprocess.run(
-        [GRAFT, "--help"],
-        cwd=standins.folder,
-        env={**standins.environment(), VARIABLE: "graft-of-nobody"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("usage: graft COMMAND")
+    standins.extra[VARIABLE] = "graft-of-nobody"
+    assert standins.run(GRAFT, "--help").startswith("usage: graft COMMAND")

@@ -7,8 +7,6 @@ to happen right after a stage, before DVC hashes anything.
 import os
 import re
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ import yaml
 import project
 import standin
 from graft.project.pipeline import PACKAGE
-from project import Project, assert_fresh, runs
+from project import Project, assert_fresh, assert_right, runs
 
 MADE = "data/models/head.keras"
 
@@ -51,8 +49,7 @@ def within(made: Project, stage: str, code: str) -> None:
 def assert_mended(made: Project) -> None:
     """One plain run makes everything right."""
     made.dvc("repro")
-    assert made.outputs() == standin.expect(made.folder)
-    assert_fresh(made)
+    assert_right(made)
 
 
 EDIT = (
@@ -114,8 +111,7 @@ def test_snakemake_records_nothing_that_has_moved(
     assert re.search(rf"head is not recorded and stays stale.*{what}|{what}", printed), printed
     made.commands = project.BIN
     made.snakemake()
-    assert made.outputs() == standin.expect(made.folder)
-    assert_fresh(made)
+    assert_right(made)
 
 
 def locked(made: Project) -> dict:
@@ -187,8 +183,7 @@ def test_a_damaged_output_is_seen_though_its_time_is_as_before(standins: Project
     printed = made.dvc("repro", "--single-item", "head", status=255)
     assert "data/units.csv must be what split wrote" in printed
     made.snakemake()
-    assert made.outputs() == standin.expect(made.folder)
-    assert_fresh(made)
+    assert_right(made)
 
 
 def test_a_killed_run_is_recorded_by_the_next(standins: Project) -> None:
@@ -196,23 +191,13 @@ def test_a_killed_run_is_recorded_by_the_next(standins: Project) -> None:
     made = standins
     made.change({"head.seed": 2})
     after(made, "finetune", f"touch {made.folder}/reached; sleep 60")
-    run = subprocess.Popen(
-        ["snakemake", "--cores", "1"],
-        cwd=made.folder,
-        env=made.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not (made.folder / "reached").exists():
-        assert run.poll() is None
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGKILL)
+    run = made.start("snakemake", "--cores", "1")
+    assert run.wait_until((made.folder / "reached").exists), run.text
+    run.send(signal.SIGKILL)
     run.wait()
     made.commands = project.BIN
     assert {*runs(made.snakemake())} <= {"evaluate", "report"}
-    assert made.outputs() == standin.expect(made.folder)
-    assert_fresh(made)
+    assert_right(made)
 
 
 def test_an_experiment_runs_the_code_of_its_commit(standins: Project) -> None:

@@ -1,6 +1,5 @@
 """What the screen shows while stages run: a line for each, a bar, and why one failed."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from graft.common.progress import say_duration
 from graft.scheduling.logs import find_reason, find_remarks, find_summary
+from images import call
 from terminal import show_on_terminal
 
 DONE = """tensors 0: 200/412 images, 100 images/s, 2.1 s left
@@ -23,8 +23,7 @@ Traceback (most recent call last):
   File "head.py", line 1, in main
 KeyError: 'a'
 """
-KILLED = """head: 1/3 steps, 2 steps/s
-"""
+KILLED = "head: 1/3 steps, 2 steps/s\n"
 
 
 @pytest.mark.parametrize(
@@ -44,38 +43,27 @@ def test_a_line_says_how_a_stage_ended(log: str, address: str, summary: str) -> 
 
 def test_what_a_person_should_see_is_found() -> None:
     damaged = "graft: DVC's cache held a damaged copy of x; the copy was removed"
-    assert list(find_remarks(f"{DONE}{damaged}\n")) == [
-        "tensors 0: warning: 3 images are grey",
-        damaged,
-    ]
+    grey, found = find_remarks(f"{DONE}{damaged}\n")
+    assert (grey, found) == ("tensors 0: warning: 3 images are grey", damaged)
 
 
-@pytest.mark.parametrize(
-    ("log", "reason"),
-    [
-        (REFUSED, REFUSED.splitlines()[1:]),
-        (BUG, [*BUG.splitlines()[1:], "All that it said is in logs/x.log"]),
-        (KILLED, [*KILLED.splitlines(), "All that it said is in logs/x.log"]),
-        ("", ["All that it said is in logs/x.log"]),
-    ],
-)
-def test_the_reason_is_the_message_of_the_stage(log: str, reason: list[str]) -> None:
-    assert find_reason(log, Path("logs/x.log")).splitlines() == reason
+ALL = "All that it said is in logs/x.log"
+REASONS = {REFUSED: REFUSED.splitlines()[1:], BUG: [*BUG.splitlines()[1:], ALL]}
+REASONS |= {KILLED: [*KILLED.splitlines(), ALL], "": [ALL]}
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0.0 s"),
-        (9.94, "9.9 s"),
-        (9.96, "10 s"),
-        (59.6, "1 min 00 s"),
-        (185, "3 min 05 s"),
-        (7800, "2 h 10 min"),
-    ],
-)
-def test_a_time_is_said_as_people_read_it(seconds: float, said: str) -> None:
-    assert say_duration(seconds) == said
+@pytest.mark.parametrize("log", REASONS)
+def test_the_reason_is_the_message_of_the_stage(log: str) -> None:
+    assert find_reason(log, Path("logs/x.log")).splitlines() == REASONS[log]
+
+
+TIMES = {0: "0.0 s", 9.94: "9.9 s", 9.96: "10 s", 59.6: "1 min 00 s", 185: "3 min 05 s"}
+TIMES[7800] = "2 h 10 min"
+
+
+@pytest.mark.parametrize("seconds", TIMES)
+def test_a_time_is_said_as_people_read_it(seconds: float) -> None:
+    assert say_duration(seconds) == TIMES[seconds]
 
 
 CODE = """if True:
@@ -106,8 +94,7 @@ def test_a_terminal_gets_lines_and_a_bar_and_last_the_reason(tmp_path: Path) -> 
 
 def test_a_log_gets_lines_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CODE, str(tmp_path / "x.log")]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-    first, second, reason = ended.stderr.splitlines()
+    first, second, reason = call(*command, check=True).stderr.splitlines()
     assert first.startswith("finetune ") and first.endswith(" s  well")
     assert second.split() == ["head", "failed"]
     assert reason == "graft head: error: not so. Received: 1"

@@ -1,13 +1,14 @@
 """Images that arrive, change, go or are renamed while they are listed and decoded."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import project
-from faults.moments import gap
-from faults.trial import ENGINES, Fault, Trial
+from faults.moments import GAP, Action, moment
+from faults.trial import EITHER, Fault, Trial
 
+KIND = "images that change in mid-run"
 IMAGES = "data/raw/tiny"
 FILES = {"manifest": "data/manifest.csv", "tensors@0": "data/tensors/0.npy"}
 
@@ -17,29 +18,15 @@ def faults() -> Iterator[Fault]:
     for row, address in enumerate(FILES):
         for column, point in enumerate(("start", "half", "after")):
             for place, (name, change) in enumerate(CHANGES.items()):
-                engine = list(ENGINES)[(row + column + place) % 2]
-                yield Fault(
-                    "images that change in mid-run",
-                    f"{name} while {address} of {engine} is at {point}",
-                    0,
-                    partial(_during, address, point, change),
-                    engine,
-                )
+                engine = EITHER[(row + column + place) % 2]
+                name = f"{name} while {address} of {engine} is at {point}"
+                yield Fault(KIND, name, partial(_during, address, point, change), engine=engine)
     for name, change in CHANGES.items():
-        yield Fault(
-            "images that change in mid-run",
-            f"{name} while DVC has not seen the end of manifest",
-            0,
-            partial(_in_gap, change),
-        )
+        name = f"{name} while DVC has not seen the end of manifest"
+        yield Fault(KIND, name, partial(_during, "manifest", GAP, change))
     for seed in range(4):
-        yield Fault(
-            "images that change in mid-run",
-            "many come, one by one, from before the run until after it",
-            seed,
-            _stream,
-            list(ENGINES)[seed % 2],
-        )
+        name = "many come, one by one, from before the run until after it"
+        yield Fault(KIND, name, _stream, seed, EITHER[seed % 2])
 
 
 def arrive(trial: Trial) -> None:
@@ -65,7 +52,7 @@ def rename(trial: Trial) -> None:
     old.rename(trial.path(IMAGES) / "a/77.png")
 
 
-CHANGES: dict[str, Callable[[Trial], None]] = {
+CHANGES: dict[str, Action] = {
     "one arrives": arrive,
     "one changes": change,
     "one goes": leave,
@@ -85,18 +72,9 @@ def _command(trial: Trial, address: str) -> tuple[str, ...]:
     return "snakemake", "--cores", "2", FILES[address]
 
 
-def _during(address: str, point: str, happen: Callable[[Trial], None], trial: Trial) -> None:
+def _during(address: str, point: str, happen: Action, trial: Trial) -> None:
     _make_stale(trial)
-    with trial.held(None, address, point, *_command(trial, address)) as run:
-        happen(trial)
-        trial.learn()
-    trial.end(run, whole=False)
-
-
-def _in_gap(happen: Callable[[Trial], None], trial: Trial) -> None:
-    _make_stale(trial)
-    run = trial.start(*_command(trial, "manifest"))
-    with gap(trial, run, "manifest"):
+    with moment(trial, address, point, *_command(trial, address)) as run:
         happen(trial)
         trial.learn()
     trial.end(run, whole=False)

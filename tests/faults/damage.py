@@ -4,11 +4,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from faults.bases import OTHER
-from faults.moments import REPORT, cached_outputs, stored
-from faults.trial import ENGINES, Fault, Missed, Trial
+from faults.moments import REPORT, Action, cached_outputs, changed_objects, recorded_runs, stored
+from faults.trial import EITHER, Fault, Missed, Trial
+from faults.truth import md5
 
 MODES = ("a bit flipped", "cut", "grown", "emptied", "missing", "swapped with another")
 
@@ -31,8 +33,7 @@ def harm(trial: Trial, path: Path, mode: str, keep_time: bool, other: Path | Non
         keep_time: whether the file's time stays.
         other: the file to swap it with.
     """
-    found = path.stat()
-    content = path.read_bytes()
+    mode_before, content = path.stat().st_mode, path.read_bytes()
     match mode:
         case "missing":
             path.unlink()
@@ -40,9 +41,8 @@ def harm(trial: Trial, path: Path, mode: str, keep_time: bool, other: Path | Non
         case "swapped with another":
             if other is None:
                 raise Missed("there is nothing to swap it with")
-            _overwrite(path, other.read_bytes(), keep_time)
+            harmed = other.read_bytes()
             _overwrite(other, content, keep_time)
-            return
         case "a bit flipped":
             place = trial.random.randrange(len(content))
             flipped = bytes([content[place] ^ (1 << trial.random.randrange(7))])
@@ -54,7 +54,7 @@ def harm(trial: Trial, path: Path, mode: str, keep_time: bool, other: Path | Non
         case _:
             harmed = b""
     _overwrite(path, harmed, keep_time)
-    assert path.stat().st_mode == found.st_mode
+    assert path.stat().st_mode == mode_before
 
 
 def _overwrite(path: Path, content: bytes, keep_time: bool) -> None:
@@ -67,18 +67,10 @@ def _overwrite(path: Path, content: bytes, keep_time: bool) -> None:
 
 
 def _objects() -> Iterator[Fault]:
-    turn = 0
-    for mode in MODES:
-        for keep_time in (True, False):
-            for way, how in WAYS.items():
-                turn += 1
-                yield Fault(
-                    "damaged files of the cache",
-                    f"{mode}, its time {'kept' if keep_time else 'new'}; {way}",
-                    0,
-                    partial(how, mode, keep_time),
-                    cure=list(ENGINES)[turn % 4 == 0],
-                )
+    cases = product(MODES, TIMES.items(), WAYS.items())
+    for turn, (mode, (time, keep_time), (way, how)) in enumerate(cases, 1):
+        name, cure = f"{mode}, its time {time}; {way}", EITHER[turn % 4 == 0]
+        yield Fault("damaged files of the cache", name, partial(how, mode, keep_time), cure=cure)
 
 
 def _deleted(mode: str, keep_time: bool, trial: Trial) -> None:
@@ -89,13 +81,8 @@ def _deleted(mode: str, keep_time: bool, trial: Trial) -> None:
 
 
 def _go_back(mode: str, keep_time: bool, trial: Trial) -> None:
-    now = trial.base.expect(trial.made.folder)
-    cached = cached_outputs(trial)
-    trial.edit(OTHER)
-    then = trial.base.expect(trial.made.folder)
-    names = [name for name in cached if then[name] != now[name]]
-    objects = [stored(trial, then[name]) for name in trial.random.sample(names, 2)]
-    harm(trial, objects[0], mode, keep_time, objects[1])
+    path, other = trial.random.sample(changed_objects(trial, OTHER), 2)
+    harm(trial, path, mode, keep_time, other)
 
 
 def _checkout(mode: str, keep_time: bool, trial: Trial) -> None:
@@ -103,6 +90,7 @@ def _checkout(mode: str, keep_time: bool, trial: Trial) -> None:
     trial.call("dvc", "checkout")
 
 
+TIMES = {"kept": True, "new": False}
 WAYS: dict[str, Callable[[str, bool, Trial], None]] = {
     "its output was deleted": _deleted,
     "earlier parameters return": _go_back,
@@ -111,18 +99,11 @@ WAYS: dict[str, Callable[[str, bool, Trial], None]] = {
 
 
 def _outputs() -> Iterator[Fault]:
-    turn = 0
-    for mode in MODES:
-        for keep_time in (True, False):
-            for kind in ("a file of data/", "a file of reports/ in git"):
-                turn += 1
-                yield Fault(
-                    "damaged outputs",
-                    f"{kind} {mode}, its time {'kept' if keep_time else 'new'}",
-                    0,
-                    partial(_output, "data" in kind, mode, keep_time),
-                    cure=list(ENGINES)[turn % 3 == 0],
-                )
+    kinds = {"a file of data/": True, "a file of reports/ in git": False}
+    cases = product(MODES, TIMES.items(), kinds.items())
+    for turn, (mode, (time, keep_time), (kind, cached)) in enumerate(cases, 1):
+        name, cure = f"{kind} {mode}, its time {time}", EITHER[turn % 3 == 0]
+        yield Fault("damaged outputs", name, partial(_output, cached, mode, keep_time), cure=cure)
 
 
 def _output(cached: bool, mode: str, keep_time: bool, trial: Trial) -> None:
@@ -135,27 +116,24 @@ def _output(cached: bool, mode: str, keep_time: bool, trial: Trial) -> None:
 
 
 def _records() -> Iterator[Fault]:
-    lock = "dvc.lock"
-    for engine in ENGINES:
+    for cure in EITHER:
         for mode in ("emptied", "missing", "a bit flipped", "grown"):
-            yield _fault("damaged dvc.lock", mode, partial(_file, lock, mode), engine)
-        yield _fault("damaged dvc.lock", "with a stray conflict marker", _marker, engine)
-        yield _fault("damaged dvc.lock", "with two hashes swapped", _swap_hashes, engine)
+            yield _fault("damaged dvc.lock", mode, partial(_lock, mode), cure)
+        yield _fault("damaged dvc.lock", "with a stray conflict marker", _marker, cure)
+        yield _fault("damaged dvc.lock", "with two hashes swapped", _swap_hashes, cure)
         for seed in range(5):
-            yield _fault("damaged dvc.lock", "cut", partial(_file, lock, "cut"), engine, seed)
+            yield _fault("damaged dvc.lock", "cut", partial(_lock, "cut"), cure, seed)
     for mode in MODES:
-        for engine in ENGINES if mode in ("emptied", "swapped with another") else ["dvc"]:
-            yield _fault("damaged run cache", f"entry {mode}", partial(_entry, mode), engine)
+        for cure in EITHER if mode in ("emptied", "swapped with another") else ["dvc"]:
+            yield _fault("damaged run cache", f"entry {mode}", partial(_entry, mode), cure)
 
 
-def _fault(
-    kind: str, name: str, inject: Callable[[Trial], None], cure: str, seed: int = 0
-) -> Fault:
-    return Fault(kind, f"{name}, then {cure}", seed, inject, cure=cure)
+def _fault(kind: str, name: str, inject: Action, cure: str, seed: int = 0) -> Fault:
+    return Fault(kind, f"{name}, then {cure}", inject, seed, cure=cure)
 
 
-def _file(name: str, mode: str, trial: Trial) -> None:
-    harm(trial, trial.path(name), mode, keep_time=False)
+def _lock(mode: str, trial: Trial) -> None:
+    harm(trial, trial.path("dvc.lock"), mode, keep_time=False)
 
 
 def _marker(trial: Trial) -> None:
@@ -167,22 +145,15 @@ def _marker(trial: Trial) -> None:
 def _swap_hashes(trial: Trial) -> None:
     path = trial.path("dvc.lock")
     text = path.read_text(encoding="utf-8")
-    one, other = trial.random.sample(
-        [stored(trial, trial.path(name).read_bytes()) for name in cached_outputs(trial)], 2
-    )
-    first, second = (f"{object.parent.name}{object.name}" for object in (one, other))
+    names = trial.random.sample(cached_outputs(trial), 2)
+    first, second = (md5(trial.path(name).read_bytes()) for name in names)
     text = text.replace(first, "-").replace(second, first).replace("-\n", f"{second}\n")
     path.write_text(text, encoding="utf-8")
 
 
 def _entry(mode: str, trial: Trial) -> None:
     """An entry that is needed: of the report, or of the head, with the other parameters."""
-    command = trial.random.choice(["graft report", "graft head"])
-    found = [
-        path
-        for path in sorted(trial.path(".dvc/cache/runs").rglob("*"))
-        if path.is_file() and f"cmd: {command}\n" in path.read_text(encoding="utf-8")
-    ]
+    found = recorded_runs(trial, trial.random.choice(["graft report", "graft head"]))
     if len(found) < 2:
         raise Missed("the run cache has not both entries")
     trial.ignored |= set(found)
@@ -194,34 +165,22 @@ def _entry(mode: str, trial: Trial) -> None:
 
 
 def _memories() -> Iterator[Fault]:
+    kind = "damaged memories of the engines"
     for folder, files in (
-        (".graft", "**/*"),
-        (".snakemake", "metadata/*"),
-        (".snakemake", "locks/*"),
-        (".dvc/tmp", "rwlock"),
-        (".dvc/tmp", "lock"),
-        (".dvc/tmp", "btime"),
+        *((".graft", "**/*"), (".snakemake", "metadata/*"), (".snakemake", "locks/*")),
+        *((".dvc/tmp", "rwlock"), (".dvc/tmp", "lock"), (".dvc/tmp", "btime")),
         ("../project.site", "**/*.db"),
     ):
         modes = ("emptied", "cut", "missing", "a bit flipped")
         for turn, mode in enumerate(modes if "locks" not in files else ("left behind",)):
             both = mode == "left behind" or (mode == "emptied" and "tmp" in folder)
-            for cure in ENGINES if both else [list(ENGINES)[turn % 2]]:
-                name = f"{folder.removeprefix('../project')}/{files}"
-                yield _fault(
-                    "damaged memories of the engines",
-                    f"{name} {mode}",
-                    partial(_memory, folder, files, mode),
-                    cure,
-                )
-    for folder in (".graft", ".snakemake", ".dvc/tmp", "logs", "../project.site"):
-        for cure in ENGINES:
-            yield _fault(
-                "damaged memories of the engines",
-                f"{folder.removeprefix('../project')} missing",
-                partial(_without, folder),
-                cure,
-            )
+            for cure in EITHER if both else [EITHER[turn % 2]]:
+                name = f"{folder.removeprefix('../project')}/{files} {mode}"
+                yield _fault(kind, name, partial(_memory, folder, files, mode), cure)
+    folders = (".graft", ".snakemake", ".dvc/tmp", "logs", "../project.site")
+    for folder, cure in product(folders, EITHER):
+        name = f"{folder.removeprefix('../project')} missing"
+        yield _fault(kind, name, partial(_without, folder), cure)
 
 
 def _memory(folder: str, pattern: str, mode: str, trial: Trial) -> None:

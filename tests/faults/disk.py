@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from faults.moments import HEAD, REPORT
-from faults.trial import ENGINES, Fault, Missed, Skip, Trial
+from faults.trial import EITHER, Fault, Missed, Skip, Trial
 
 KIB = 1024
 LARGE = 256 * KIB * KIB
@@ -18,18 +18,12 @@ def faults() -> Iterator[Fault]:
     """All of them."""
     # A report needs some 40 KiB, the head and what follows more than 100.
     for place, free in enumerate((0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 72, 80, 88)):
-        engine = list(ENGINES)[place % 2]
-        site = place % 5 == 4
+        engine, cure, site = EITHER[place % 2], EITHER[place // 2 % 2], place % 5 == 4
         where = "everything" if site else "the project"
-        yield Fault(
-            "full disk",
-            f"{free} KiB are free for {where}, building with {engine}",
-            0,
-            partial(_full, free, site),
-            engine,
-            list(ENGINES)[place // 2 % 2],
-            changes=REPORT if place % 3 and free < 30 else HEAD,
-        )
+        name = f"{free} KiB are free for {where}, building with {engine}"
+        changes = REPORT if place % 3 and free < 30 else HEAD
+        inject = partial(_full, free, site)
+        yield Fault("full disk", name, inject, engine=engine, cure=cure, changes=changes)
 
 
 def _full(free: int, site: bool, trial: Trial) -> None:

@@ -1,12 +1,13 @@
 """Parameters and code that are edited, checked out or stashed while an engine runs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from itertools import product
+from typing import Any
 
-from faults.moments import HEAD, LONG, REPORT, await_renamed, gap
-from faults.trial import ENGINES, Fault, Trial, Wrong
+from faults.moments import GAP, HEAD, LONG, REPORT, Action, await_renamed, meanwhile
+from faults.trial import EITHER, Fault, Trial, Wrong
 from graft.project.pipeline import PACKAGE
 from standin import POINTS
 
@@ -17,8 +18,6 @@ EDITS = {
     "finetune": (HEAD, {"finetune.learning_rate": 0.0002}, "finetune"),
     "evaluate@head": (HEAD, {"dataset.classes": ["a", "b"]}, "evaluation"),
 }
-OTHER_ENGINE = {"dvc": "snakemake", "snakemake": "dvc"}
-Action = Callable[[Trial], None]
 
 
 def faults() -> Iterator[Fault]:
@@ -32,132 +31,106 @@ def faults() -> Iterator[Fault]:
     yield from _gap()
 
 
-def edit_code(trial: Trial, room: str) -> None:
+def set_to(values: dict[str, Any]) -> Action:
+    """Sets parameters."""
+    return lambda trial: trial.edit(values)
+
+
+def edit_code(room: str) -> Action:
     """Appends a comment to the code of a room."""
-    with _module(trial, room).open("a", encoding="utf-8") as file:
-        file.write(f"# {trial.random.random()}\n")
-    trial.learn()
+    return lambda trial: trial.edit_code(room)
 
 
-def _module(trial: Trial, room: str) -> Path:
-    return trial.path(PACKAGE) / room / "__init__.py"
+def append(path: str, text: str) -> Action:
+    """Appends to a file, or writes a new one."""
+
+    def add(trial: Trial) -> None:
+        with trial.path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+    return add
 
 
-def _during(address: str, point: str, edit: Action, undo: Action | None, trial: Trial) -> None:
-    """An edit at a point of a stage, undone before the stage ends if there is an `undo`."""
-    late = trial.hold(address, "after") if undo and point != "after" else None
+def _back_and_forth(address: str, point: str, edit: Action, undo: Action, trial: Trial) -> None:
+    """An edit at a point of a stage, undone before the stage ends."""
+    late = trial.made.hold(address, "after") if point != "after" else None
     with trial.held(None, address, point) as run:
         edit(trial)
-    if undo:
-        if late:
-            trial.arrive(run, late)
-        undo(trial)
+    if late:
+        trial.arrive(run, late)
+    undo(trial)
     if late:
         late.unlink()
     trial.end(run)
 
 
 def _parameters() -> Iterator[Fault]:
+    kind = "parameters edited in mid-run"
     turn = 0
     for address, points in (("report", POINTS), ("head", POINTS), ("finetune", ("half",))):
-        before, after, _ = EDITS[address]
-        for point in points:
-            for back in (False, True):
-                for engine in ENGINES if address == "report" else [list(ENGINES)[turn % 2]]:
-                    turn += 1
-                    what = "edited and reverted" if back else "edited"
-                    edit = partial(_set, values=after)
-                    # Without a parameter of its own, `before` is what the stage started with.
-                    start = (
-                        before
-                        if address != "finetune"
-                        else before | {"finetune.learning_rate": 0.0001}
-                    )
-                    undo = partial(_set, values=start) if back else None
-                    yield Fault(
-                        "parameters edited in mid-run",
-                        f"{what} while {address} of {engine} is at {point}",
-                        0,
-                        partial(_during, address, point, edit, undo),
-                        engine,
-                        OTHER_ENGINE[engine] if turn % 3 == 0 and address == "report" else "dvc",
-                        changes=start,
-                    )
-    yield Fault(
-        "parameters edited in mid-run",
-        "a section that evaluate@head shares, edited at half",
-        0,
-        partial(
-            _during, "evaluate@head", "half", partial(_set, values=EDITS["evaluate@head"][1]), None
-        ),
-        changes=HEAD,
-    )
-
-
-def _set(trial: Trial, values: dict[str, object]) -> None:
-    trial.edit(values)
+        start, after, _ = EDITS[address]
+        if address == "finetune":  # it is stale, but not by a parameter of its own
+            start = start | {"finetune.learning_rate": 0.0001}
+        for point, back in product(points, (False, True)):
+            for engine in EITHER if address == "report" else [EITHER[turn % 2]]:
+                turn += 1
+                what = "edited and reverted" if back else "edited"
+                name = f"{what} while {address} of {engine} is at {point}"
+                inject = partial(meanwhile, set_to(after), address, point)
+                if back:
+                    inject = partial(_back_and_forth, address, point, set_to(after), set_to(start))
+                other = turn % 3 == 0 and address == "report"
+                cure = EITHER[engine == "snakemake"] if other else "dvc"
+                yield Fault(kind, name, inject, engine=engine, cure=cure, changes=start)
+    name = "a section that evaluate@head shares, edited at half"
+    inject = partial(meanwhile, set_to(EDITS["evaluate@head"][1]), "evaluate@head", "half")
+    yield Fault(kind, name, inject, changes=HEAD)
 
 
 def _code() -> Iterator[Fault]:
     turn = 0
     for address in ("report", "head", "evaluate@head"):
         before, _, room = EDITS[address]
-        for point in POINTS if address == "report" else ("start", "after"):
-            for back in (False, True):
-                engine = list(ENGINES)[turn % 2] if address == "report" else "dvc"
-                turn += 1
-                what = "edited and reverted" if back else "edited"
-                yield Fault(
-                    "code edited in mid-run",
-                    f"{what} while {address} of {engine} is at {point}",
-                    0,
-                    partial(_code_during, address, point, room, back),
-                    engine,
-                    changes=before,
-                )
+        points = POINTS if address == "report" else ("start", "after")
+        for point, back in product(points, (False, True)):
+            engine = EITHER[turn % 2] if address == "report" else "dvc"
+            turn += 1
+            what = "edited and reverted" if back else "edited"
+            name = f"{what} while {address} of {engine} is at {point}"
+            inject = partial(meanwhile, edit_code(room), address, point)
+            if back:
+                inject = partial(_code_back_and_forth, address, point, room)
+            yield Fault("code edited in mid-run", name, inject, engine=engine, changes=before)
 
 
-def _code_during(address: str, point: str, room: str, back: bool, trial: Trial) -> None:
-    module = _module(trial, room)
+def _code_back_and_forth(address: str, point: str, room: str, trial: Trial) -> None:
+    module = trial.path(PACKAGE) / room / "__init__.py"
     content = module.read_bytes()
-
-    def undo(_: Trial) -> None:
-        module.write_bytes(content)
-
-    _during(address, point, partial(edit_code, room=room), undo if back else None, trial)
+    _back_and_forth(address, point, edit_code(room), lambda _: module.write_bytes(content), trial)
 
 
 def _harmless() -> Iterator[Fault]:
     """Edits that concern no stage that runs or has run: the run must not stop over them."""
-    for engine in ENGINES:
+    remark = ("a comment in params.yaml", append("params.yaml", "# a remark"))
+    note = append("notes.txt", "to do: everything")
+    for engine in EITHER:
         for address, point, name, edit in (
-            ("head", "half", "a parameter of a later stage only", partial(_set, values=REPORT)),
-            ("report", "half", "a comment in params.yaml", _comment),
-            ("report", "after", "a comment in params.yaml", _comment),
-            ("head", "after", "code of a later stage only", partial(edit_code, room="report")),
-            ("report", "half", "code of no stage", partial(edit_code, room="tools")),
-            ("report", "before", "a file beside the project's", _note_file),
+            ("head", "half", "a parameter of a later stage only", set_to(REPORT)),
+            ("report", "half", *remark),
+            ("report", "after", *remark),
+            ("head", "after", "code of a later stage only", edit_code("report")),
+            ("report", "half", "code of no stage", edit_code("tools")),
+            ("report", "before", "a file beside the project's", note),
         ):
-            yield Fault(
+            name = f"{name}, while {address} of {engine} is at {point}"
+            kind, inject = (
                 "edits that concern no running stage",
-                f"{name}, while {address} of {engine} is at {point}",
-                0,
-                partial(_not_stopped, address, point, edit),
-                engine,
-                changes=HEAD if address == "head" else REPORT,
+                partial(_calm, address, point, edit),
             )
+            yield Fault(kind, name, inject, engine=engine, changes=EDITS[address][0])
 
 
-def _comment(trial: Trial) -> None:
-    with trial.path("params.yaml").open("a", encoding="utf-8") as file:
-        file.write("# a remark\n")
-
-
-def _note_file(trial: Trial) -> None:
-    trial.path("notes.txt").write_text("to do: everything\n", encoding="utf-8")
-
-
-def _not_stopped(address: str, point: str, edit: Action, trial: Trial) -> None:
+def _calm(address: str, point: str, edit: Action, trial: Trial) -> None:
     with trial.held(None, address, point) as run:
         edit(trial)
     if trial.end(run):
@@ -165,108 +138,68 @@ def _not_stopped(address: str, point: str, edit: Action, trial: Trial) -> None:
 
 
 def _git() -> Iterator[Fault]:
-    for address in ("report", "head"):
-        for point in ("start", "after"):
-            for name, action in (
-                ("git checkout params.yaml", partial(_git_run, command="checkout params.yaml")),
-                ("git stash", partial(_git_run, command="stash")),
-                ("git checkout of a branch", partial(_git_run, command="checkout other")),
-            ):
-                engine = "snakemake" if address == "report" and point == "after" else "dvc"
-                yield Fault(
-                    "git in mid-run",
-                    f"{name} while {address} of {engine} is at {point}",
-                    0,
-                    partial(_git_during, address, point, action),
-                    engine,
-                    changes=EDITS[address][0],
-                )
+    names = {"git checkout params.yaml": "checkout params.yaml", "git stash": "stash"}
+    names |= {"git checkout of a branch": "checkout other"}
+    for address, point, name in product(("report", "head"), ("start", "after"), names):
+        engine = "snakemake" if (address, point) == ("report", "after") else "dvc"
+        inject = partial(_git_during, address, point, names[name])
+        name = f"{name} while {address} of {engine} is at {point}"
+        yield Fault("git in mid-run", name, inject, engine=engine, changes=EDITS[address][0])
 
 
-def _git_during(address: str, point: str, action: Action, trial: Trial) -> None:
-    made = trial.made
-    if "other" in str(action):
+def _git_during(address: str, point: str, command: str, trial: Trial) -> None:
+    if "other" in command:
         # Two branches: one with the parameters that the run starts with, one with others.
-        before = made.values()
-        made.run("git", "checkout", "--quiet", "-b", "other")
+        before = trial.made.values()
+        trial.branch("other")
         trial.edit(EDITS[address][1])
-        edit_code(trial, EDITS[address][2])
-        made.commit()
-        made.run("git", "checkout", "--quiet", "main")
+        trial.edit_code(EDITS[address][2])
+        trial.made.commit()
+        trial.git("checkout", "--quiet", "main")
         trial.edit(EDITS[address][0])
-        made.commit()
-        assert made.values() == before
-    _during(address, point, action, None, trial)
+        trial.made.commit()
+        assert trial.made.values() == before
 
+    def act(trial: Trial) -> None:
+        trial.git(*command.split())
+        trial.learn()
 
-def _git_run(trial: Trial, command: str) -> None:
-    trial.made.run("git", *command.split())
-    trial.learn()
+    meanwhile(act, address, point, trial)
 
 
 def _between() -> Iterator[Fault]:
     """Edits of what an earlier stage of the same run was made with."""
-    rate, tuning = {"head.learning_rate": 0.006}, {"finetune.learning_rate": 0.0002}
-    for engine in ENGINES:
+    rate, tuning = set_to({"head.learning_rate": 0.006}), set_to({"finetune.learning_rate": 0.0002})
+    for engine in EITHER:
         for address, name, edit in (
-            ("finetune", "parameters of head", partial(_set, values=rate)),
-            ("evaluate@head", "parameters of head", partial(_set, values=rate)),
-            ("report", "parameters of finetune", partial(_set, values=tuning)),
-            ("report", "code of evaluate", partial(edit_code, room="evaluation")),
-            ("finetune", "code of head", partial(edit_code, room="head")),
+            ("finetune", "parameters of head", rate),
+            ("evaluate@head", "parameters of head", rate),
+            ("report", "parameters of finetune", tuning),
+            ("report", "code of evaluate", edit_code("evaluation")),
+            ("finetune", "code of head", edit_code("head")),
         ):
-            yield Fault(
-                "edits between two stages",
-                f"{name}, as {address} of {engine} starts",
-                0,
-                partial(_during, address, "start", edit, None),
-                engine,
-                changes=HEAD,
-            )
+            name = f"{name}, as {address} of {engine} starts"
+            inject = partial(meanwhile, edit, address, "start")
+            yield Fault("edits between two stages", name, inject, engine=engine, changes=HEAD)
 
 
 def _gap() -> Iterator[Fault]:
     """Edits after the end of a stage, before DVC has hashed anything."""
-    for engine in ENGINES:
-        for address in ("report", "head"):
-            before, after, room = EDITS[address]
-            cases: list[tuple[str, Action]] = [
-                ("parameters", partial(_set, values=after)),
-                ("code", partial(edit_code, room=room)),
-            ]
-            if address == "report":
-                cases += [("its input", partial(_append, path="reports/head/metrics.json"))]
-                cases += [("its output", partial(_append, path="reports/index.html"))]
-            for name, edit in cases:
-                yield Fault(
-                    "edits before DVC has recorded",
-                    f"{name} edited while {engine} has not seen the end of {address}",
-                    0,
-                    partial(_in_gap, address, edit),
-                    engine,
-                    changes=before,
-                )
+    kind = "edits before DVC has recorded"
+    read, written = "reports/head/metrics.json", "reports/index.html"
+    for engine, address in product(EITHER, ("report", "head")):
+        before, after, room = EDITS[address]
+        cases = {"parameters": set_to(after), "code": edit_code(room)}
+        if address == "report":
+            cases["its input"] = append(read, "changed by hand")
+            cases["its output"] = append(written, "changed by hand")
+        for name, edit in cases.items():
+            name = f"{name} edited while {engine} has not seen the end of {address}"
+            inject = partial(meanwhile, edit, address, GAP)
+            yield Fault(kind, name, inject, engine=engine, changes=before)
     for seed in range(10):
-        yield Fault(
-            "edits before DVC has recorded",
-            "parameters edited as the outputs of report appear",
-            seed,
-            _as_renamed,
-            list(ENGINES)[seed % 2],
-            changes=REPORT,
-        )
-
-
-def _append(trial: Trial, path: str) -> None:
-    with trial.path(path).open("ab") as file:
-        file.write(b"changed by hand\n")
-
-
-def _in_gap(address: str, edit: Action, trial: Trial) -> None:
-    run = trial.start()
-    with gap(trial, run, address):
-        edit(trial)
-    trial.end(run)
+        name = "parameters edited as the outputs of report appear"
+        yield Fault(kind, name, _as_renamed, seed, EITHER[seed % 2], changes=REPORT)
 
 
 def _as_renamed(trial: Trial) -> None:
@@ -279,16 +212,10 @@ def _as_renamed(trial: Trial) -> None:
 
 def _at_random() -> Iterator[Fault]:
     for seed in range(12):
-        engine = list(ENGINES)[seed % 2]
-        extent = "head" if seed % 4 == 0 else "report"
-        yield Fault(
-            "parameters edited in mid-run",
-            f"edited at a random moment of {engine}, building {extent}",
-            seed,
-            partial(_moment, extent),
-            engine,
-            changes=EDITS[extent][0],
-        )
+        engine, extent = EITHER[seed % 2], "report" if seed % 4 else "head"
+        name = f"edited at a random moment of {engine}, building {extent}"
+        kind, inject = "parameters edited in mid-run", partial(_moment, extent)
+        yield Fault(kind, name, inject, seed, engine, changes=EDITS[extent][0])
 
 
 def _moment(extent: str, trial: Trial) -> None:

@@ -3,10 +3,12 @@
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
+from itertools import product
 
-from faults.moments import ALL, HEAD, LONG, REPORT, await_rewritten, forget, gap, stages
-from faults.runs import Run
-from faults.trial import ENGINES, Fault, Trial
+from background import Run
+from faults.moments import ALL, GAP, HEAD, LONG, REPORT, await_rewritten, forget, moment, stages
+from faults.trial import EITHER, Fault, Trial
 from standin import POINTS
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -22,94 +24,72 @@ def faults() -> Iterator[Fault]:
 
 
 def _in_stages() -> Iterator[Fault]:
-    ways = [(number, target) for number in SIGNALS for target in TARGETS]
+    ways = list(product(SIGNALS, TARGETS))
     for place, stage in enumerate(stages()):
-        for turn, engine in enumerate(ENGINES):
+        for turn, engine in enumerate(EITHER):
             number, target = ways[(place + 3 * turn) % len(ways)]
             point = POINTS[(place + turn) % len(POINTS)]
-            yield Fault(
-                "kill in a stage",
-                f"{number.name} to {target} of {engine}, {stage.address} at {point}",
-                place,
-                lambda trial, a=stage.address, p=point, n=number, t=target: _at(trial, a, p, n, t),
-                engine,
-            )
+            name = f"{number.name} to {target} of {engine}, {stage.address} at {point}"
+            inject = partial(_at, stage.address, point, number, TARGETS[target])
+            yield Fault("kill in a stage", name, inject, place, engine)
 
 
-def _at(trial: Trial, address: str, point: str, number: signal.Signals, target: str) -> None:
+def _at(address: str, point: str, number: signal.Signals, group: bool, trial: Trial) -> None:
     forget(trial, address)
-    with trial.held(None, address, point) as run:
-        run.send(number, TARGETS[target])
-        run.wait(1.0)  # some ignore the signal until their stage has ended
+    _while_held(address, point, number, group, trial)
+
+
+def _while_held(
+    address: str, point: str, number: signal.Signals, group: bool, trial: Trial
+) -> None:
+    with moment(trial, address, point) as run:
+        run.send(number, group)
+        if point != GAP:
+            run.wait(1.0)  # some ignore the signal until their stage has ended
     _see_off(trial, run)
 
 
 def _at_random() -> Iterator[Fault]:
     for extent, seeds in (("report", 5), ("head", 2), ("all", 1)):
-        for number in SIGNALS:
-            for target in TARGETS if extent == "report" else ["the group"]:
-                for engine in ENGINES:
-                    for seed in range(seeds):
-                        yield Fault(
-                            "kill at a random moment",
-                            f"{number.name} to {target} of {engine}, building {extent}",
-                            seed,
-                            lambda trial, e=extent, n=number, t=target: _moment(trial, e, n, t),
-                            engine,
-                            _cure(extent, engine, seed),
-                            changes=EXTENTS[extent],
-                        )
+        targets = TARGETS if extent == "report" else ["the group"]
+        for number, target, engine, seed in product(SIGNALS, targets, EITHER, range(seeds)):
+            name = f"{number.name} to {target} of {engine}, building {extent}"
+            inject = partial(_moment, extent, number, TARGETS[target])
+            # A plain run of Snakemake over all stages takes half a minute.
+            cure = "dvc" if extent == "all" else EITHER[(EITHER.index(engine) + seed) % 2]
+            kind, changes = "kill at a random moment", EXTENTS[extent]
+            yield Fault(kind, name, inject, seed, engine, cure, changes=changes)
 
 
-def _cure(extent: str, engine: str, seed: int) -> str:
-    # A plain run of Snakemake over all stages takes half a minute.
-    return "dvc" if extent == "all" else [engine, *(set(ENGINES) - {engine})][seed % 2]
-
-
-def _moment(trial: Trial, extent: str, number: signal.Signals, target: str) -> None:
+def _moment(extent: str, number: signal.Signals, group: bool, trial: Trial) -> None:
     run = trial.start()
     time.sleep(trial.random.uniform(0.2, LONG[trial.engine, extent]))
-    run.send(number, TARGETS[target])
+    run.send(number, group)
     _see_off(trial, run)
 
 
 def _while_recording() -> Iterator[Fault]:
+    kind = "kill while DVC records"
     for seed in range(10):
-        engine = list(ENGINES)[seed % 2]
+        engine, cure = EITHER[seed % 2], EITHER[seed // 2 % 2]
         number = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)[seed % 3]
-        yield Fault(
-            "kill while DVC records",
-            f"{number.name} while {engine} makes DVC rewrite dvc.lock",
-            seed,
-            lambda trial, n=number: _rewriting(trial, n),
-            engine,
-            list(ENGINES)[seed // 2 % 2],
-            changes=HEAD,
-        )
+        name = f"{number.name} while {engine} makes DVC rewrite dvc.lock"
+        yield Fault(kind, name, partial(_rewriting, number), seed, engine, cure, changes=HEAD)
     for seed in range(6):
-        yield Fault(
-            "kill while DVC records",
-            f"SIGKILL between the end of {('report', 'head')[seed % 2]} and its record",
-            seed,
-            lambda trial, a=("report", "head")[seed % 2]: _in_gap(trial, a),
-            list(ENGINES)[seed // 3],
-            changes=HEAD if seed % 2 else REPORT,
-        )
+        address, changes = (("report", REPORT), ("head", HEAD))[seed % 2]
+        name = f"SIGKILL between the end of {address} and its record"
+        inject = partial(_while_held, address, GAP, signal.SIGKILL, True)
+        yield Fault(kind, name, inject, seed, EITHER[seed // 3], changes=changes)
 
 
-def _rewriting(trial: Trial, number: signal.Signals) -> None:
+def _rewriting(number: signal.Signals, trial: Trial) -> None:
     run = trial.start()
-    await_rewritten(trial.path("dvc.lock"), run, trial.random.choice((1, 1, 2, 3)))
+    # After a run of Snakemake, dvc.lock is written once for all stages.
+    times = 1 if trial.engine == "snakemake" else trial.random.choice((1, 1, 2, 3))
+    await_rewritten(trial.path("dvc.lock"), run, times)
     # Into the middle of the writing, which takes some hundredths of a second.
     time.sleep(trial.random.choice((0.0, 0.0, 0.005, 0.02)))
-    run.send(number, group=True)
-    _see_off(trial, run)
-
-
-def _in_gap(trial: Trial, address: str) -> None:
-    run = trial.start()
-    with gap(trial, run, address):
-        run.send(signal.SIGKILL, group=True)
+    run.send(number)
     _see_off(trial, run)
 
 

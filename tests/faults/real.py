@@ -3,16 +3,17 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
+from background import Run
 from faults.bases import OTHER
 from faults.damage import harm
-from faults.moments import cached_outputs, forget, stored
-from faults.runs import Run, await_true
+from faults.moments import Action, changed_objects, forget
 from faults.trial import Fault, Missed, Trial
 
-KIND = "real stages"
+UNFINISHED = {"head": "data/models", "finetune": "data/models", "views": "data/views"}
+UNFINISHED |= {"tensors@0": "data/tensors"}
 
 
 def faults() -> Iterator[Fault]:
@@ -27,46 +28,40 @@ def faults() -> Iterator[Fault]:
     ):
         name = f"{number.name} to {engine} while {address} runs"
         yield _fault(name, partial(_kill, address, number), engine)
-    yield _fault("parameters edited while head runs", partial(_edit, "head"), "dvc")
-    yield _fault("parameters edited and reverted while head runs", _revert, "dvc")
-    yield _fault("parameters edited while head runs", partial(_edit, "head"), "snakemake")
+    yield _fault("parameters edited while head runs", _edit)
+    yield _fault("parameters edited and reverted while head runs", _revert)
+    yield _fault("parameters edited while head runs", _edit, "snakemake")
     for mode in ("a bit flipped", "cut"):
-        yield _fault(
-            f"an object of the cache {mode}, earlier parameters", partial(_object, mode), "dvc"
-        )
-    yield _fault("an image changes while tensors runs", _image, "dvc")
+        name = f"an object of the cache {mode}, earlier parameters"
+        yield _fault(name, partial(_object, mode))
+    yield _fault("an image changes while tensors runs", _image)
 
 
-def _fault(name: str, inject: Callable[[Trial], None], engine: str) -> Fault:
-    return Fault(KIND, f"{name} ({engine})", 0, inject, engine, "dvc", real=True)
+def _fault(name: str, inject: Action, engine: str = "dvc") -> Fault:
+    return Fault("real stages", f"{name} ({engine})", inject, engine=engine, real=True)
 
 
-def _working(trial: Trial, address: str) -> Run:
+def _working(trial: Trial, address: str, *command: str) -> Run:
     """A run whose stage has begun: its folder for unfinished outputs is there."""
     forget(trial, address)
-    run = trial.start()
-    (folder,) = {"head": ["data/models"], "finetune": ["data/models"], "views": ["data/views"]}[
-        address
-    ]
-    begun = trial.path(folder).glob
-    if not await_true(lambda: any(begun(".part-*")) or run.status is not None, 120, 0.02):
-        raise Missed(f"{address} did not start")
-    if run.status is not None:
-        raise Missed(f"the run ended before {address}")
+    run = trial.start(*command)
+    begun = trial.path(UNFINISHED[address]).glob
+    if not run.wait_until(lambda: any(begun(".part-*")), 120) or run.status is not None:
+        raise Missed(f"{address} did not start, or the run has ended")
     return run
 
 
 def _kill(address: str, number: signal.Signals, trial: Trial) -> None:
     run = _working(trial, address)
     time.sleep(trial.random.uniform(0, 6))
-    run.send(number, group=True)
+    run.send(number)
     trial.settle()
     trial.end(run)
 
 
-def _edit(address: str, trial: Trial) -> None:
+def _edit(trial: Trial) -> None:
     """The head is made with one rate, and params.yaml has another when it ends."""
-    run = _working(trial, address)
+    run = _working(trial, "head")
     time.sleep(trial.random.uniform(0, 2))
     trial.edit(OTHER)
     trial.end(run)
@@ -82,23 +77,15 @@ def _revert(trial: Trial) -> None:
 
 
 def _object(mode: str, trial: Trial) -> None:
-    now = trial.base.expect(trial.made.folder)
-    cached = cached_outputs(trial)
-    trial.edit(OTHER)
-    then = trial.base.expect(trial.made.folder)
-    names = sorted(name for name in cached if then[name] != now[name])
-    harm(trial, stored(trial, then[trial.random.choice(names)]), mode, keep_time=True)
+    found = changed_objects(trial, OTHER)
+    harm(trial, trial.random.choice(sorted(found)), mode, keep_time=True)
 
 
 def _image(trial: Trial) -> None:
     """The stage is made to run again; the image is as before when all is built in the end."""
-    forget(trial, "tensors@0")
     image = trial.path("data/raw/tiny/a/05.png")
     content, found = image.read_bytes(), image.stat()
-    run = trial.start("dvc", "repro", "tensors@0")
-    await_true(
-        lambda: any(trial.path("data/tensors").glob(".part-*")) or run.status is not None, 60
-    )
+    run = _working(trial, "tensors@0", "dvc", "repro", "tensors@0")
     image.write_bytes((image.parent / "06.png").read_bytes())
     trial.end(run, whole=False)
     image.write_bytes(content)

@@ -3,55 +3,46 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from faults.moments import ALL, HEAD, REPORT
-from faults.trial import ENGINES, Fault, Skip, Trial
+from faults.moments import ALL, HEAD, REPORT, Action
+from faults.trial import EITHER, Fault, Skip, Trial
 
+TIMES, MOVES = "files from the future or the past", "folders moved and renamed"
+RIGHTS = "leftovers and rights"
 DAY = 86400
-KIND = "files from the future or the past"
 NAMES = ("with spaces", "사진 모음", "it's $HOME (1) & more")
-
-
-def faults() -> Iterator[Fault]:
-    """All of them."""
-    for engine in ENGINES:
-        for name, patterns in FUTURES.items():
-            yield _fault(KIND, name, partial(_future, patterns), engine)
-        yield _fault(KIND, "everything, stale", _all_future, engine)
-        yield _fault(KIND, "all files of 1971", _past, engine)
-    for turn, name in enumerate(NAMES):
-        kind = "folders moved and renamed"
-        yield _fault(kind, f"moved to “{name}”", partial(_move, name), list(ENGINES)[turn % 2])
-    for engine in ENGINES:
-        yield _fault("folders moved and renamed", "moved in mid-run", _move_in_run, engine)
-    yield _fault("folders moved and renamed", "moved there and back", _there_and_back, "dvc")
-    for turn, (name, inject) in enumerate(LEFT.items()):
-        yield _fault("leftovers and rights", name, inject, list(ENGINES)[turn % 2])
-    for engine in ENGINES:
-        yield _fault("leftovers and rights", "built by another user", _other_user, engine)
-        yield _fault("leftovers and rights", "another user's site cache", _other_site, engine)
-    for name in NAMES:
-        yield Fault(
-            "folders moved and renamed",
-            f"built from nothing in “{name}”",
-            0,
-            partial(_move, name, changes=ALL),
-        )
-
-
-def _fault(kind: str, name: str, inject: Callable[[Trial], None], cure: str) -> Fault:
-    return Fault(kind, f"{name}, then {cure}", 0, inject, cure, cure)
-
-
 FUTURES = {
     "images": ("data/raw/**/*",),
     "outputs": ("data/models/*", "data/split.csv", "reports/**/*"),
     "flags": (".graft/**/*",),
     "parameters and code": ("params.yaml", "dvc.yaml", "workflow/**/*.py"),
 }
+
+
+def faults() -> Iterator[Fault]:
+    """All of them."""
+    for engine in EITHER:
+        for name, patterns in FUTURES.items():
+            yield _fault(TIMES, name, partial(_future, patterns), engine)
+        yield _fault(TIMES, "everything, stale", _all_future, engine)
+        yield _fault(TIMES, "all files of 1971", _past, engine)
+        yield _fault(MOVES, "moved in mid-run", _move_in_run, engine)
+        yield _fault(RIGHTS, "built by another user", _other_user, engine)
+        yield _fault(RIGHTS, "another user's site cache", _other_site, engine)
+    for turn, name in enumerate(NAMES):
+        yield _fault(MOVES, f"moved to “{name}”", partial(_move, name, REPORT), EITHER[turn % 2])
+        yield Fault(MOVES, f"built from nothing in “{name}”", partial(_move, name, ALL))
+    yield _fault(MOVES, "moved there and back", _there_and_back, "dvc")
+    for turn, (name, inject) in enumerate(LEFT.items()):
+        yield _fault(RIGHTS, name, inject, EITHER[turn % 2])
+
+
+def _fault(kind: str, name: str, inject: Action, engine: str) -> Fault:
+    return Fault(kind, f"{name}, then {engine}", inject, engine=engine, cure=engine)
 
 
 def _future(patterns: tuple[str, ...], trial: Trial) -> None:
@@ -82,7 +73,7 @@ def _rename(trial: Trial, name: str) -> None:
     trial.made.folder = folder
 
 
-def _move(name: str, trial: Trial, changes: dict[str, object] = REPORT) -> None:
+def _move(name: str, changes: Mapping[str, Any], trial: Trial) -> None:
     _rename(trial, name)
     trial.edit(changes)
 
@@ -92,8 +83,7 @@ def _there_and_back(trial: Trial) -> None:
     trial.edit(REPORT)
     trial.build()
     _rename(trial, "project")
-    trial.made.run("git", "checkout", "params.yaml")
-    trial.learn()
+    trial.checkout("params.yaml")
 
 
 def _move_in_run(trial: Trial) -> None:
@@ -167,7 +157,7 @@ def _strange_files(trial: Trial) -> None:
         trial.path(name).write_bytes(b"of another build")
 
 
-LEFT: dict[str, Callable[[Trial], None]] = {
+LEFT: dict[str, Action] = {
     "folders of killed stages": _remains,
     "read-only outputs": _read_only,
     "read-only folders of killed stages": _read_only_parts,
@@ -190,7 +180,10 @@ def _need(program: str) -> None:
         raise Skip(f"there is no {program} here")
 
 
-def _become_nobody(trial: Trial) -> None:
+def _other_user(trial: Trial) -> None:
+    """Everything belongs to another user from now on."""
+    trial.must("dvc", "status")
+    trial.edit(REPORT)
     if os.geteuid() != 0:
         raise Skip("only root can become another user")
     _need("setpriv")
@@ -200,26 +193,15 @@ def _become_nobody(trial: Trial) -> None:
     trial.prefix = ("setpriv", *user, *rights)
     trial.made.extra["HOME"] = str(trial.top / "home")
     (trial.top / "home").mkdir()
-    _give(trial.top)
+    _give(trial.top, 65534)
 
 
-def _give(folder: Path) -> None:
+def _give(folder: Path, user: int) -> None:
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, 65534, 65534, follow_symlinks=False)
-
-
-def _other_user(trial: Trial) -> None:
-    """Everything belongs to another user from now on."""
-    trial.must("dvc", "status")
-    trial.edit(REPORT)
-    _become_nobody(trial)
+        os.chown(path, user, user, follow_symlinks=False)
 
 
 def _other_site(trial: Trial) -> None:
     """What DVC keeps for the whole machine belongs to the first user."""
-    trial.must("dvc", "status")
-    trial.edit(REPORT)
-    _become_nobody(trial)
-    site = trial.top / "project.site"
-    for path in (site, *site.rglob("*")):
-        os.chown(path, 0, 0)
+    _other_user(trial)
+    _give(trial.top / "project.site", 0)

@@ -10,55 +10,25 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
-from faults import (
-    arrivals,
-    damage,
-    disk,
-    edits,
-    experiments,
-    history,
-    kills,
-    real,
-    surroundings,
-    together,
-)
+from faults import trial
 from faults.bases import Base
-from faults.trial import (
-    BROKEN,
-    HAND,
-    MOMENT,
-    OF_DVC,
-    SKIPPED,
-    SURVIVED,
-    WRONG,
-    Fault,
-    Outcome,
-    perform,
-)
+from faults.trial import Fault, Outcome, perform
 from project import ROOT
 
-MODULES = (
-    kills,
-    edits,
-    arrivals,
-    damage,
-    disk,
-    together,
-    experiments,
-    history,
-    surroundings,
-    real,
-)
-INJECTED = (SURVIVED, MOMENT, OF_DVC, HAND, WRONG)
-VERDICTS = (*INJECTED, BROKEN, SKIPPED)
+MODULES = ("kills", "edits", "arrivals", "damage", "disk", "together", "experiments", "history")
+MODULES += ("surroundings", "real")
+INJECTED = (trial.SURVIVED, trial.MOMENT, trial.OF_DVC, trial.HAND, trial.WRONG)
+VERDICTS = (*INJECTED, trial.BROKEN, trial.SKIPPED)
 
 
 def all_faults() -> list[Fault]:
     """Every fault, in the order of the table."""
-    found = list(chain(*(module.faults() for module in MODULES)))
+    found = list(chain(*(import_module(f"faults.{name}").faults() for name in MODULES)))
     assert len({(fault.kind, fault.name, fault.seed) for fault in found}) == len(found)
     return found
 
@@ -80,14 +50,12 @@ def run_all(faults: Iterable[Fault], jobs: int, folder: Path) -> Iterator[tuple[
 
     def attempt(fault: Fault, number: int) -> Outcome:
         outcome = perform(fault, made[fault.real], folder / f"trial{number}")
-        if outcome.verdict == BROKEN:  # the moment was missed, which may be chance
+        if outcome.verdict == trial.BROKEN:  # the moment was missed, which may be chance
             outcome = perform(fault, made[fault.real], folder / f"trial{number}again")
         return outcome
 
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {
-            pool.submit(attempt, fault, number): fault for number, fault in enumerate(faults)
-        }
+        waiting = {pool.submit(attempt, f, number): f for number, f in enumerate(faults)}
         try:
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
@@ -106,19 +74,20 @@ def count(outcomes: Mapping[Fault, Outcome]) -> list[tuple[str, Counter[str]]]:
 def draw(rows: Iterable[tuple[str, Counter[str]]]) -> str:
     """The table as Markdown, which is also easy to read on a terminal."""
     rows = list(rows)
-    shown = [
-        verdict for verdict in VERDICTS if verdict not in (BROKEN, SKIPPED) or rows[-1][1][verdict]
-    ]
+    shown = [v for v in VERDICTS if v not in (trial.BROKEN, trial.SKIPPED) or rows[-1][1][v]]
     width = max(len(kind) for kind, _ in rows)
     lines = [
         f"| {'kind':<{width}} | injected | {' | '.join(shown)} |",
         f"|{'-' * (width + 2)}|---------:|{'|'.join('-' * (len(v) + 1) + ':' for v in shown)}|",
     ]
     for kind, counts in rows:
-        injected = sum(counts[verdict] for verdict in INJECTED)
         cells = [f"{counts[verdict]:>{len(verdict)}}" for verdict in shown]
-        lines.append(f"| {kind:<{width}} | {injected:>8} | {' | '.join(cells)} |")
+        lines.append(f"| {kind:<{width}} | {_injected(counts):>8} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _injected(counts: Counter[str]) -> int:
+    return sum(counts[verdict] for verdict in INJECTED)
 
 
 def write_markdown(path: Path, outcomes: Mapping[Fault, Outcome]) -> None:
@@ -126,14 +95,12 @@ def write_markdown(path: Path, outcomes: Mapping[Fault, Outcome]) -> None:
     commit = _git("rev-parse", "--short=12", "HEAD")
     changed = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
     rows = count(outcomes)
-    injected = sum(rows[-1][1][verdict] for verdict in INJECTED)
-    lines = [f"{injected} faults at commit `{commit}`{changed}.", "", draw(rows), ""]
-    for verdict in (MOMENT, OF_DVC, HAND, WRONG):
+    lines = [f"{_injected(rows[-1][1])} faults at commit `{commit}`{changed}.", "", draw(rows), ""]
+    for verdict in (trial.MOMENT, trial.OF_DVC, trial.HAND, trial.WRONG):
         chosen = [(f, o) for f, o in outcomes.items() if o.verdict == verdict]
         if chosen:
             lines += [f"{verdict.capitalize()}:", ""]
-            lines += [f"- {f.kind}: {f.name} ({f.seed}): {o.detail}" for f, o in chosen]
-            lines.append("")
+            lines += [*(f"- {f.title}: {o.detail}" for f, o in chosen), ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -147,11 +114,13 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="writes the table there")
     parser.add_argument("--list", action="store_true", help="lists the faults and ends")
     chosen = parser.parse_args()
-    faults = [_shift(f, chosen.seed) for f in all_faults() if _matches(f, chosen.only)]
+    faults = [
+        replace(f, seed=f.seed + chosen.seed) for f in all_faults() if _matches(f, chosen.only)
+    ]
     if chosen.sample is not None:
         faults = random.Random(chosen.seed).sample(faults, min(chosen.sample, len(faults)))
     if chosen.list:
-        print(*(f"{fault.kind}: {fault.name} ({fault.seed})" for fault in faults), sep="\n")
+        print(*(fault.title for fault in faults), sep="\n")
         return 0
     if not faults:
         parser.error("no fault has this kind or name")
@@ -161,31 +130,24 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="graft-faults-", ignore_cleanup_errors=True) as name:
         for fault, outcome in run_all(faults, chosen.jobs, Path(name)):
             outcomes[fault] = outcome
-            _tell(len(outcomes), len(faults), fault, outcome)
+            head = f"[{len(outcomes)}/{len(faults)}] {outcome.verdict} ({outcome.seconds:.0f} s)"
+            said = [
+                f"{head}: {fault.title}",
+                *([f"    {outcome.detail}"] if outcome.detail else []),
+            ]
+            if outcome.verdict not in (trial.SURVIVED, trial.SKIPPED):
+                said += [f"    | {line}" for line in outcome.printed.splitlines()]
+            print(*said, sep="\n", flush=True)
     outcomes = {fault: outcomes[fault] for fault in faults}
     print(f"\n{draw(count(outcomes))}\n\n{time.monotonic() - began:.0f} s with {chosen.jobs} jobs")
     if chosen.markdown:
         write_markdown(chosen.markdown, outcomes)
-    bad = {HAND, WRONG, BROKEN}
+    bad = {trial.HAND, trial.WRONG, trial.BROKEN}
     return int(any(outcome.verdict in bad for outcome in outcomes.values()))
 
 
-def _tell(number: int, total: int, fault: Fault, outcome: Outcome) -> None:
-    head = f"[{number}/{total}] {outcome.verdict} ({outcome.seconds:.0f} s)"
-    print(f"{head}: {fault.kind}: {fault.name} ({fault.seed})", flush=True)
-    if outcome.detail:
-        print(f"    {outcome.detail}", flush=True)
-    if outcome.verdict not in (SURVIVED, SKIPPED):
-        print(*(f"    | {line}" for line in outcome.printed.splitlines()), sep="\n", flush=True)
-
-
-def _shift(fault: Fault, seed: int) -> Fault:
-    return Fault(**{**vars(fault), "seed": fault.seed + seed})
-
-
 def _matches(fault: Fault, pattern: str | None) -> bool:
-    text = f"{fault.kind}: {fault.name} ({fault.seed})"
-    return pattern is None or pattern in text or fnmatch.fnmatch(text, pattern)
+    return pattern is None or pattern in fault.title or fnmatch.fnmatch(fault.title, pattern)
 
 
 def _git(*arguments: str) -> str:

@@ -10,32 +10,29 @@ from faults.trial import BROKEN, SKIPPED, WRONG, Fault, named_commands, perform
 from faults.truth import Knowledge, false_records, read_lock
 
 RUNNING = (
-    ("kill in a stage", "SIGKILL to the leader of dvc, features@0 at half"),
-    ("kill while DVC records", "SIGKILL while dvc makes DVC rewrite dvc.lock"),
-    ("kill while DVC records", "SIGKILL between the end of report and its record"),
-    ("parameters edited in mid-run", "edited while report of dvc is at half"),
-    ("code edited in mid-run", "edited while report of snakemake is at start"),
-    ("edits before DVC has recorded", "parameters edited while dvc has not seen the end of report"),
-    (
-        "edits that concern no running stage",
-        "a comment in params.yaml, while report of dvc is at half",
-    ),
+    "kill in a stage: SIGKILL to the leader of dvc, features@0 at half",
+    "kill while DVC records: SIGKILL while dvc makes DVC rewrite dvc.lock",
+    "kill while DVC records: SIGKILL between the end of report and its record",
+    "parameters edited in mid-run: edited while report of dvc is at half",
+    "code edited in mid-run: edited while report of snakemake is at start",
+    "edits before DVC has recorded: parameters edited while dvc has not seen the end of report",
+    "edits that concern no running stage: a comment in params.yaml, while report of dvc is at half",
 )
 BETWEEN = (
-    ("images that change in mid-run", "one arrives while manifest of dvc is at half"),
-    ("damaged files of the cache", "a bit flipped, its time kept; earlier parameters return"),
-    ("damaged outputs", "a file of data/ a bit flipped, its time new"),
-    ("damaged dvc.lock", "emptied, then dvc"),
-    ("damaged memories of the engines", ".dvc/tmp/rwlock emptied, then dvc"),
-    ("several engines at once", "dvc starts while a stage of dvc runs"),
-    ("branches, merges and remotes", "a merge with a conflict in dvc.lock, then dvc"),
+    "images that change in mid-run: one arrives while manifest of dvc is at half",
+    "damaged files of the cache: a bit flipped, its time kept; earlier parameters return",
+    "damaged outputs: a file of data/ a bit flipped, its time new",
+    "damaged dvc.lock: emptied, then dvc",
+    "damaged memories of the engines: .dvc/tmp/rwlock emptied, then dvc",
+    "several engines at once: dvc starts while a stage of dvc runs",
+    "branches, merges and remotes: a merge with a conflict in dvc.lock, then dvc",
 )
 
 
-def chosen(names: tuple[tuple[str, str], ...]) -> list[Fault]:
+def chosen(titles: tuple[str, ...]) -> list[Fault]:
     """The faults of these kinds and names."""
-    found = {(fault.kind, fault.name): fault for fault in reversed(all_faults())}
-    return [found[name] for name in names]
+    found = {f"{fault.kind}: {fault.name}": fault for fault in reversed(all_faults())}
+    return [found[title] for title in titles]
 
 
 @pytest.fixture(scope="session")
@@ -77,19 +74,15 @@ class TestInBetween:
         assert knowledge.unknown(folder) == []
         assert false_records(folder, knowledge) == []
         out, _ = read_lock(folder / "dvc.lock")["manifest"]["outs"]
-        record = (
-            f"    outs:\n    - path: data/manifest.csv\n      hash: md5\n      md5: {out['md5']}"
-        )
+        record = f"    - path: data/manifest.csv\n      hash: md5\n      md5: {out['md5']}"
+        record = f"    outs:\n{record}"
         text = (folder / "dvc.lock").read_text(encoding="utf-8")
         assert record in text
         text = text.replace(record, record.replace(out["md5"], "0" * 32))
         (folder / "dvc.lock").write_text(text, encoding="utf-8")
-        assert false_records(folder, knowledge) == [
-            "dvc.lock has a false record of data/manifest.csv"
-        ]
+        (false,) = false_records(folder, knowledge)
+        assert false == "dvc.lock has a false record of data/manifest.csv"
 
     def test_a_message_names_a_command(self) -> None:
-        text = (
-            "dvc.lock is cut: run `git checkout dvc.lock` or see `docs/`; `git checkout dvc.lock`"
-        )
-        assert named_commands(text) == ["git checkout dvc.lock"]
+        text = "dvc.lock is cut: run `git checkout dvc.lock` or see `docs/`; "
+        assert named_commands(f"{text}`git checkout dvc.lock`") == ["git checkout dvc.lock"]

@@ -3,55 +3,31 @@
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 from faults.moments import HEAD, LONG, REPORT
-from faults.trial import ENGINES, Fault, Trial
+from faults.trial import EITHER, ENGINES, Fault, Trial
 
 KIND = "several engines at once"
-PAIRS = (("dvc", "snakemake"), ("snakemake", "dvc"), ("dvc", "dvc"), ("snakemake", "snakemake"))
 
 
 def faults() -> Iterator[Fault]:
     """All of them."""
-    for first, second in PAIRS:
+    for first, second in product(EITHER, EITHER):
         for seed in range(3):
-            changes = HEAD if seed == 0 else REPORT
-            yield Fault(
-                KIND,
-                f"{second} starts at a random moment of {first}",
-                seed,
-                partial(_both, second),
-                first,
-                second if seed == 1 else "dvc",
-                changes=changes,
-            )
-        yield Fault(
-            KIND,
-            f"{second} starts while a stage of {first} runs",
-            0,
-            partial(_while_held, second),
-            first,
-            changes=REPORT,
-        )
-        yield Fault(
-            KIND,
-            f"parameters are edited, then {second} starts while a stage of {first} runs",
-            0,
-            partial(_while_held, second, edited=True),
-            first,
-            changes=REPORT,
-        )
-    for engine in ENGINES:
-        for command in (("dvc", "status"), ("snakemake", "--cores", "2", "-n")):
-            for seed in range(2):
-                yield Fault(
-                    KIND,
-                    f"{command[0]} {command[-1]} again and again while {engine} builds",
-                    seed,
-                    partial(_ask, command),
-                    engine,
-                    changes=REPORT if seed else HEAD,
-                )
+            name = f"{second} starts at a random moment of {first}"
+            changes, cure = REPORT if seed else HEAD, second if seed == 1 else "dvc"
+            yield Fault(KIND, name, partial(_both, second), seed, first, cure, changes=changes)
+        for edited in (False, True):
+            name = f"{second} starts while a stage of {first} runs"
+            name = f"parameters are edited, then {name}" if edited else name
+            inject = partial(_while_held, second, edited)
+            yield Fault(KIND, name, inject, engine=first, changes=REPORT)
+    commands = (("dvc", "status"), ("snakemake", "--cores", "2", "-n"))
+    for engine, command, seed in product(EITHER, commands, range(2)):
+        name = f"{command[0]} {command[-1]} again and again while {engine} builds"
+        changes = REPORT if seed else HEAD
+        yield Fault(KIND, name, partial(_ask, command), seed, engine, changes=changes)
 
 
 def _both(second: str, trial: Trial) -> None:
@@ -60,7 +36,7 @@ def _both(second: str, trial: Trial) -> None:
     trial.end(run, trial.start(*ENGINES[second]))
 
 
-def _while_held(second: str, trial: Trial, edited: bool = False) -> None:
+def _while_held(second: str, edited: bool, trial: Trial) -> None:
     with trial.held(None, "report", "half") as run:
         if edited:
             trial.edit({"report.smoothing": 0.35})

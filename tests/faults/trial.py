@@ -13,15 +13,16 @@ from typing import Any
 
 import psutil
 
+from background import Run, await_true
 from faults.bases import Base
-from faults.runs import MARK, Run, await_true, belonging
-from faults.truth import Knowledge, false_records, untrue
-from graft.project.pipeline import declarations
-from project import Project
+from faults.truth import Knowledge, differences, false_records, untrue
+from graft.project.pipeline import PACKAGE, declarations
+from project import FRESH, UP_TO_DATE, Project, reached
+from standin import PAUSES
 
 ENGINES = {"snakemake": ("snakemake", "--cores", "2"), "dvc": ("dvc", "repro")}
-UP_TO_DATE = "Data and pipelines are up to date."
-NOTHING = "Nothing to be done"
+EITHER = tuple(ENGINES)
+MARK = "GRAFT_TEST_TRIAL"  # every process of a trial has it in its environment
 LONGEST = 240.0  # seconds that any run may take
 PROGRAMS = {"chmod", "chown", "cp", "dvc", "git", "graft", "mkdir", "mv", "rm", "snakemake", "uv"}
 
@@ -64,8 +65,8 @@ class Fault:
     Attributes:
         kind: what it is counted under.
         name: unique; what happens, in words.
-        seed: of everything that is drawn at random.
         inject: does all of it, up to the plain run.
+        seed: of everything that is drawn at random.
         engine: runs while the fault happens.
         cure: the engine of the plain run afterwards.
         real: whether the stages are the real ones.
@@ -74,12 +75,17 @@ class Fault:
 
     kind: str
     name: str
-    seed: int
-    inject: Callable[["Trial"], None]
+    inject: Callable[["Trial"], object]
+    seed: int = 0
     engine: str = "dvc"
     cure: str = "dvc"
     real: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """How it is listed."""
+        return f"{self.kind}: {self.name} ({self.seed})"
 
 
 @dataclass(frozen=True)
@@ -98,19 +104,6 @@ class Outcome:
     detail: str = ""
     printed: str = ""
     seconds: float = 0.0
-
-
-class Copy(Project):
-    """A project whose commands can be stopped at points and found by a mark."""
-
-    def __init__(self, folder: Path, mark: str) -> None:
-        super().__init__(folder)
-        self.mark = mark
-        self.pauses = folder.parent / "pauses"
-        self.extra: dict[str, str] = {}  # of the environment
-
-    def environment(self) -> dict[str, str]:
-        return super().environment() | {MARK: self.mark} | self.extra
 
 
 class Trial:
@@ -134,13 +127,14 @@ class Trial:
         self.before_cleaning: list[Callable[[], None]] = []
         self._states: list[dict[str, bytes]] = []
         self._knowledge = Knowledge()
-        self._count = 0
         self._found = False  # a false record, by graft's next start
         self._printed: list[str] = []
         folder.mkdir(parents=True)
         base.copy(folder / "project")
-        self.made = Copy(folder / "project", str(folder))
-        self.made.pauses.mkdir()
+        self.made = Project(folder / "project")
+        self.pauses = folder / "pauses"
+        self.pauses.mkdir()
+        self.made.extra |= {MARK: str(folder), PAUSES: str(self.pauses)}
         self.learn()
         if fault.changes:
             self.edit(fault.changes)
@@ -162,6 +156,25 @@ class Trial:
         self.made.change(changes)
         self.learn()
 
+    def edit_code(self, room: str) -> None:
+        """Appends a comment to the code of a room."""
+        with (self.path(PACKAGE) / room / "__init__.py").open("a", encoding="utf-8") as file:
+            file.write(f"# {self.random.random()}\n")
+        self.learn()
+
+    def git(self, *command: str) -> str:
+        """Runs git, which must end well."""
+        return self.made.run("git", *command)
+
+    def checkout(self, *names: str) -> None:
+        """Checks a branch or files out, whose outputs are right from now on."""
+        self.git("checkout", "--quiet", *names)
+        self.learn()
+
+    def branch(self, name: str) -> None:
+        """Makes a branch, and changes to it."""
+        self.git("checkout", "--quiet", "-b", name)
+
     def path(self, name: str | Path) -> Path:
         """A file of the project."""
         return self.made.folder / name
@@ -174,10 +187,7 @@ class Trial:
 
     def start(self, *command: str) -> Run:
         """Starts a command; without one, the engine of the fault, for everything."""
-        self._count += 1
-        output = self.top / "printed" / f"{self._count}.txt"
-        command = (*self.prefix, *(command or ENGINES[self.engine]))
-        return Run(command, self.made.folder, self.made.environment(), output)
+        return self.made.start(*self.prefix, *(command or ENGINES[self.engine]))
 
     def end(self, *runs: Run, whole: bool = True) -> int:
         """Waits for the end of runs; one that ended well must have told the truth.
@@ -226,7 +236,7 @@ class Trial:
         Raises:
             Missed: the run ended without coming there.
         """
-        mark = self.hold(address, point)
+        mark = self.made.hold(address, point)
         run = run or self.start(*command)
         try:
             self.arrive(run, mark)
@@ -234,35 +244,36 @@ class Trial:
         finally:
             mark.unlink(missing_ok=True)
 
-    def hold(self, address: str, point: str) -> Path:
-        """Makes a stage wait at a point until the returned file is removed."""
-        mark = self.made.pauses / f"{address}@{point}"
-        mark.touch()
-        return mark
-
     def arrive(self, run: Run, mark: Path) -> int:
         """Waits until a stage waits at a point; gives the id of its process."""
-        reached = mark.with_name(f"{mark.name}.reached")
-        if not await_true(lambda: reached.exists() or run.status is not None, LONGEST):
-            raise Missed(f"nothing came to {mark.name}")
-        if not reached.exists():
+        if not run.wait_until(lambda: reached(mark), LONGEST):
             self._note(run)
-            raise Missed(f"the run ended before {mark.name}")
-        return int(reached.read_text().split()[0])
+            raise Missed(f"nothing came to {mark.name}")
+        return reached(mark)
 
     def settle(self) -> None:
         """Lets everything that still runs go on, and waits until nothing of it is left."""
-        for mark in self.made.pauses.iterdir():
+        for mark in self.pauses.iterdir():
             mark.unlink()
-        if not await_true(lambda: not belonging(self.made.mark), 30, 0.1):
+        if not await_true(lambda: not self._processes(), 30, 0.1):
             self.kill_all()
 
     def kill_all(self) -> None:
         """Ends all processes of this trial."""
-        for process in belonging(self.made.mark):
+        for process in self._processes():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        await_true(lambda: not belonging(self.made.mark), 10, 0.05)
+        await_true(lambda: not self._processes(), 10, 0.05)
+
+    def _processes(self) -> list[psutil.Process]:
+        """The processes of this trial that are still there."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                mine = process.environ().get(MARK) == str(self.top)
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
 
     # The verdict
 
@@ -318,16 +329,18 @@ class Trial:
         differing = differences(self.made.folder, self.base.expect(self.made.folder))
         if differing:
             raise Wrong(f"silently wrong: {when}, but these differ: {_few(differing)}")
+        self._check_records(when)
+
+    def _check_records(self, when: str) -> None:
         if not self.base.real:
-            ignored = frozenset(self.ignored)
-            false = false_records(self.made.folder, self._knowledge, ignored)
+            false = false_records(self.made.folder, self._knowledge, frozenset(self.ignored))
             if false:
                 raise Wrong(f"silently wrong: {when}, but {_few(false)}")
 
     def _check_idle(self) -> None:
         for command, wanted in (
             (("dvc", "status"), UP_TO_DATE),
-            ((*ENGINES["snakemake"], "-n"), NOTHING),
+            ((*ENGINES["snakemake"], "-n"), FRESH),
         ):
             run = self.call(*command)
             if run.status or wanted not in run.text:
@@ -342,9 +355,7 @@ class Trial:
             false = untrue(self.made.folder, fresh)
             if false:
                 raise Wrong(f"silently wrong: DVC calls these fresh: {_few(false)}")
-            false = false_records(self.made.folder, self._knowledge, frozenset(self.ignored))
-            if false:
-                raise Wrong(f"silently wrong: the run ended well, but {_few(false)}")
+            self._check_records("the run ended well")
         mixed = all(differences(self.made.folder, made) for made in self._states)
         if whole and mixed and not self._found and not said:
             raise Wrong("silently wrong: the run ended well with outputs of two settings")
@@ -365,15 +376,6 @@ class Trial:
     def printed(self) -> str:
         """The last lines that the runs have printed."""
         return "\n".join(self._printed[-30:]).replace(str(self.top), "…")
-
-
-def differences(folder: Path, expected: Mapping[str, bytes]) -> list[str]:
-    """The outputs that are missing or not as expected."""
-    return [
-        path
-        for path, content in expected.items()
-        if not (folder / path).is_file() or (folder / path).read_bytes() != content
-    ]
 
 
 def named_commands(text: str) -> list[str]:

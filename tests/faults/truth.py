@@ -7,14 +7,13 @@ compute what a stand-in would have written, and so tell whether a record is true
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import standin
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import NoYaml, read_yaml_file
-from graft.project.launcher import select_parameters, split_options
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import Declaration, declarations
 
@@ -52,10 +51,8 @@ class Knowledge:
             if (folder / path).is_dir():
                 self._learn_folder(_read_folder(folder / path))
             elif (folder / path).is_file():
-                content = (folder / path).read_bytes()
-                self.files[md5(content)] = content
-        for content in made.values():
-            self.files[md5(content)] = content
+                self._learn_files([(folder / path).read_bytes()])
+        self._learn_files(made.values())
         for parent in sorted({Path(name).parent for name in made}):
             inside = {Path(name).name: made[name] for name in made if Path(name).parent == parent}
             self._learn_folder(inside)
@@ -64,7 +61,10 @@ class Knowledge:
 
     def _learn_folder(self, files: dict[str, bytes]) -> None:
         self.folders[folder_md5(files)] = files
-        self.files |= {md5(content): content for content in files.values()}
+        self._learn_files(files.values())
+
+    def _learn_files(self, contents: Iterable[bytes]) -> None:
+        self.files |= {md5(content): content for content in contents}
 
     def lies(self, stage: Declaration, entry: Mapping[str, Any]) -> list[str] | None:
         """The outputs that a record names by a hash which is not theirs; None if unknown.
@@ -78,14 +78,8 @@ class Knowledge:
             values = entry["params"]["params.yaml"] if stage.parameters else {}
         except (KeyError, TypeError):  # a content never seen, or a damaged record
             return None
-        parameters = select_parameters(stage, flatten(values))
-        options = split_options(stage.command.split())
-        text = standin.digest(stage, parameters, options, contents)
-        return [
-            out["path"]
-            for out in entry["outs"]
-            if out.get("md5") != md5(f"{out['path']}\n{text}\n".encode())
-        ]
+        made = standin.rewrite(stage, flatten(values), contents)
+        return [o["path"] for o in entry["outs"] if o.get("md5") != md5(made.get(o["path"], b""))]
 
     def unknown(self, folder: Path) -> list[str]:
         """The stages whose records in `dvc.lock` name contents that have never been seen."""
@@ -99,18 +93,18 @@ class Knowledge:
         """What the stage read, in its order."""
         named = {Path(dep["path"]): dep["md5"] for dep in deps}
         for room in stage.rooms:
-            inside = self.folders[named[room]]
-            for name in sorted(inside, key=Path):
-                yield str(room / name), inside[name]
+            yield from self._inside(named[room], f"{room}/")
         for path in stage.inputs:
             if path not in named:  # the folder is declared as a whole
                 yield str(path), self.folders[named[path.parent]][path.name]
             elif named[path].endswith(".dir"):
-                inside = self.folders[named[path]]
-                for name in sorted(inside, key=Path):
-                    yield name, inside[name]
+                yield from self._inside(named[path])
             else:
                 yield str(path), self.files[named[path]]
+
+    def _inside(self, name: str, before: str = "") -> Iterator[tuple[str, bytes]]:
+        inside = self.folders[name]
+        return ((before + path, inside[path]) for path in sorted(inside, key=Path))
 
 
 def false_records(
@@ -124,19 +118,18 @@ def false_records(
         leave_out: files of the run cache that the fault itself has damaged.
     """
     stages = declarations(read_parameters(folder / "params.yaml"))
-    by_address = {stage.address: stage for stage in stages}
-    by_command = {stage.command: stage for stage in stages}
-    found = []
-    for address, entry in read_lock(folder / "dvc.lock").items():
-        if address in by_address:
-            false = knowledge.lies(by_address[address], entry) or []
-            found += [f"dvc.lock has a false record of {path}" for path in false]
+    records = [("dvc.lock", *record) for record in read_lock(folder / "dvc.lock").items()]
     for path in sorted((folder / ".dvc/cache/runs").rglob("*")):
         entry = _read(path) if path.is_file() and path not in leave_out else {}
-        if isinstance(entry, dict) and entry.get("cmd") in by_command:
-            false = knowledge.lies(by_command[entry["cmd"]], entry) or []
-            found += [f"the run cache has a false record of {path}" for path in false]
-    return found
+        if isinstance(entry, dict):
+            records.append(("the run cache", entry.get("cmd"), entry))
+    known = {name: stage for stage in stages for name in (stage.address, stage.command)}
+    return [
+        f"{where} has a false record of {path}"
+        for where, name, entry in records
+        if name in known
+        for path in knowledge.lies(known[name], entry) or []
+    ]
 
 
 def read_lock(path: Path) -> dict[str, dict[str, Any]]:
@@ -146,31 +139,20 @@ def read_lock(path: Path) -> dict[str, dict[str, Any]]:
     return stages if isinstance(stages, dict) else {}
 
 
-def untrue(folder: Path, fresh: Iterable[str]) -> list[str]:
+def untrue(folder: Path, fresh: Container[str]) -> list[str]:
     """The outputs of fresh stages that are not what the stage makes of the files that are there.
 
     Args:
         folder: of the project.
         fresh: addresses of stages.
     """
-    values = read_parameters(folder / "params.yaml")
-    flat, fresh, found = flatten(values), set(fresh), []
-    for stage in declarations(values):
-        if stage.address in fresh:
-            read = {path: folder / path for path in stage.inputs}
-            options = split_options(stage.command.split())
-            parameters = select_parameters(stage, flat)
-            text = standin.describe(stage, parameters, options, folder, read)
-            found += [
-                str(path)
-                for path in stage.outputs
-                if _bytes(folder / path) != f"{path}\n{text}\n".encode()
-            ]
-    return found
+    return differences(folder, standin.expect(folder, fresh))
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def differences(folder: Path, expected: Mapping[str, bytes]) -> list[str]:
+    """The outputs that are missing or not as expected."""
+    paths = {name: folder / name for name in expected}
+    return [n for n, p in paths.items() if not p.is_file() or p.read_bytes() != expected[n]]
 
 
 def _read(path: Path) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 import standin
+from background import Run
 from graft.project.launcher import find_module
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations, stage_names
@@ -26,16 +27,8 @@ from graft.project.pipeline import declarations, stage_names
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SOURCES = (
-    ".dvc/.gitignore",
-    ".dvc/config",
-    ".dvc/plots",
-    ".dvcignore",
-    ".gitignore",
-    "Snakefile",
-    "dvc.yaml",
-    "environment.yml",
-    "profiles",
-    "workflow",
+    *(".dvc/.gitignore", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore"),
+    *("Snakefile", "dvc.yaml", "environment.yml", "profiles", "workflow"),
 )
 DEFAULTS = "workflow/defaults.yaml"
 TINY = {
@@ -74,7 +67,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.commands = BIN  # where `graft` is
-        self.pauses: Path | None = None  # where stand-ins are made to wait: `standin.pause`
+        self.extra: dict[str, str] = {}  # of the environment
 
     def environment(self) -> dict[str, str]:
         """What a command finds in its environment."""
@@ -90,9 +83,7 @@ class Project:
             **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
         environment.pop("SNAKEMAKE_PROFILE", None)
-        if self.pauses:
-            environment[standin.PAUSES] = str(self.pauses)
-        return environment
+        return environment | self.extra
 
     def run(self, *command: str, status: int | None = 0) -> str:
         """Runs a command in the project and returns what it prints, output and errors together.
@@ -112,6 +103,25 @@ class Project:
         if status is not None and ended.returncode != status:
             raise AssertionError(f"{' '.join(command)} → {ended.returncode}:\n{ended.stdout}")
         return ended.stdout
+
+    def start(self, *command: str) -> Run:
+        """Starts a command in the background."""
+        return Run(command, self.folder, self.environment())
+
+    def hold(self, address: str, point: str = "half") -> Path:
+        """Makes a stand-in wait at a point, in runs that start from now on.
+
+        Args:
+            address, point: as `standin.pause` has them.
+
+        Returns:
+            a file: it waits until that is removed.
+        """
+        pauses = self.extra.setdefault(standin.PAUSES, f"{self.folder}.pauses")
+        Path(pauses).mkdir(exist_ok=True)
+        mark = Path(pauses) / f"{address}@{point}"
+        mark.touch()
+        return mark
 
     def snakemake(self, *arguments: str, status: int = 0) -> str:
         """Runs Snakemake, with 2 cores by default."""
@@ -212,6 +222,18 @@ def add_image(folder: Path, label: int, number: int) -> None:
     path = folder / "data/raw/tiny" / "abc"[label] / f"{number:02}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def reached(mark: Path) -> int | None:
+    """The id of the process that waits at a point, as `Project.hold` makes it; None before."""
+    said = mark.with_name(f"{mark.name}.reached")
+    return int(said.read_text().split()[0]) if said.exists() else None
+
+
+def assert_right(made: Project) -> None:
+    """All outputs of stand-ins are what they must be, and neither engine finds anything to do."""
+    assert made.outputs() == standin.expect(made.folder)
+    assert_fresh(made)
 
 
 def assert_fresh(made: Project) -> None:

@@ -9,9 +9,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import graft
 from graft.common.errors import UserError
@@ -40,10 +41,11 @@ def main(stage: Stage) -> None:
     def stop(point: str) -> None:
         pause(stage.address, point)
 
-    text = describe(declaration, dict(stage), dict(stage.options), code, read, stop)
+    contents = chain(_code(declaration.rooms, code), _data(read, stop))
+    made = write(declaration, dict(stage), dict(stage.options), contents)
     stop("before")
     for path, part in stage.written.items():
-        part.write_text(f"{path}\n{text}\n", encoding="utf-8")
+        part.write_bytes(made[str(path)])
     stop("after")
 
 
@@ -66,43 +68,33 @@ def pause(address: str, point: str) -> None:
         time.sleep(0.005)
 
 
-def describe(
-    declaration: Declaration,
-    parameters: Mapping[str, object],
-    options: Mapping[str, str],
-    folder: Path,
-    read: Mapping[Path, Path | bytes],
-    stop: Callable[[str], None] = lambda point: None,
-) -> str:
-    """The hash of a stage's parameters, options, code and inputs.
-
-    Args:
-        declaration: of the stage.
-        parameters, options: as the stage is given them.
-        folder: the project whose code it is.
-        read: the inputs: where each of them is, or its content.
-        stop: is called with the point that is reached.
-    """
-    return digest(
-        declaration,
-        parameters,
-        options,
-        chain(_code(declaration.rooms, folder), _data(read, stop)),
-    )
-
-
-def digest(
+def write(
     declaration: Declaration,
     parameters: Mapping[str, object],
     options: Mapping[str, str],
     contents: Iterable[tuple[str, bytes]],
-) -> str:
-    """The same, of contents by name: first of the code, then of the inputs."""
+) -> dict[str, bytes]:
+    """The outputs of a stage by path: a hash of all that it is given, and their path.
+
+    Args:
+        declaration: of the stage.
+        parameters, options: as the stage is given them.
+        contents: by name, first of its code, then of its inputs.
+    """
     about = [declaration.address, parameters, options]
     found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, content in contents:
         found.update(name.encode() + content)
-    return found.hexdigest()
+    text = found.hexdigest()
+    return {str(path): f"{path}\n{text}\n".encode() for path in declaration.outputs}
+
+
+def rewrite(
+    declaration: Declaration, flat: Mapping[str, Any], contents: Iterable[tuple[str, bytes]]
+) -> dict[str, bytes]:
+    """The same, as a stage is given all parameters by dotted key."""
+    parameters = select_parameters(declaration, flat)
+    return write(declaration, parameters, split_options(declaration.command.split()), contents)
 
 
 def _code(rooms: Iterable[Path], folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -113,18 +105,16 @@ def _code(rooms: Iterable[Path], folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _data(
-    read: Mapping[Path, Path | bytes], stop: Callable[[str], None]
+    read: Mapping[Path, Path | bytes], stop: Callable[[str], None] = lambda point: None
 ) -> Iterator[tuple[str, bytes]]:
+    """The contents of inputs, each of them a path or a content."""
     stop("start")
     files: list[tuple[str, Path | bytes]] = []
     for name, content in read.items():
         if isinstance(content, Path) and content.is_dir():
             inside = (file for file in sorted(content.rglob("*")) if file.is_file())
-            files += [
-                (str(file.relative_to(content)), file)
-                for file in inside
-                if file.name != ".gitignore"
-            ]
+            own = (file for file in inside if file.name != ".gitignore")
+            files += [(str(file.relative_to(content)), file) for file in own]
         else:
             files.append((str(name), content))
     for number, (name, content) in enumerate(files):
@@ -133,15 +123,19 @@ def _data(
         yield name, content.read_bytes() if isinstance(content, Path) else content
 
 
-def expect(folder: Path) -> dict[str, bytes]:
-    """The expected outputs of a project of stand-ins by path, computed without an engine."""
+def expect(folder: Path, only: Container[str] | None = None) -> dict[str, bytes]:
+    """The outputs that a project of stand-ins must have by path, computed without an engine.
+
+    Args:
+        folder: of the project.
+        only: addresses of stages; what each of them makes of the files that are there. Without
+            them, of all stages, each of what those before it make.
+    """
     values = read_parameters(folder / "params.yaml")
-    flat = flatten(values)
-    made: dict[Path, bytes] = {}
+    flat, made = flatten(values), dict[str, bytes]()
     for stage in declarations(values):
-        parameters = select_parameters(stage, flat)
-        options = split_options(stage.command.split())
-        read = {path: made.get(path, folder / path) for path in stage.inputs}
-        text = describe(stage, parameters, options, folder, read)
-        made |= {path: f"{path}\n{text}\n".encode() for path in stage.outputs}
-    return {str(path): content for path, content in made.items()}
+        if only is None or stage.address in only:
+            before = made if only is None else {}
+            read = {path: before.get(str(path), folder / path) for path in stage.inputs}
+            made |= rewrite(stage, flat, chain(_code(stage.rooms, folder), _data(read)))
+    return made

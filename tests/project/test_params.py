@@ -589,7 +589,7 @@ class TestStage:
         keys = ("dataset.path", "image.side", "image.fit")
         assert dict(stage) == {key: LEAVES[key] for key in keys}
         assert (stage.key, len(stage)) == ("3", 3)
-        assert stage.input(LEAVES["dataset.path"]) == Path(LEAVES["dataset.path"])
+        assert stage.input("data/manifest.csv") == Path("data/manifest.csv")
         assert stage.output("data/checked/3.csv") == Path("data/checked/3.csv")
         names = [path.name for path in self.stage("split").inputs("data/checked")]
         assert names == [f"{shard}.csv" for shard in range(4)]

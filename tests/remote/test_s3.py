@@ -18,7 +18,7 @@ import pytest
 
 import project
 import standin
-from faults.runs import await_true
+from background import Run
 from project import Project, assert_fresh, runs
 
 pytest.importorskip("dvc_s3", reason="the group `remote` is not installed")
@@ -35,26 +35,14 @@ class Server:
     def __init__(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("moto_server"),
-                "-H",
-                "127.0.0.1",
-                "-p",
-                str(self.port),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        assert await_true(self._answers, 60, 0.1), "the S3 server does not start"
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        program = str(project.BIN / "moto_server")
+        self.run = Run([program, "-H", "127.0.0.1", "-p", str(port)], Path(), os.environ)
+        assert self.run.wait_until(self._answers, 60, 0.1), self.run.text
         request = urllib.request.Request(f"{self.url}/{BUCKET}", method="PUT")
         request.add_header("Authorization", "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/s3/a")
         urllib.request.urlopen(request).close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def _answers(self) -> bool:
         try:
@@ -63,35 +51,29 @@ class Server:
             return False
         return True
 
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     made = Server()
     yield made
-    made.stop()
+    made.run.kill()
 
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    said = {"ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET, "DEFAULT_REGION": "us-east-1"}
+    for name, value in said.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
 
 
 @pytest.fixture
 def made(standins: Project, server: Server) -> Project:
     """A project that was built with two settings, whose remote is the server."""
     add_remote(standins, server)
-    standins.change({"head.learning_rate": EARLIER})
-    standins.dvc("repro")
-    standins.commit()
-    standins.change({"head.learning_rate": LATER})
-    standins.dvc("repro")
-    standins.commit()
+    for rate in (EARLIER, LATER):
+        standins.change({"head.learning_rate": rate})
+        standins.dvc("repro")
+        standins.commit()
     return standins
 
 
@@ -108,26 +90,24 @@ def clone(made: Project, folder: Path) -> Project:
 
 
 def test_a_clone_pulls_and_has_nothing_to_do(made: Project, tmp_path: Path) -> None:
-    made.dvc("push", "--run-cache")
+    made.dvc("push", "--all-commits")
     other = clone(made, tmp_path / "other")
-    other.dvc("pull", "--run-cache")
+    other.dvc("pull")
     assert other.outputs() == made.outputs() == standin.expect(other.folder)
     assert_fresh(other)
-    # The setting before comes from the run cache, by either engine.
-    other.change({"head.learning_rate": EARLIER})
-    assert not runs(other.dvc("repro"))
+    # What was committed before comes back, too.
+    other.run("git", "checkout", "--quiet", "HEAD~1")
+    other.dvc("pull")
     assert other.outputs() == standin.expect(other.folder)
-    other.change({"head.learning_rate": LATER})
-    assert not runs(other.snakemake())
-    assert other.outputs() == made.outputs()
+    assert_fresh(other)
 
 
 def test_what_is_fetched_but_not_checked_out_is_built_from_the_cache(
     made: Project, tmp_path: Path
 ) -> None:
-    made.dvc("push", "--run-cache")
+    made.dvc("push")
     other = clone(made, tmp_path / "other")
-    other.dvc("fetch", "--run-cache")
+    other.dvc("fetch")
     assert not runs(other.snakemake())
     assert other.outputs() == made.outputs()
     assert_fresh(other)
@@ -138,24 +118,17 @@ def test_credentials_are_nowhere(made: Project) -> None:
     for path in made.folder.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
-            assert SECRET.encode() not in content, path
-            assert KEY.encode() not in content, path
+            assert SECRET.encode() not in content and KEY.encode() not in content, path
 
 
 def test_a_server_that_goes_in_the_midst_of_a_push_costs_nothing(
     made: Project, server: Server, tmp_path: Path
 ) -> None:
     before = made.outputs()
-    push = subprocess.Popen(
-        [project.BIN / "dvc", "push"],
-        cwd=made.folder,
-        env=made.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.kill(server.process.pid, signal.SIGSTOP)
+    push = made.start("dvc", "push")
+    server.run.send(signal.SIGSTOP)
     time.sleep(2)
-    server.stop()
+    server.run.kill()
     assert push.wait() != 0
     assert made.outputs() == before
     assert_fresh(made)
@@ -168,19 +141,17 @@ def test_a_server_that_goes_in_the_midst_of_a_push_costs_nothing(
         other.dvc("pull")
         assert other.outputs() == before
     finally:
-        again.stop()
+        again.run.kill()
 
 
 def test_images_are_imported_from_s3(standins: Project, server: Server, tmp_path: Path) -> None:
     """By way of this machine, or straight into the remote, and then without a download."""
     add_remote(standins, server)
-    environment = standins.environment()
-    archive = shutil.make_archive(
-        str(tmp_path / "photos"), "zip", standins.folder / "data/raw/tiny"
-    )
+    images = standins.folder / "data/raw/tiny"
+    archive = shutil.make_archive(str(tmp_path / "photos"), "zip", images)
     put = "import sys, boto3; boto3.client('s3', endpoint_url=sys.argv[1])"
     put += f".upload_file(sys.argv[2], {BUCKET!r}, 'photos.zip')"
-    subprocess.run([sys.executable, "-c", put, server.url, archive], check=True, env=environment)
+    standins.run(sys.executable, "-c", put, server.url, archive)
     standins.dvc("remote", "add", "source", f"s3://{BUCKET}")
     standins.dvc("remote", "modify", "source", "endpointurl", server.url)
     standins.dvc("import-url", "remote://source/photos.zip", "data/raw/photos.zip")

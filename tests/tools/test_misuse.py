@@ -130,11 +130,10 @@ ROWS = [
         r"dataset\.classes must be .*some of 'cat', 'dog' \(did you mean 'dog'\?\)\. .*: 'dgo'$",
         images("pets", classes=["cat", "dgo"]),
     ),
-    # graft STAGE and graft build
+    # graft STAGE
     ("a stage out of order", "head", r"`uv run dvc repro head` runs the stages before it"),
     ("no shard", "tensors", r"a stage must be one of tensors 0, tensors 1"),
-    ("no stage", "build heads", r"a stage must be one of .*: 'heads'$"),
-    ("no command", "trian", r"a command must be one of build, .*: 'trian'$"),
+    ("no command", "trian", r"a command must be one of classify, .*: 'trian'$"),
     # graft predict, before there is a model
     ("no model yet", "predict pets", r"`uv run snakemake --cores all` makes it"),
     ("no such photo", "predict pets/cat/00.png", r"did you mean .*/pets/cat/0\.png\?"),

@@ -342,7 +342,7 @@ def test_weights_that_cannot_be_fetched_are_named(tmp_path: Path) -> None:
     """No network: the message says which file to put where."""
     code = """
         from graft.common.errors import UserError
-        from trainings import backbone, blobs, pictures
+        from trainings import backbone
         try:
             backbone("VGG16", 48, "imagenet")
         except UserError as error:

@@ -144,15 +144,13 @@ def _note_use(address: str, began: float) -> None:
     """
     import resource
 
+    from graft.common.atomic import write_text
+
     uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     kilobytes = max(use.ru_maxrss for use in uses) / (1024 if sys.platform == "darwin" else 1)
     cpu = sum(use.ru_utime + use.ru_stime for use in uses)
-    _LOGS.mkdir(exist_ok=True)
-    (_LOGS / f"{address}.tsv").write_text(
-        "s\tmax_rss\tcpu_time\n"
-        f"{time.monotonic() - began:.2f}\t{kilobytes / 1024:.1f}\t{cpu:.2f}\n",
-        encoding="utf-8",
-    )
+    taken = f"{time.monotonic() - began:.2f}\t{kilobytes / 1024:.1f}\t{cpu:.2f}\n"
+    write_text(_LOGS / f"{address}.tsv", f"s\tmax_rss\tcpu_time\n{taken}")
 
 
 def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:

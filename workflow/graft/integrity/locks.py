@@ -55,7 +55,7 @@ def one_at_a_time(path: Path, waiting: str) -> Iterator[None]:
         waiting: what to say where it takes time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with _open(path) as file:
         with contextlib.suppress(OSError):  # a file system without locks
             if not _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 print(waiting, file=sys.stderr, flush=True)
@@ -70,6 +70,13 @@ def is_held(path: Path) -> bool:
             return not _lock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:  # never held, or a file system without locks
         return False
+
+
+def _open(path: Path) -> IO[str]:
+    try:
+        return path.open("a", encoding="utf-8")
+    except PermissionError:  # of another user, or read-only
+        return path.open("r", encoding="utf-8")
 
 
 def _lock(file: IO[str], how: int) -> bool:

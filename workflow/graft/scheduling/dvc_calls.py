@@ -183,16 +183,15 @@ def _remove_damaged(repo: Any, entry: Mapping[str, Any], is_of_lock: bool, addre
 def is_attested(repo: Any, address: str, entry: Mapping[str, Any]) -> bool:
     """Whether something else than dvc.lock says the same of a stage.
 
-    That is the run cache, in which an entry has the hash of its content as its name, and is in a
-    folder named by a hash of what the stage depends on; the stage's own record; or git.
+    That is the stage's own record; the run cache, in which an entry has the hash of its content as
+    its name, and is in a folder named by a hash of what the stage depends on; or git.
     """
+    record, made = read_record(address), take_made(entry)
+    known = record is not None and record.state is RecordState.RECORDED
+    if known and not any(record.made.find_changes(made)):  # the same gives the same
+        return record.made.outputs == made.outputs
     if _place(repo, entry).exists():
         return True
-    record = read_record(address)
-    if record is not None and record.state is RecordState.RECORDED:
-        made = take_made(entry)
-        if record.made.outputs == made.outputs and not any(record.made.find_changes(made)):
-            return True
     return read_entries_of_git().get(address) == json.loads(json.dumps(entry))
 
 

@@ -12,7 +12,6 @@ stage, so it imports nothing that costs time. Only on Linux; elsewhere each stag
 """
 
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -32,12 +31,12 @@ VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes bel
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 _LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywhere
 _SECOND = "-second"
-_AHEAD = (  # in the order in which stages need them
+_AHEAD = [  # in the order in which stages need them
     *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
     *("imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse", "scipy.optimize"),
     *("sklearn.utils", "sklearn.linear_model", "matplotlib.figure"),
     *("matplotlib.backends.backend_agg", "jinja2"),
-)
+]
 # Does in a fork what the arguments say; of None, says whether the code is still the same.
 Run = Callable[[list[str] | None], bool]
 
@@ -112,10 +111,10 @@ def serve(
         run: does the work.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a fork but its client
-    ending, ahead = os.pidfd_open(engine), [*reversed(_AHEAD)] if heavy else []
-    is_asked = has_second = False
+    ending, ahead = os.pidfd_open(engine), _AHEAD[::-1] if heavy else []
+    has_second = False
     while True:
-        ready, _, _ = select.select([listener, ending], [], [], 0 if is_asked and ahead else None)
+        ready, _, _ = select.select([listener, ending], [], [], 0 if ahead else None)
         if ending in ready:
             os._exit(0)
         if not ready:
@@ -125,13 +124,12 @@ def serve(
         text, streams, _, _ = socket.recv_fds(client, _LARGEST, 3)
         request = json.loads(text.decode("utf-8", "surrogateescape") or "{}")
         if request.get("python") == python and _find_user(client) == os.geteuid():
-            is_asked = True
             if request["arguments"][0] in heavy:
                 if not has_second:
                     _start_second(listener, client, engine, python, run)
                     has_second = True
                 client.send(_SECOND.encode())
-            elif os.fork() == 0:
+            elif run(None) and os.fork() == 0:  # a client without an answer does the work itself
                 listener.close()
                 _become(client, request, streams, run)
         client.close()
@@ -152,7 +150,6 @@ def _start_second(listener: socket.socket, client: socket.socket, engine: int, *
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for module in ("tensorflow", "keras"):
         _import(module)
-    gc.freeze()  # what is shared with the forks is not written to by looking for garbage
     serve(second, engine, (), *more)
 
 
@@ -160,11 +157,8 @@ def _become(
     client: socket.socket, request: dict[str, Any], streams: list[int], run: Run
 ) -> NoReturn:
     """Makes this fork the process that the client would have been, and ends it."""
-    if not run(None):  # the client gets no answer, and does the work itself
-        os._exit(0)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
-        os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -218,8 +212,7 @@ def _import(module: str) -> None:
 
 def _find_user(peer: socket.socket) -> int:
     """The number of the user at the other end."""
-    size = struct.calcsize("3i")
-    return struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1]
+    return struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
 
 
 def _describe_python() -> list[Any]:
