@@ -14,15 +14,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from graft.common.parallel import count_cores, in_parallel
-from graft.images.files import identity
-from graft.images.tensors import decode_numbered, weigh_file
+from graft.common.parallel import count_cores
+from graft.images.decoding import decode_files
+from graft.images.files import File, identity
 
 ROUNDS = 2
 
@@ -41,14 +40,13 @@ def photo(seed: int, width: int, height: int) -> bytes:
 def with_graft(paths: list[Path], side: int) -> Iterable[np.ndarray]:
     """As the stage `tensors` does it."""
 
-    def read() -> Iterable[tuple[int, bytes]]:
-        for number, path in enumerate(paths):
+    def read() -> Iterable[File]:
+        for path in paths:
             data = path.read_bytes()
             identity(data)
-            yield number, data
+            yield File(str(path), data)
 
-    work = partial(decode_numbered, side=side, fit="stretch")
-    for _, image in in_parallel(work, read(), partial(weigh_file, side=side)):
+    for _, image in decode_files(read(), side, "stretch"):
         yield image.pixels
 
 

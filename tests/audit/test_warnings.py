@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.audit.fitness import find_few, find_grey, find_unsuited_sizes
+from graft.audit.warnings import find_few, find_grey, find_unsuited_sizes
 from graft.common.cautions import Caution
 from graft.common.tables import read_json
 from images import Capture, change, check, encoded, picture, run, write

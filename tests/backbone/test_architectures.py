@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.backbone.candidates import find_candidates
+from graft.backbone.backbone import find_candidates
 from graft.common.errors import UserError
 from graft.models.framework import keras
 from graft.models.inference import run_graph

@@ -23,7 +23,7 @@ from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
 from graft.exporting.card import as_markdown
 from graft.exporting.conversion import run_export, run_keras
-from graft.exporting.facts import Facts
+from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, check_format
 from graft.exporting.program import write_program
 from graft.images.decoding import decode
@@ -282,10 +282,12 @@ def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
 def test_a_loss_is_a_warning() -> None:
     found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
     counts: dict[str, list[int]] = {}
-    facts = Facts("onnx", "int8", describe(), counts, {}, {}, {}, found, 300, (), 10**6, "1.0")
+    chosen = "onnx", "int8", MODEL, Path("x"), describe(), None
+    request = Request(*chosen, metrics={}, training={}, split={}, licence="unknown")
+    facts = Facts(request, counts, found, 300, (), 10**6, "1.0")
     warnings = [line for line in tell_export(Path("x"), facts) if "warning" in line]
     assert warnings and "int8 costs 1.5 percentage points" in warnings[0]
-    facts = replace(facts, agreement=found._replace(after=0.975))
+    facts = facts._replace(agreement=found._replace(after=0.975))
     assert not [line for line in tell_export(Path("x"), facts) if "warning" in line]
 
 

@@ -220,13 +220,12 @@ def test_weights_are_refused_by_the_command(here: Path, screen: Command) -> None
 
 
 def get(published: str | None, url: str = "https://127.0.0.1:9/x.h5") -> str:
-    """Gets the file `x.h5` as the networks of Keras get their weights."""
-    from keras.src.utils import file_utils
+    """Gets the file `x.h5` as the weights of a network are got."""
+    from graft.backbone.fetched import PublishedFile, fetching
 
-    from graft.backbone.fetched import fetching
-
-    with fetching("the ImageNet weights of X", "name a file"):
-        return file_utils.get_file("x.h5", url, cache_subdir="models", file_hash=published)
+    file = PublishedFile("x.h5", url, published)
+    with fetching(file, "the ImageNet weights of X", "name a file") as place:
+        return str(place)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("md5", "MD5"), ("sha256", "SHA-256")])
@@ -245,8 +244,7 @@ def test_a_file_of_keras_has_its_published_hash(home: Path, kind: str, name: str
     assert (home / "x.h5").read_bytes() == b"weights"
 
 
-def test_keras_asks_for_the_hash(home: Path) -> None:
-    """Of its own accord, as for the weights of all networks but MobileNet and MobileNetV2."""
+def test_the_names_of_the_classes_have_their_published_hash(home: Path) -> None:
     from graft.prediction.classifier import fetch_classes
 
     (home / "imagenet_class_index.json").write_text("{}")

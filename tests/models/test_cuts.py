@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graft.backbone.architectures import build_network
-from graft.backbone.candidates import find_candidates
+from graft.backbone.backbone import find_candidates
 from graft.models.cuts import find_cuts
 from graft.models.framework import keras
 from graft.models.pooling import NETWORK, together, truncated

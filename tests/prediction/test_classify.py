@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from graft.backbone.fetched import fetching
+from graft.backbone.fetched import fetching, find_published
 from graft.backbone.scaling import find_scaling, probe_scaling
 from graft.common.errors import UserError
 from graft.images.decoding import decode
@@ -116,7 +116,7 @@ def test_sides_are_those_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_answers_are_those_of_plain_keras(
     network, answer, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own preprocessing, network, class index and decoding."""
+    """Its own preprocessing, network and decoding."""
     own = keras.applications.mobilenet
     expected = np.asarray(network(own.preprocess_input(squares(224)), training=False))
     monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", INDEX)
@@ -124,7 +124,8 @@ def test_answers_are_those_of_plain_keras(
     # The test would notice if photos, labels or their order were others.
     assert len({best[0][1] for best in decoded}) > 1 and 0.01 < decoded[0][0][2] < 0.99
     photos = [f"photos/{name}" for name in NAMES]
-    printed = answer(*photos, "--weights", "shipped.h5", "--json", "--top", "7")
+    given = ("--weights", "shipped.h5", "--classes", "classes.json")
+    printed = answer(*photos, *given, "--json", "--top", "7")
     found = [json.loads(line) for line in printed.splitlines()]
     assert [line["photo"] for line in found] == photos
     for line, best in zip(found, decoded, strict=True):
@@ -263,13 +264,20 @@ def test_what_cannot_be_fetched_is_named_with_its_place(answer, home: Path) -> N
 
 
 def test_the_place_of_a_file_may_have_another_name_than_its_url(home: Path) -> None:
-    """So it is with those of NASNet."""
-    from keras.src.utils import file_utils
+    url = "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/NASNet-mobile.h5"
+    place = f"{home}/nasnet_mobile.h5"
+    message = f"x cannot be fetched. Download {url} where .* put it at {place}, or y"
+    file = find_published("NASNetMobile", 224)
+    with pytest.raises(UserError, match=message), fetching(file, "x", "y"):
+        pass
 
-    url = "https://example.org/NASNet-mobile.h5"
-    message = f"x cannot be fetched. Download {url} where .* put it at {home}/mine.h5, or y"
-    with pytest.raises(UserError, match=message), fetching("x", "y"):
-        file_utils.get_file("mine.h5", url, cache_subdir="models")
+
+def test_a_network_has_a_file_for_each_side_that_keras_trained_it_at() -> None:
+    for side, own in ((128, 128), (224, 224), (200, 224), (96, 224)):
+        found = find_published("MobileNet", side, top=False)
+        assert found.name == f"mobilenet_1_0_{own}_tf_no_top.h5"
+        assert found.origin.endswith(f"/{found.name}")
+    assert find_published("MobileNetV2", 96).name.endswith("_1.0_96.h5")
 
 
 def test_the_command_ends_with_status_2(folder: Path) -> None:

@@ -626,16 +626,21 @@ for name in ("MobileNetV2", "VGG16", "InceptionV3", "Xception"):
         build(include_top=False, weights=None, input_shape=(below, below, 3))
     except ValueError as error:
         refused[name] = str(error)
-print(json.dumps([names, described, refused]))
+find_files = runpy.run_path("workflow/scripts/published.py")["find_files"]
+files = {name: find_files(name) for name in ("MobileNetV2", "NASNetMobile", "class index")}
+print(json.dumps([names, described, refused, files]))
 """
 
 
 def test_the_networks_are_those_of_keras() -> None:
     """Their names, and of some of them what the file says: the script that writes it agrees."""
-    names, described, refused = json.loads(python(ASK_KERAS, cwd=ROOT).splitlines()[-1])
+    names, described, refused, files = json.loads(python(ASK_KERAS, cwd=ROOT).splitlines()[-1])
     assert sorted(set(NETWORKS) - set(OWN)) == names
     written = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
     assert described == {name: written[name] for name in described}
+    published = json.loads((NETWORKS_FILE.parents[1] / "backbone/published.json").read_text())
+    assert files == {name: published[name] for name in files}
+    assert len(published) == len(names) + 1
     assert len(refused) == 4
     for name, message in refused.items():
         low = NETWORKS[name].sides[0]

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from PIL import Image
 
 from graft.common.classes import in_order
@@ -225,7 +226,7 @@ def test_the_page_says_what_was_measured(html: str) -> None:
 def test_nothing_is_half_written(here: Path) -> None:
     make(here, ["a", "b"])
     (here / "reports/finetuned/metrics.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(KeyError):
+    with pytest.raises(UndefinedError):
         run("report")
     left = {path.name for path in (here / "reports").rglob("*") if path.is_file()}
     assert left == {

@@ -18,10 +18,10 @@ from graft.report.sections.headline import summarise_headline
 from graft.report.sections.learning import summarise_learning
 from graft.report.sections.transfer import (
     describe_depths,
-    describe_training,
     summarise_transfer,
     tile_samples,
 )
+from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
 from pages import CROSSED, Page, doubts, noise, outcome, rendered, reported
 
@@ -236,6 +236,10 @@ def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
     ],
 )
 def test_the_kept_epoch_is_named(monitor: str, best: int, device: str, expected: str) -> None:
-    text = describe_training(TRAINED | {"best_epoch": best, "device": device}, f"val_{monitor}")
+    text = say_sentence(
+        "training",
+        training=TRAINED | {"best_epoch": best, "device": device},
+        monitor=f"val_{monitor}",
+    )
     assert text.startswith(expected)
     assert " ".join(text.split()).endswith("loss 0.250, 90.0 % of the validation images right.")

@@ -23,8 +23,7 @@ from graft.common.tables import write_json, write_table
 from graft.judging.accuracy import wilson_interval
 from graft.linear.folds import divide_folds, judged_rows, sample_images
 from graft.linear.standardising import find_moments, standardise
-from graft.parts.rows import read_features
-from graft.parts.stored_units import read_units
+from graft.parts.rows import read_features, read_units
 from graft.statistics.measures import measure
 
 _SEED = 0  # of the folds; a measurement, which no parameter has to vary
@@ -154,15 +153,14 @@ def _say(summary: Mapping[str, Any], images: int) -> None:
             f"cross_validation: accuracy {summary['accuracy']:.4f} ({low:.4f}–{high:.4f}), n {n},"
             f" {summary['label_errors']} labels look wrong (reports/label_errors.csv)"
         )
-    warnings = []
+    said = "cross_validation: warning:"
     if n < images:
         why = "their class has one unit, or all others learn from one class"
-        warnings.append(f"{images - n} of {images} images could not be judged: {why}")
+        print(f"{said} {images - n} of {images} images could not be judged: {why}", file=sys.stderr)
     if summary["headline"] != "test":
-        warnings.append(
-            f"the test part has {size} units, too few to tell good models apart; even if all were"
-            f" right, this would only show an accuracy above {say_percent(bound, 0)}. The report"
-            " leads with the cross-validated accuracy"
+        print(
+            f"{said} the test part has {size} units, too few to tell good models apart; even if all"
+            f" were right, this would only show an accuracy above {say_percent(bound, 0)}. The"
+            " report leads with the cross-validated accuracy",
+            file=sys.stderr,
         )
-    for warning in warnings:
-        print(f"cross_validation: warning: {warning}", file=sys.stderr)

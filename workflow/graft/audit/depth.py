@@ -27,8 +27,7 @@ from graft.common.tables import read_json, write_json, write_table
 from graft.judging.losses import weigh_images
 from graft.linear.folds import INDIVISIBLE, divide_folds, judged_rows, sample_images
 from graft.linear.standardising import find_moments, standardise
-from graft.parts.rows import read_parts
-from graft.parts.stored_units import read_units
+from graft.parts.rows import read_parts, read_units
 
 _IMAGES = 2000  # at most: enough to tell depths apart, and a minute's work
 _SEED = 0  # of the images and folds; a measurement, which no parameter has to vary

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from graft.backbone.fetched import fetching, first_line
+from graft.backbone.fetched import fetching, find_published, first_line
 from graft.common.errors import refuse
 from graft.models.framework import keras
 from graft.models.pooling import NETWORK
@@ -28,11 +28,10 @@ def load_weights(network: keras.Model, name: str, weights: str, layer: str) -> k
     """
     path = Path(weights)
     if weights == "imagenet":
-        with fetching(f"the ImageNet weights of {name}", "name a file in backbone.weights"):
-            fetched = getattr(keras.applications, name)(
-                include_top=False, weights="imagenet", input_shape=network.input_shape[1:]
-            )
-        network.set_weights(fetched.get_weights())
+        file = find_published(name, network.input_shape[1], top=False)
+        what = f"the ImageNet weights of {name}"
+        with fetching(file, what, "name a file in backbone.weights") as place:
+            network.load_weights(place)
     elif path.suffix == ".h5":
         count = len(network.layers)
         allowed = f"a file of weights for backbone.name without its classifier ({count} layers)"

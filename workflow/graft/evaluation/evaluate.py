@@ -13,8 +13,7 @@ from graft.evaluation.looks import NO_LOOKS, find_looks
 from graft.judging.calibration import rescale
 from graft.judging.losses import accuracy_and_loss
 from graft.models.inference import run_graph
-from graft.parts.rows import Rows, read_features, read_parts
-from graft.parts.stored_units import read_units
+from graft.parts.rows import Rows, read_features, read_parts, read_units
 from graft.statistics.measures import measure
 from graft.statistics.reliability import calibration_error
 from graft.statistics.threshold import judge_two_classes

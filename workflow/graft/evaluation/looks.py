@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.common.arrays import INFERENCE_BATCH
+from graft.common.arrays import Chosen, in_batches
 from graft.models.inference import run_batches
 from graft.parts.rows import Rows
 
@@ -57,11 +57,10 @@ def find_looks(graph: Path, test: Rows, probabilities: np.ndarray) -> Looks:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         lower = _save_lower(graph, Path(folder) / "map.xml")
-        steps = range(0, len(rows), INFERENCE_BATCH)
-        batches = (test[rows[start : start + INFERENCE_BATCH]] for start in steps)
-        for start, maps in zip(steps, run_batches(lower, batches), strict=True):
+        outputs = run_batches(lower, in_batches(Chosen(test, rows)))
+        for maps, own in zip(outputs, in_batches(towards), strict=True):
             last = maps if maps.shape[3] == len(weights) else np.moveaxis(maps, 1, 3)
-            added = np.einsum("nhwd,nd->nhw", last, towards[start : start + len(maps)])
+            added = np.einsum("nhwd,nd->nhw", last, own)
             added = np.maximum(added, 0)
             most = added.max((1, 2), keepdims=True)
             found.append(np.round(255 * added / np.where(most > 0, most, 1)).astype(np.uint8))

@@ -51,12 +51,10 @@ def check_folder_of_export(folder: Path) -> None:
         raise refuse(name, allowed, error.strerror) from None
     if not inside:
         return
-    known: Any = None
-    if ABOUT in inside:
-        try:
-            known = read_json(folder / ABOUT)
-        except (ValueError, OSError, RecursionError):
-            known = None
+    try:
+        known: Any = read_json(folder / ABOUT)
+    except (ValueError, OSError, RecursionError):
+        known = None
     if not isinstance(known, dict) or known.get("made_by") != _MADE_BY:
         raise refuse(name, allowed, f"a folder with {inside[0]}")
     listed = known.get("files")

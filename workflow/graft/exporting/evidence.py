@@ -9,8 +9,7 @@ import numpy as np
 from graft.common.errors import refuse
 from graft.common.stage import Stage
 from graft.models.description import ModelDescription
-from graft.parts.rows import Rows, read_parts
-from graft.parts.stored_units import read_units
+from graft.parts.rows import Rows, read_parts, read_units
 
 # Test images: enough to see a difference of a percentage point, seconds in any runtime. Of a larger
 # test part so many are taken at even steps.

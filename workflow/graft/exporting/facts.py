@@ -1,45 +1,60 @@
-"""What is known of an export once it is made."""
+"""What an export is to be, and what is known of it once it is made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from graft.exporting.agreement import Agreement
 from graft.models.description import ModelDescription
 
-UNKNOWN_LICENCE = "unknown"
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What a card says, and `model.json`.
+class Request(NamedTuple):
+    """What is to be exported.
 
     Attributes:
         kind: the format, of FORMATS.
         quantize: as `check_format` takes it.
+        model: a `.keras` file of graft, from pixels.
+        folder: where to.
         description: what the model says of itself.
-        counts: images of each class by part: train, valid, test.
-        metrics: of the test part, as `metrics.json` has them; those of the description at least.
-        training: what `training.json` says; empty where the model is none of the last run.
+        predictions: what the pipeline has predicted with this model, as `evaluate` writes it; None
+            where it is another one, of which Keras says what is expected.
+        metrics: of this model on the test part, as `metrics.json` has them; empty where they are
+            not known.
+        training: what `training.json` says of it; empty where it is another one.
         split: the parameters `split.train`, `split.valid`, `split.test` and `dataset.group`.
-        agreement: of the export with the model.
-        calibrated: how many images int8 was calibrated on.
-        files: of the export, by name.
-        weight: bytes of the model.
-        version: of the runtime.
         licence: an identifier of Hugging Face.
     """
 
     kind: str
     quantize: str
+    model: Path
+    folder: Path
     description: ModelDescription
-    counts: Mapping[str, list[int]]
+    predictions: Path | None
     metrics: Mapping[str, float]
     training: Mapping[str, Any]
     split: Mapping[str, Any]
+    licence: str
+
+
+class Facts(NamedTuple):
+    """What a card says, and `model.json`.
+
+    Attributes:
+        request: what was exported.
+        counts: images of each class by part: train, valid, test.
+        agreement: of the export with the model.
+        calibrated: how many images int8 was calibrated on.
+        files: of the export, by name.
+        weight: bytes of the model.
+        version: of the runtime.
+    """
+
+    request: Request
+    counts: Mapping[str, list[int]]
     agreement: Agreement
     calibrated: int
     files: tuple[str, ...]
     weight: int
     version: str
-    licence: str = UNKNOWN_LICENCE

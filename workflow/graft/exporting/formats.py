@@ -1,8 +1,11 @@
 """The formats of an export: how each may be quantised, and what must be installed for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
+
+import yaml
 
 from graft.common.errors import UserError, nearest, refuse
 
@@ -27,50 +30,14 @@ class ExportFormat(NamedTuple):
     model: str
     runtime: str
     library: str
-    tags: tuple[str, ...]
-    quantize: tuple[str, ...] = ()
-    needs: Mapping[str, tuple[str, ...]] = {}
+    tags: Sequence[str]
+    quantize: Sequence[str] = ()
+    needs: Mapping[str, Sequence[str]] = {}
     extra: str = ""
 
 
-_ONNX = ("onnx", "onnxruntime", "tf2onnx")
-_LITERT = ("ai_edge_litert",)
-FORMATS = {
-    "keras": ExportFormat("Keras", "model.keras", "keras", "keras", ("keras",)),
-    "saved_model": ExportFormat(
-        "SavedModel", "model", "tensorflow", "tensorflow", ("tensorflow", "saved_model")
-    ),
-    "onnx": ExportFormat(
-        "ONNX",
-        "model.onnx",
-        "onnxruntime",
-        "onnx",
-        ("onnx",),
-        QUANTIZED,
-        dict.fromkeys(("", *QUANTIZED), _ONNX),
-        "onnx",
-    ),
-    "openvino": ExportFormat(
-        "OpenVINO",
-        "model.xml",
-        "openvino",
-        "openvino",
-        ("openvino",),
-        QUANTIZED,
-        {"int8": ("nncf",)},
-        "openvino-int8",
-    ),
-    "tflite": ExportFormat(
-        "TFLite",
-        "model.tflite",
-        "ai-edge-litert",
-        "litert",
-        ("tflite", "litert"),
-        QUANTIZED,
-        dict.fromkeys(("", *QUANTIZED), _LITERT),
-        "tflite",
-    ),
-}
+_ROWS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+FORMATS = {name: ExportFormat(**row) for name, row in _ROWS.items()}
 
 
 def check_format(name: str, quantize: str) -> None:

@@ -1,8 +1,7 @@
 """Makes an export: converts, runs it back, compares, and writes all that goes with the model."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,42 +15,11 @@ from graft.exporting.card import write_card
 from graft.exporting.contents import ABOUT, LABELS, whole_export, write_about, write_labels
 from graft.exporting.conversion import convert_model, run_export, run_keras
 from graft.exporting.evidence import Evidence, read_evidence
-from graft.exporting.facts import Facts
+from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS
 from graft.exporting.program import write_program
-from graft.models.description import ModelDescription
 
 _PROGRAM, _CARD = "use.py", "README.md"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be exported.
-
-    Attributes:
-        kind: the format, of FORMATS.
-        quantize: as `check_format` takes it.
-        model: a `.keras` file of graft, from pixels.
-        folder: where to.
-        description: what the model says of itself.
-        predictions: what the pipeline has predicted with this model, as `evaluate` writes it; None
-            where it is another one, of which Keras says what is expected.
-        metrics: of this model on the test part; empty where they are not known.
-        training: what `training.json` says of it; empty where it is another one.
-        split: as of `Facts`.
-        licence: as of `Facts`.
-    """
-
-    kind: str
-    quantize: str
-    model: Path
-    folder: Path
-    description: ModelDescription
-    predictions: Path | None
-    metrics: Mapping[str, float]
-    training: Mapping[str, Any]
-    split: Mapping[str, Any]
-    licence: str
 
 
 def make_export(request: Request, stage: Stage) -> Facts:
@@ -82,19 +50,13 @@ def make_export(request: Request, stage: Stage) -> Facts:
             check_agreement(agreement)
         model = sorted(path.name for path in folder.iterdir() if path.name not in (ABOUT, LABELS))
         facts = Facts(
-            kind=request.kind,
-            quantize=request.quantize,
-            description=description,
+            request=request,
             counts=evidence.counts,
-            metrics=request.metrics or asdict(description),
-            training=request.training,
-            split=request.split,
             agreement=agreement,
             calibrated=len(evidence.calibration),
             files=(*model, LABELS, ABOUT, _PROGRAM, _CARD),
             weight=sum(map(_weigh, (folder / name for name in model))),
             version=version(kind.runtime),
-            licence=request.licence,
         )
         about = _describe(request) | {"checked": tell_agreement(agreement), "files": facts.files}
         write_about(folder, about)

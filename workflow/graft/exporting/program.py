@@ -7,11 +7,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from graft.exporting.formats import FORMATS
 from graft.models.description import ModelDescription
 
+_TEMPLATES = Path(__file__).parent / "templates"
 
-def open_templates() -> Environment:
-    """The templates of an export. What is put in stays as it is: these are no pages."""
+
+def open_templates(folder: Path = _TEMPLATES) -> Environment:
+    """The templates of plain texts. What is put in stays as it is: these are no pages.
+
+    Args:
+        folder: where they are; those of an export without it.
+    """
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+        loader=FileSystemLoader(folder, encoding="utf-8"),
         autoescape=False,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -21,8 +21,7 @@ from graft.models.framework import keras, name_device
 from graft.models.layers import scale_logits
 from graft.models.pooling import truncated
 from graft.models.saving import load_model
-from graft.parts.rows import read_parts
-from graft.parts.stored_units import read_units
+from graft.parts.rows import read_parts, read_units
 from graft.training.batches import Batch, Batches
 from graft.training.loop import HISTORY_COLUMNS, Preparation, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates

@@ -19,8 +19,7 @@ from graft.linear.standardising import find_moments, standardise
 from graft.models.framework import keras
 from graft.models.layers import scale_logits
 from graft.models.stacks import VECTOR_KINDS, read_stack
-from graft.parts.rows import Rows, read_features
-from graft.parts.stored_units import read_units
+from graft.parts.rows import Rows, read_features, read_units
 from graft.training.batches import Batches
 from graft.training.loop import best_epoch, compile_model, fit
 from graft.training.results import (

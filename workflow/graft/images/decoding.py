@@ -2,28 +2,28 @@
 
 import io
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import imagehash
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from graft.common.parallel import in_parallel
 from graft.images import files
+from graft.images.files import File
 
 # What Pillow may take a file for. It reads more, some of it with programs of their own: none for
 # files from anywhere.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 # How files of these formats begin, where the beginning is long enough to tell.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-# What people take for photos, or for folders of them, and how it begins.
+# What people take for photos, or for folders of them, and the brands in its box `ftyp`.
 _NO_PHOTOS = {
-    "HEIC, which is not read": tuple(
-        b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
-    ),
-    "not an image: a video": tuple(
-        b"ftyp" + brand for brand in (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")
-    ),
+    "HEIC, which is not read": (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"),
+    "not an image: a video": (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  "),
 }
 # What transparent pixels show through to, and what `pad` adds; paper is white.
 _BACKGROUND = (255, 255, 255)
@@ -91,6 +91,30 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
             # and one of them must not stop a run over thousands.
             cut = "truncated" in str(error).lower() or _is_cut(data)
             raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
+
+
+def decode_files(found: Iterable[File], side: int, fit: str) -> Iterator[tuple[str, Decoded | str]]:
+    """Decodes files on all cores, in their order; few of them are in memory at a time.
+
+    Args:
+        found: the files, taken as they are needed.
+        side, fit: as of `decode`.
+
+    Yields:
+        The path of each file, and its image or the reason why it has none.
+    """
+    work = partial(_decode_file, side=side, fit=fit)
+    return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
+
+
+def _decode_file(file: File, side: int, fit: str) -> tuple[str, Decoded | str]:
+    """Other processes run this."""
+    if file.data is None:
+        return file.path, file.problem
+    try:
+        return file.path, decode(file.data, side, fit)
+    except Undecodable as error:
+        return file.path, str(error)
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:
@@ -162,8 +186,8 @@ def _unknown(data: bytes) -> str:
             return "unsupported mode"
     if _is_cut(data):
         return _TRUNCATED
-    for kind, starts in _NO_PHOTOS.items():
-        if data.startswith(starts, 4):
+    for kind, brands in _NO_PHOTOS.items():
+        if data[4:8] == b"ftyp" and data.startswith(brands, 8):
             return kind
     if data.startswith(b"%PDF-"):
         return "not an image: a PDF"

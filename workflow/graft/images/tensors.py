@@ -1,21 +1,19 @@
 """Decode and resize the images of a shard; quarantine what cannot be read."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from graft.common.arrays import Growing, copy_rows
 from graft.common.errors import UserError
-from graft.common.parallel import in_parallel
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_table, write_table
 from graft.images import files
-from graft.images.decoding import Decoded, Undecodable, decode
+from graft.images.decoding import Decoded, decode_files
+from graft.images.files import File
 from graft.images.sources import Source, open_source
 
 _COLUMNS = ["status", "reason", "width", "height", "phash", "pixels"]
@@ -43,9 +41,10 @@ def main(stage: Stage) -> None:
     files_of_pixels = [spool]
     readable = shard["reason"] == ""
     if earlier := _read_earlier(stage):
-        files_of_pixels.append(earlier.pixels)
-        for number in np.flatnonzero(readable & shard["id"].isin(earlier.rows)):
-            row, found[number] = earlier.rows[shard["id"][number]]
+        rows, before = earlier
+        files_of_pixels.append(before)
+        for number in np.flatnonzero(readable & shard["id"].isin(rows)):
+            row, found[number] = rows[shard["id"][number]]
             places[number] = (1, row) if row >= 0 else (-1, -1)
             readable[number] = False
     with Growing(spool, np.uint8, (side, side, 3)) as out:
@@ -75,20 +74,13 @@ def _quarantined(reason: str) -> tuple[str, ...]:
     return "quarantined", reason, "0", "0", "", ""
 
 
-class _Earlier(NamedTuple):
-    """What the last run made of the files of this shard.
+def _read_earlier(stage: Stage) -> tuple[dict[str, tuple[int, tuple[str, ...]]], Path] | None:
+    """What the last run made of the files of this shard; None if nothing may be taken from it.
 
-    Attributes:
-        rows: by id, the row of the pixels, -1 where there is none, and the columns of the table.
-        pixels: the file of the pixels.
+    Returns:
+        By id, the row of the pixels, -1 where there is none, and the columns of the table; and the
+        file of the pixels.
     """
-
-    rows: dict[str, tuple[int, tuple[str, ...]]]
-    pixels: Path
-
-
-def _read_earlier(stage: Stage) -> _Earlier | None:
-    """What became of each file in the last run; None if nothing may be taken from it."""
     found = stage.earlier(f"data/checked/{stage.key}.csv", f"data/tensors/{stage.key}.npy")
     if not found:
         return None
@@ -97,7 +89,7 @@ def _read_earlier(stage: Stage) -> _Earlier | None:
     numbers = np.where(good, np.cumsum(good) - 1, -1).tolist()
     columns = zip(*(checked[column] for column in _COLUMNS), strict=True)
     rows = zip(checked["id"], zip(numbers, columns, strict=True), strict=True)
-    return _Earlier(dict(rows), pixels)
+    return dict(rows), pixels
 
 
 def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded | str]]:
@@ -105,22 +97,18 @@ def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded |
     if shard.empty:
         return
     numbers = dict(zip(shard["path"], shard.index, strict=True))
-    side = stage["image.side"]
     with (
         open_source(stage["dataset.path"]) as source,
         Progress(f"tensors {stage.key}", len(shard), "images") as progress,
     ):
-        data = _checked(source, numbers, shard["id"])
-        work = partial(decode_numbered, side=side, fit=stage["image.fit"])
-        for item in in_parallel(work, data, partial(weigh_file, side=side)):
-            yield item
+        found = _checked(source, numbers, shard["id"])
+        for path, result in decode_files(found, stage["image.side"], stage["image.fit"]):
+            yield numbers[path], result
             progress.advance()
 
 
-def _checked(
-    source: Source, numbers: dict[str, int], ids: pd.Series
-) -> Iterator[tuple[int, bytes]]:
-    """The number and the bytes of each file, found to be those that the manifest lists."""
+def _checked(source: Source, numbers: dict[str, int], ids: pd.Series) -> Iterator[File]:
+    """Each file, found to be the one that the manifest lists."""
     left = dict(numbers)
     for file in source.files(numbers):
         if file.data is None:
@@ -128,24 +116,10 @@ def _checked(
         number = left.pop(file.path, None)
         if number is None or files.identity(file.data) != ids[number]:
             raise _outdated(file.path, "has changed since the manifest was made")
-        yield number, file.data
+        yield file
     if left:
         raise _outdated(min(left), f"cannot be read any more: {files.MISSING}")
 
 
 def _outdated(path: str, what: str) -> UserError:
     return UserError(f"{path!r} {what}. Run the manifest again")
-
-
-def decode_numbered(item: tuple[int, bytes], side: int, fit: str) -> tuple[int, Decoded | str]:
-    """A file's number, and its image or why it has none; other processes run this."""
-    number, data = item
-    try:
-        return number, decode(data, side, fit)
-    except Undecodable as error:
-        return number, str(error)
-
-
-def weigh_file(item: tuple[int, bytes], side: int) -> int:
-    """The bytes that a file and its image take on their way to another process and back."""
-    return len(item[1]) + 3 * side * side

@@ -42,8 +42,7 @@ def standardise(
     """The standardised features, (n, d) of a dtype, as the first layer of a head makes them."""
     found = np.empty((len(features), len(mean)), dtype)
     deviation = np.sqrt(variance.astype(np.float64))
-    start = 0
-    for piece in in_batches(features, _PIECE):
-        found[start : start + len(piece)] = (piece - mean.astype(np.float64)) / deviation
-        start += len(piece)
+    pieces = in_batches(features, _PIECE), in_batches(found, _PIECE)
+    for piece, own in zip(*pieces, strict=True):
+        own[:] = (piece - mean.astype(np.float64)) / deviation
     return found

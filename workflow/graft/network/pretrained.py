@@ -51,12 +51,11 @@ def count_weights(path: Path) -> int:
         raise refuse(_WHERE, "a file of weights in HDF5, plain arrays", _say(path, error)) from None
 
 
-def layers_of(path: Path, nested: Sequence[str] = _NESTED) -> tuple[str, ...]:
+def layers_of(path: Path) -> tuple[str, ...]:
     """The names of the layers of the network in a model that this pipeline made.
 
     Args:
         path: the model, `.keras`.
-        nested: the layers that lead to the network, itself the last.
 
     Raises:
         UserError: it is no such file, or has a part that no such model has.
@@ -65,7 +64,7 @@ def layers_of(path: Path, nested: Sequence[str] = _NESTED) -> tuple[str, ...]:
         config: Any = read_config(path)
     except NotPlain as error:
         raise refuse(_WHERE, "a model that graft made (.keras)", _say(path, error)) from None
-    for name in nested:
+    for name in _NESTED:
         config = next((layer for layer in _layers(config) if layer.get("name") == name), None)
         if config is None:
             allowed = "a model that graft made, such as data/models/finetuned.keras"

@@ -1,5 +1,6 @@
-"""The rows of tensors or features that belong to a part, read from the shards when needed."""
+"""The rows of tensors or features of a part, read when needed, and which images belong together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -122,3 +123,13 @@ def read_features(stage: Stage) -> dict[str, Rows]:
     columns = slice(layer["start"], layer["start"] + layer["width"])
     parts = read_parts(stage, "data/features")
     return {name: part.of_columns(columns) for name, part in parts.items()}
+
+
+def read_units(path: Path, ids: Sequence[str]) -> np.ndarray:
+    """The unit of each image: int64 (n,), equal for images that must stay together.
+
+    Args:
+        path: `units.csv`, as the split wrote it.
+        ids: of the images.
+    """
+    return read_table(path).set_index("id")["unit"].astype(np.int64)[list(ids)].to_numpy()

@@ -3,15 +3,16 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError
+from graft.images.decoding import decode_files
 from graft.images.files import File
 from graft.prediction.chosen import ChosenModel, GraphStep
-from graft.prediction.photos import decode_files
 
 _Label = TypeVar("_Label")
 
@@ -53,7 +54,7 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
             good = not isinstance(result, str)
             waiting.append(Answer(path, ()) if good else Answer(path, (), result))
             if good:
-                yield result
+                yield result.pixels
 
     for output in run_steps(model.steps, _batches(pixels())):
         if not np.isfinite(output).all():
@@ -78,12 +79,8 @@ def run_steps(steps: Sequence[GraphStep], batches: Iterable[np.ndarray]) -> Iter
     for step in steps:
         batches = run_batches(step.graph, batches)
         if step.columns is not None:
-            batches = _columns(batches, step.columns)
+            batches = map(itemgetter(np.s_[:, step.columns]), batches)
     return iter(batches)
-
-
-def _columns(batches: Iterable[np.ndarray], columns: slice) -> Iterator[np.ndarray]:
-    return (batch[:, columns] for batch in batches)
 
 
 def _batches(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from graft.backbone.fetched import fetching
+from graft.backbone.fetched import CLASS_INDEX, fetching, find_published
 from graft.backbone.scaling import find_scaling
 from graft.common.errors import UserError, refuse
 from graft.models.framework import keras
 from graft.models.saving import calm
 from graft.network.catalogue import NETWORKS
-from graft.prediction.imagenet import CLASSES, ImageNetClass
+from graft.prediction.imagenet import CLASSES, ImageNetClass, read_classes
 
 # Photos at once. The batch is always full, so that an answer does not depend on what else is asked
 # for; larger ones gain little on a processor, and make a single photo wait.
@@ -42,12 +42,12 @@ def classify_photos(
     """
     build = getattr(keras.applications, name)
     side = NETWORKS[name].imagenet
-    shape = (side, side, 3)
+    network = build(weights=None, input_shape=(side, side, 3))
     if weights is None:
-        with fetching(f"the ImageNet weights of {name}", "name a file with --weights"):
-            network = build(weights="imagenet", input_shape=shape)
+        what = f"the ImageNet weights of {name}"
+        with fetching(find_published(name, side), what, "name a file with --weights") as place:
+            network.load_weights(place)
     else:
-        network = build(weights=None, input_shape=shape)
         _load(network, name, weights)
     scaling = find_scaling(build, network)
     waiting = iter(photos)
@@ -89,8 +89,6 @@ def fetch_classes() -> tuple[ImageNetClass, ...]:
     Raises:
         UserError: the index cannot be fetched.
     """
-    falling = np.arange(CLASSES, 0, -1, dtype=np.float32)[None]
-    with fetching("the names of the ImageNet classes", "name a file with --classes"):
-        decode = keras.applications.imagenet_utils.decode_predictions
-        (decoded,) = decode(falling, top=CLASSES)
-    return tuple(ImageNetClass(id_, label) for id_, label, _ in decoded)
+    file = find_published(CLASS_INDEX)
+    with fetching(file, "the names of the ImageNet classes", "name a file with --classes") as place:
+        return read_classes(place)

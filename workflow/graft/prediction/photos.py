@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,10 +10,9 @@ import numpy as np
 
 from graft.common.classes import natural
 from graft.common.errors import UserError, refuse
-from graft.common.parallel import in_parallel
 from graft.common.progress import Progress
 from graft.images import files
-from graft.images.decoding import Undecodable, decode
+from graft.images.decoding import decode_files
 from graft.images.files import File
 from graft.images.sources import Folder, walk_shown
 
@@ -78,7 +76,7 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
             if isinstance(result, str):
                 bad.append(f"{path} ({result})")
             else:
-                waiting.write(result.tobytes())
+                waiting.write(result.pixels.tobytes())
             if progress:
                 progress.advance()
     if bad:
@@ -101,30 +99,3 @@ def read_photos(paths: Iterable[Path]) -> Iterator[File]:
         problem = _problem_of_folder(path.parent)
         file = File("", None, problem) if problem else next(Folder(path.parent).files([path.name]))
         yield file._replace(path=files.printable(str(path)))
-
-
-def decode_files(
-    found: Iterable[File], side: int, fit: str
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Decodes files on all cores, in their order; few of them are in memory at a time.
-
-    Args:
-        found: the files, taken as they are needed.
-        side: of the pixels.
-        fit: how a photo becomes a square, as of `decode`.
-
-    Yields:
-        The path of each file, and its pixels, uint8 (side, side, 3), or the reason why it has none.
-    """
-    work = partial(_decode_file, side=side, fit=fit)
-    return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
-
-
-def _decode_file(file: File, side: int, fit: str) -> tuple[str, np.ndarray | str]:
-    """Other processes run this."""
-    if file.data is None:
-        return file.path, file.problem
-    try:
-        return file.path, decode(file.data, side, fit).pixels
-    except Undecodable as error:
-        return file.path, str(error)

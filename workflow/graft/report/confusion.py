@@ -45,9 +45,9 @@ def most_confused(counts: np.ndarray) -> list[tuple[int, int, int, float]]:
     return sorted(cells, key=lambda cell: (-cell[2], -cell[3], cell))
 
 
-def in_blocks(probabilities: RowSource, classes: int) -> Iterator[np.ndarray]:
-    """Probabilities, (n, classes), in blocks of rows: memory does not grow with their number."""
-    return in_batches(probabilities, max(_BLOCK // classes, 1))
+def in_blocks(rows: RowSource, classes: int) -> Iterator[np.ndarray]:
+    """Rows, of probabilities (n, classes), in blocks: memory does not grow with their number."""
+    return in_batches(rows, max(_BLOCK // classes, 1))
 
 
 def mean_probabilities(probabilities: RowSource, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -58,12 +58,11 @@ def mean_probabilities(probabilities: RowSource, labels: np.ndarray, classes: in
         labels: int (n,), the true classes.
         classes: how many there are. A class without images has zeros.
     """
-    sums, start = np.zeros((classes, classes)), 0
-    for block in in_blocks(probabilities, classes):
-        own = labels[start : start + len(block)]
+    sums = np.zeros((classes, classes))
+    blocks = in_blocks(probabilities, classes), in_blocks(labels, classes)
+    for block, own in zip(*blocks, strict=True):
         # One sum after the other, in the order of the rows.
         np.add.at(sums, own, block.astype(np.float64))
-        start += len(block)
     return sums / np.maximum(np.bincount(labels, minlength=classes), 1)[:, None]
 
 

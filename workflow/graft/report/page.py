@@ -8,32 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from graft.common.classes import PARTS
 from graft.report.lettering import shorten
 from graft.report.reading import Tested
-from graft.report.wording import NO_BREAK, counted, number, percent
+from graft.report.wording import open_page_templates
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# The sections in the order of the questions: name of the template, short name, question.
-SECTIONS = (
-    ("headline", "Result", "How good is it?"),
-    ("mistakes", "Mistakes", "Where is it wrong?"),
-    ("confusion", "Confusion", "What does it confuse?"),
-    ("classes", "Classes", "Which classes?"),
-    ("confidence", "Confidence", "Can its confidence be believed?"),
-    ("labels", "Labels", "Are the labels right?"),
-    ("training", "Training", "How did training go?"),
-    ("images", "Images", "What was learned from?"),
-    ("provenance", "Repeat", "How was it made?"),
-)
 _LONG = 64  # columns of a name beside a photo
-# The metrics that the templates name themselves; all others follow below them.
-_MEASURED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
-_SHOWN_METRICS = {name + end for name in _MEASURED for end in ("", "_low", "_high")}
-_SHOWN_METRICS |= {"uncalibrated_log_loss", "uncalibrated_ece", "ece_expected", "n", "units"}
-_SHOWN_METRICS |= {"n_effective", "valid_accuracy", "valid_log_loss"}
 
 
 def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> str:
@@ -53,12 +36,7 @@ def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> st
         classes=tested.classes,
         models=tested.models,
         all_models=tested.all_models,
-        sections=[
-            (*section, sections[section[0]]) for section in SECTIONS if section[0] in sections
-        ],
-        extra_metrics=sorted(
-            set().union(*(model.metrics for model in tested.all_models)) - _SHOWN_METRICS
-        ),
+        sections=sections,
         part_names=PARTS,
         style=read_asset("page.css"),
         script=script,
@@ -73,19 +51,8 @@ def make_environment(*folders: Path) -> Environment:
     Args:
         folders: where else there are some.
     """
-    environment = Environment(
-        loader=FileSystemLoader((*folders, _TEMPLATES), encoding="utf-8"),
-        autoescape=True,  # names of classes and files may hold anything
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "number": number,
-        "counted": counted,
-        "short": short,
-    }
+    environment = open_page_templates(*folders, autoescape=True)  # names may hold anything
+    environment.filters["short"] = short
     return environment
 
 
@@ -114,16 +81,6 @@ def write_data(values: Any) -> str:
     text = json.dumps(values, ensure_ascii=True, separators=(",", ":"))
     # No text can then begin or end an element.
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def describe_accuracy(metrics: Mapping[str, Any]) -> str:
-    """The accuracy with its interval and the number of images, and of units, in a line."""
-    low, high = percent(metrics["accuracy_low"]), percent(metrics["accuracy_high"])
-    interval = f"95{NO_BREAK}% interval {low} to {high}"
-    n = f"{metrics['n']:,}"
-    if metrics["units"] != metrics["n"]:
-        n += f" in {counted(metrics['units'], 'unit')}"
-    return f"accuracy {percent(metrics['accuracy'])} ({interval}), n = {n}"
 
 
 def _script_data(tested: Tested, sections: Mapping[str, Any]) -> dict[str, Any]:

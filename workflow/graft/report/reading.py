@@ -86,8 +86,10 @@ def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
     used = split["label"][split["part"].isin(PARTS)]
     predicted = (table[["label", "predicted"]].stack() for table in tables.values())
     classes = in_order(chain(used, *predicted), stage["dataset.classes"])
-    models = [_read_model(stage, key, tables[key], classes) for key in MODEL_NAMES]
+    models = tuple(_read_model(stage, key, tables[key], classes) for key in MODEL_NAMES)
     head, finetuned = tables.values()
+    # The head is the fine-tuned model itself where it was chosen.
+    alone = models[1].training.get("chosen") == "head"
     if not head[["path", "label"]].equals(finetuned[["path", "label"]]):
         raise ValueError("the models were measured on other images")
     return Tested(
@@ -95,15 +97,9 @@ def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
         paths=head["path"].to_numpy(),
         labels=_numbers(head["label"], classes),
         units=head["unit"].astype(np.int64).to_numpy(),
-        models=_lead(models),
-        all_models=tuple(models),
+        models=models[:1] if alone else models[::-1],
+        all_models=models,
     )
-
-
-def _lead(models: Sequence[ReportedModel]) -> tuple[ReportedModel, ...]:
-    """The chosen model, then the other one if it is another."""
-    head, finetuned = models
-    return (head,) if finetuned.training.get("chosen") == "head" else (finetuned, head)
 
 
 def _read_model(

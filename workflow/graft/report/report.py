@@ -1,7 +1,5 @@
 """Draw curves and confusion matrices, and the page that shows what was measured."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +8,9 @@ import pandas as pd
 from graft.common.cautions import read_warnings
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, read_tables, write_table
-from graft.report.page import describe_accuracy, render_page
+from graft.report.page import render_page
 from graft.report.pictures import draw_confusion, draw_curves
-from graft.report.reading import MODEL_NAMES, ReportedModel, Tested, read_tested
+from graft.report.reading import MODEL_NAMES, Tested, read_tested
 from graft.report.sections.audit import summarise_images
 from graft.report.sections.class_table import summarise_classes
 from graft.report.sections.doubts import summarise_doubts
@@ -24,9 +22,9 @@ from graft.report.sections.provenance import summarise_provenance
 from graft.report.sections.transfer import summarise_transfer
 from graft.report.sections.trust import summarise_trust
 from graft.report.thumbnails import open_album
+from graft.report.wording import say_sentence
 from graft.statistics.reliability import bin_confidences
 
-_PICTURES = ("curves", "curves_smoothed", "confusion")
 # Characters of the page that photos may take, in base64: of the test part, and of doubtful labels.
 _ROOM, _ROOM_FOR_DOUBTS = 4_500_000, 500_000
 _HASHED = ("data/split.csv", "data/models/head.keras", "data/models/finetuned.keras")
@@ -41,8 +39,13 @@ def main(stage: Stage) -> None:
     split = read_table(stage.input("data/split.csv"))
     tested = read_tested(stage, split)
     for model in tested.all_models:
-        for picture in _PICTURES:
-            _draw(stage, model, picture, tested.classes)
+        best, weight = model.training["best_epoch"], stage["report.smoothing"]
+        for name, smoothing in (("curves", None), ("curves_smoothed", weight)):
+            path = stage.output(f"reports/{model.key}/{name}.png")
+            draw_curves(path, model.history, model.name, best, smoothing)
+        path = stage.output(f"reports/{model.key}/confusion.png")
+        subtitle = say_sentence("accuracy", found=model.metrics)
+        draw_confusion(path, model.counts, tested.classes, model.name, subtitle)
     sections = _summarise(stage, split, tested)
     for model in tested.all_models:
         bins = bin_confidences(model.confidence, model.predicted == tested.labels)
@@ -127,14 +130,3 @@ def _summarise_transfer(stage: Stage) -> dict[str, Any]:
         },
         parameters=stage,
     )
-
-
-def _draw(stage: Stage, model: ReportedModel, picture: str, classes: Sequence[str]) -> None:
-    """Writes one picture of a model."""
-    path: Path = stage.output(f"reports/{model.key}/{picture}.png")
-    if picture == "confusion":
-        subtitle = describe_accuracy(model.metrics)
-        draw_confusion(path, model.counts, classes, model.name, subtitle)
-    else:
-        weight = stage["report.smoothing"] if picture == "curves_smoothed" else None
-        draw_curves(path, model.history, model.name, model.training["best_epoch"], weight)

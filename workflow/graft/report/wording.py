@@ -1,11 +1,17 @@
-"""How the page writes numbers."""
+"""How the page writes numbers and sentences."""
 
 import math
+import re
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from graft.common.numbers import say_percent
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def percent(value: Any) -> str:
@@ -38,6 +44,35 @@ def in_words(share: float) -> str:
         if 0 < n < of:
             return f"{n:,} in {of:,}"
     return "fewer than 1 in 10,000" if share < 0.5 else "more than 9,999 in 10,000"
+
+
+def open_page_templates(*folders: Path, autoescape: bool) -> Environment:
+    """The templates of the page, with what it writes numbers by as filters.
+
+    Args:
+        folders: where else there are some.
+        autoescape: whether every text that is put in is escaped, as a page must have it.
+    """
+    environment = Environment(
+        loader=FileSystemLoader((*folders, _TEMPLATES), encoding="utf-8"),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = {"percent": percent, "number": number, "counted": counted, "in_words": in_words}
+    environment.filters |= filters
+    return environment
+
+
+@cache
+def _sentences() -> Any:
+    return open_page_templates(autoescape=False).get_template("sentences.txt.j2").module
+
+
+def say_sentence(sentence: str, **values: Any) -> str:
+    """A sentence of the page, of that name in `sentences.txt.j2`; plain text, not yet escaped."""
+    return re.sub(" *\n+ *", " ", getattr(_sentences(), sentence)(**values)).strip(" ")
 
 
 def _is_finite(value: Any) -> bool:

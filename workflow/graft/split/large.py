@@ -105,16 +105,8 @@ def examine_set(
     kept = forest.differences <= (level if divided else limit)
     pairs = forest.pairs[kept]
     pieces = join_pairs(pairs, len(members))
-    return LargeSet(
-        members,
-        forest.near,
-        level,
-        copies,
-        divided,
-        pieces,
-        members[pairs],
-        forest.differences[kept],
-    )
+    found = members, forest.near, level, copies, divided, pieces
+    return LargeSet(*found, members[pairs], forest.differences[kept])
 
 
 def copy_difference(pixels: np.ndarray) -> float:

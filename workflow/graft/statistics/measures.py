@@ -1,7 +1,5 @@
 """How good predictions are, with how sure that is."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from graft.common.arrays import in_batches
@@ -21,19 +19,6 @@ from graft.statistics.reliability import (
 _TOP = 5
 # So many wrong images weigh as much as what the model itself expects of its losses.
 _EXPECTED = 5
-
-
-class _Statistics(NamedTuple):
-    """What is computed from sums over images, so that a bootstrap has only to add up.
-
-    Attributes:
-        log_loss, ece, macro_f1, balanced_accuracy: float (…), as `measure` has them.
-    """
-
-    log_loss: np.ndarray
-    ece: np.ndarray
-    macro_f1: np.ndarray
-    balanced_accuracy: np.ndarray
 
 
 def measure(
@@ -70,12 +55,12 @@ def measure(
     found = _find_statistics(np.asarray(sums.sum(0)).ravel(), count)
     drawn = _find_statistics(_resample(sums), count)
     for name in ("balanced_accuracy", "macro_f1"):
-        value, variance = float(getattr(found, name)), float(getattr(drawn, name).var())
+        value, variance = float(found[name]), float(drawn[name].var())
         # Where nothing varies, as with no wrong image, it is known as well as the accuracy.
         size = min(value * (1 - value) / variance, n) if variance > 1e-12 else effective
         ends[name] = wilson_interval(value * size, size, quantile)
-    loss = float(found.log_loss)
-    own = float(drawn.log_loss.var()) / loss if loss else 0.0
+    loss = float(found["log_loss"])
+    own = float(drawn["log_loss"].var()) / loss if loss else 0.0
     # Errors that did not happen are in no bootstrap. So the fewer there are, the more counts what
     # the model itself expects.
     weight = _EXPECTED / (_EXPECTED + (1 - right.mean()) * effective)
@@ -86,9 +71,9 @@ def measure(
     confidence = probabilities.max(1).astype(float)
     calibrated = calibrated_errors(confidence)
     ends["ece"] = calibration_interval(
-        float(found.ece), drawn.ece, calibrated, confidence.mean(), ends["accuracy"], quantile
+        float(found["ece"]), drawn["ece"], calibrated, confidence.mean(), ends["accuracy"], quantile
     )
-    values = {"accuracy": right.mean(), **found._asdict()}
+    values = {"accuracy": right.mean(), **found}
     order = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
     metrics: dict[str, float] = {}
     for name in order:
@@ -146,20 +131,28 @@ def _sum_units(probabilities: np.ndarray, labels: np.ndarray, unit: np.ndarray):
     return csr_array((value, (np.tile(unit, len(columns)), column)), shape=shape)
 
 
-def _find_statistics(sums: np.ndarray, classes: int) -> _Statistics:
-    """The statistics of sums over images: float (…, columns of `_sum_units`)."""
+def _find_statistics(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """What is computed from sums over images, so that a bootstrap has only to add up.
+
+    Args:
+        sums: float (…, columns of `_sum_units`).
+        classes: how many there are.
+
+    Returns:
+        log_loss, ece, macro_f1 and balanced_accuracy, float (…), as `measure` has them.
+    """
     n, loss, gaps = sums[..., 0], sums[..., 1], sums[..., 2 : 2 + ECE_BINS]
     hits, predicted, own = np.moveaxis(
         sums[..., 2 + ECE_BINS :].reshape(*sums.shape[:-1], 3, classes), -2, 0
     )
     # A class without an image has no hit either, so its share is 0 and only its count matters.
     f1, recall = 2 * hits / np.maximum(predicted + own, 1), hits / np.maximum(own, 1)
-    return _Statistics(
-        log_loss=loss / n,
-        ece=np.abs(gaps).sum(-1) / n,
-        macro_f1=f1.sum(-1) / (predicted + own > 0).sum(-1),
-        balanced_accuracy=recall.sum(-1) / (own > 0).sum(-1),
-    )
+    return {
+        "log_loss": loss / n,
+        "ece": np.abs(gaps).sum(-1) / n,
+        "macro_f1": f1.sum(-1) / (predicted + own > 0).sum(-1),
+        "balanced_accuracy": recall.sum(-1) / (own > 0).sum(-1),
+    }
 
 
 def _resample(sums) -> np.ndarray:

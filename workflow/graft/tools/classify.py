@@ -15,7 +15,7 @@ from graft.prediction import imagenet, photos
 from graft.prediction.answers import best_labels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.prediction.output import show_confidence
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 
 _WEIGHTS = "imagenet"
 _OTHERS = "these are ImageNet's own labels; for those of your own model, run graft predict"
@@ -51,25 +51,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = CommandParser(
-        "classify",
-        f"{__doc__} For the classes of your own model, run graft predict. Nothing is trained, and"
-        " no project is needed.",
-        "graft classify cat.jpg holiday --backbone VGG16 --top 3",
-    )
-    add = parser.add_argument
-    add("photos", nargs="+", metavar="PHOTO", help="an image file, or a folder of them")
-    backbone = "a class of keras.applications (default: %(default)s)"
-    add("--backbone", default="MobileNetV2", metavar="NAME", help=backbone)
-    weights = "a weights file (.h5) of it with its classifier (default: Keras fetches %(default)s)"
-    add("--weights", default=_WEIGHTS, metavar="FILE", help=weights)
-    classes = "names of the classes, as in imagenet_class_index.json (default: Keras fetches that)"
-    add("--classes", type=Path, metavar="FILE", help=classes)
-    parser.add_count("--top", 5, "labels to show")
-    fit = "make a photo square: stretch it, cut out its middle, or pad it (default: %(default)s)"
-    add("--fit", choices=["stretch", "crop", "pad"], default="crop", help=fit)
-    add("--json", action="store_true", help="print one JSON object a photo and line")
-    options = parser.parse_args(arguments)
+    options = parse_options("classify", __doc__, arguments)
     if options.backbone not in IMAGENET_NAMES:
         allowed = "a class of keras.applications" + nearest(options.backbone, IMAGENET_NAMES)
         raise refuse("--backbone", allowed, options.backbone)

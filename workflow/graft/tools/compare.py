@@ -1,8 +1,7 @@
 """Compare two settings: what differs, and whether that exceeds the noise."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ from graft.common.errors import refuse
 from graft.common.numbers import say_percent
 from graft.project.parameters import list_changes, show_value
 from graft.tools.noise import compare_images, compare_seeds, say_difference
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 from graft.tools.revisions import MODELS, ModelResults, Setting, check_repository, read_setting
 
-# Each model in words, with the parameter that says how often it is trained.
-_NAMES = {"head": ("Head", "head.repeats"), "finetuned": ("Fine-tuned model", "finetune.repeats")}
+_TEMPLATES = Path(__file__).parent / "templates"
+# Each model in words, with its section of the parameters.
+_NAMES = {"head": ("Head", "head"), "finetuned": ("Fine-tuned model", "finetune")}
 _MEASURES = {"accuracy": "accuracy", "log_loss": "log loss"}
 # Whether more is better.
 _BETTER = {"accuracy": 1, "log_loss": -1}
@@ -34,8 +34,6 @@ _SAME = {
 }
 # What may keep two sides from being compared image by image, in words.
 _OTHERS = {"classes": "other classes", "split": "another split", "images": "other images or labels"}
-# The sections of parameters that say what training calls the loss and accuracy on validation.
-_SECTIONS = {"head": "head", "finetuned": "finetune"}
 
 
 def main(arguments: list[str]) -> None:
@@ -45,16 +43,7 @@ def main(arguments: list[str]) -> None:
         UserError: the folder is in no git repository, a revision is unknown, or results are
             missing or broken.
     """
-    parser = CommandParser("compare", str(__doc__), "graft compare HEAD~1")
-    parser.add_argument("old", nargs="?", default="HEAD", help="a git revision; HEAD without it")
-    parser.add_argument("new", nargs="?", help="a git revision; the work tree without it")
-    parser.add_argument("more", nargs="*", help="further ones, each compared with OLD; with --html")
-    parser.add_argument(
-        "--test", action="store_true", help="by the test part; validation without it"
-    )
-    parser.add_argument("--json", action="store_true", help="for programs: fractions, not points")
-    parser.add_argument("--html", metavar="FILE", type=Path, help="a page to write, with photos")
-    options = parser.parse_args(arguments)
+    options = parse_options("compare", __doc__, arguments)
     check_repository()
     part = "test" if options.test else "validation"
     if options.html:
@@ -70,8 +59,10 @@ def main(arguments: list[str]) -> None:
     if options.more:
         raise refuse("graft compare", "two revisions, or more with --html", options.more[0])
     found = compare_settings(read_setting(options.old, part), read_setting(options.new, part))
-    text = "\n".join(describe_comparison(found))
-    print(json.dumps(found, indent=1, default=str) if options.json else text)
+    if options.json:
+        print(json.dumps(found, indent=1, default=str))
+    else:
+        print(describe_comparison(found), end="")
 
 
 def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
@@ -96,7 +87,7 @@ def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
     for model in MODELS:
         before, after = old.models[model], new.models[model]
         # On validation, the loss of the seeds is weighted as their training is.
-        if old.part == "validation" and f"{_SECTIONS[model]}.class_weight" in changes:
+        if old.part == "validation" and f"{_NAMES[model][1]}.class_weight" in changes:
             before, after = (side._replace(seeds={}) for side in (before, after))
         models[model] = {name: _compare_measure(before, after, name) for name in _MEASURES}
     return sides | {"part": old.part, "parameters": changes, "models": models}
@@ -141,90 +132,23 @@ def verdict(
     return word, f"{word.capitalize()}: {_SENTENCES[beyond]}"
 
 
-def describe_comparison(found: Mapping[str, Any]) -> Iterator[str]:
-    """A comparison for people, line by line; differences in percentage points.
+def describe_comparison(found: Mapping[str, Any]) -> str:
+    """A comparison for people; differences in percentage points.
 
     Args:
         found: from `compare_settings`.
     """
-    sides = {key: found[key] for key in ("old", "new")}
-    width = max(len(side["name"]) for side in sides.values())
-    for key, side in sides.items():
-        yield f"{key}  {side['name']:<{width}}  {side['title']}".rstrip()
-    for side in sides.values():
-        if side["outdated"]:
-            yield (
-                f"\nThe results of {side['name']} were made with other parameters than its"
-                f" params.yaml has:\n  {', '.join(side['outdated'])}\n  Run the pipeline first."
-            )
+    from graft.exporting.program import open_templates
+
+    environment = open_templates(_TEMPLATES)
+    environment.filters |= {"change": say_difference, "level": _level, "other": _OTHERS.get}
     rows = [
-        (key, *(show_value(own.get(side, "–")) for side in sides))
+        (key, *(show_value(own.get(side, "–")) for side in ("old", "new")))
         for key, own in found["parameters"].items()
     ]
-    yield f"\nParameters{'' if rows else ': none differs'}"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for key, before, after in rows:
-        yield f"  {key:<{widths[0]}}  {before:<{widths[1]}} → {after}"
-    yield f"\nJudged by the {found['part']} part"
-    for model, (name, repeats) in _NAMES.items():
-        yield f"\n{name}"
-        for measure in _MEASURES:
-            yield from _describe_measure(found, model, measure, repeats)
-
-
-def _describe_measure(
-    found: Mapping[str, Any], model: str, measure: str, repeats: str
-) -> Iterator[str]:
-    own = found["models"][model][measure]
-    name = f"  {_MEASURES[measure]:<10}"
-    if own is None:
-        yield f"{name} not known of each image on both sides: build what is older again"
-        return
-    before, after = own["values"]
-    level, change = partial(_level, measure=measure), partial(say_difference, measure=measure)
-    yield f"{name} {level(before)} → {level(after)}, {change(after - before)}"
-    images, seeds = own["images"], own["seeds"]
-    yield f"    images   {_interval(images, change)}"
-    yield f"             {_describe_images(images, found['part'], measure)}"
-    if seeds:
-        yield f"    seeds    {_interval(seeds, change)}"
-        old, new = (
-            f"of {n}: {level(mean)} ± {level(spread)}"
-            for mean, spread, n in zip(seeds["mean"], seeds["spread"], seeds["n"], strict=True)
-        )
-        yield f"             mean ± standard deviation {old} → {new}; Welch’s t"
-    else:
-        key = f"{_SECTIONS[model]}.class_weight"
-        if found["part"] == "validation" and key in found["parameters"]:
-            yield f"    seeds    not compared: {key} changes what training measures"
-        else:
-            yield f"    seeds    not known: {repeats}: 5 on both sides would tell"
-    yield f"    verdict  {own['sentence']}"
-
-
-def _describe_images(images: Mapping[str, Any], part: str, measure: str) -> str:
-    old, new = (
-        f"{n:,}" + (" (units not known)" if units is None else f" in {units:,} units")
-        for n, units in zip(images["n"], images["units"], strict=True)
-    )
-    if not images["paired"]:
-        kind = " and ".join(_OTHERS[other] for other in images["others"])
-        how = " (Newcombe)" if measure == "accuracy" else ""
-        return f"{kind}, {old}, and {new}: taken as independent{how}"
-    p = "p < 0.001" if images["p"] < 0.001 else f"p = {images['p']:.2g}"
-    same = f"the same {old if old == new else f'{old}, or {new}'}"
-    if measure == "log_loss":
-        return f"{same}; permutation by unit, {p}"
-    test = "mid-p McNemar test"
-    if any(units not in (None, n) for n, units in zip(images["n"], images["units"], strict=True)):
-        test = "permutation by unit"
-    counts = f"{images['lost']:,} only right before, {images['won']:,} only now"
-    return f"{same}: {counts}; {test}, {p}"
-
-
-def _interval(found: Mapping[str, Any], change: Callable[[float], str]) -> str:
-    low, high = (change(found[end]).removesuffix(" points") for end in ("low", "high"))
-    return f"{change(found['difference'])}, 95 % interval {low} to {high}"
+    template = environment.get_template("comparison.txt.j2")
+    return template.render(found=found, rows=rows, widths=widths, names=_NAMES, measures=_MEASURES)
 
 
 def _level(value: float, measure: str) -> str:

@@ -11,7 +11,7 @@ from graft.common.numbers import say_bytes, say_percent
 from graft.common.stage import Stage
 from graft.common.tables import read_json
 from graft.exporting.contents import check_folder_of_export
-from graft.exporting.facts import UNKNOWN_LICENCE, Facts
+from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, QUANTIZED, check_format
 from graft.integrity.ground import flatten
 from graft.models.description import read_description
@@ -19,7 +19,7 @@ from graft.project.launcher import make_stage
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.upstream import check_upstream
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 
 _MODEL = Path("data/models/finetuned.keras")
 # Says with which images, and how, the chosen model was measured.
@@ -41,11 +41,8 @@ def main(arguments: list[str]) -> None:
             the pipeline has not run, or the export answers otherwise than the pipeline.
     """
     options = _options(arguments)
-    quantize = options.quantize or ""
-    check_format(options.format, quantize)
-    folder = options.output or Path(
-        "exports", "-".join([options.format, *filter(None, [quantize])])
-    )
+    name = "-".join(filter(None, [options.format, options.quantize]))
+    folder = options.output or Path("exports", name)
     check_folder_of_export(folder)
     values = read_parameters()
     stage = _measuring_stage(values, options.model)
@@ -53,13 +50,13 @@ def main(arguments: list[str]) -> None:
     from graft.exporting.evidence import check_origin
 
     check_origin(stage, options.model, description)
-    from graft.exporting.making import Request, make_export
+    from graft.exporting.making import make_export
 
     chosen = options.model.resolve() == _MODEL.resolve()
     flat = flatten(values)
     request = Request(
         kind=options.format,
-        quantize=quantize,
+        quantize=options.quantize,
         model=options.model,
         folder=folder,
         description=description,
@@ -74,29 +71,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = CommandParser(
-        "export",
-        f"{__doc__} The folder also has the names of the classes, and a short program that says"
-        " what a photo shows without graft.",
-        "uv run --extra onnx graft export --format onnx --quantize int8",
-    )
-    add = parser.add_argument
-    add("--format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
-    smaller = f"make the model smaller, by {' or '.join(QUANTIZED)}; what that costs is measured"
-    add("--quantize", metavar="TYPE", help=smaller)
-    add(
-        "--model",
-        type=Path,
-        default=_MODEL,
-        metavar="FILE",
-        help="another model of this project's images (.keras; default: %(default)s)",
-    )
-    folder = "where to (default: exports/FORMAT, or exports/FORMAT-QUANTIZE)"
-    add("--output", type=Path, metavar="FOLDER", help=folder)
-    licence = "under which others may use it, for the card, such as mit (default: %(default)s)"
-    add("--licence", default=UNKNOWN_LICENCE, metavar="NAME", help=licence)
-    options = parser.parse_args(arguments)
-    check_format(options.format or "", options.quantize or "")
+    values = {"formats": ", ".join(FORMATS), "types": " or ".join(QUANTIZED)}
+    options = parse_options("export", __doc__, arguments, **values)
+    check_format(options.format, options.quantize)
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", options.licence):
         allowed = "an identifier of Hugging Face in small letters, such as mit or cc-by-4.0"
         raise refuse("--licence", allowed, options.licence)
@@ -128,18 +105,19 @@ def _measuring_stage(values: dict[str, Any], model: Path) -> Stage:
 
 def tell_export(folder: Path, facts: Facts) -> Iterator[str]:
     """What was written, how it agrees and what it lost, line by line."""
-    kind, found = FORMATS[facts.kind], facts.agreement
+    quantize, found = facts.request.quantize, facts.agreement
+    kind = FORMATS[facts.request.kind]
     yield f"{folder / kind.model}: {say_bytes(facts.weight)}"
     yield (
         f"  run in {kind.runtime} {facts.version} on {found.n} test images: the label is the"
         f" pipeline's for {found.equal}, probabilities differ by {found.difference:.1g} at most"
     )
-    if facts.quantize:
+    if quantize:
         yield f"  accuracy {say_percent(found.after)}, before {say_percent(found.before)}"
     lost = found.before - found.after
     if lost > _WARN:
         yield (
-            f"  warning: {facts.quantize} costs {100 * lost:.1f} percentage points of accuracy;"
+            f"  warning: {quantize} costs {100 * lost:.1f} percentage points of accuracy;"
             f" export without --quantize, or with another one"
         )
     yield f"  python {folder / 'use.py'} PHOTO says what a photo shows; its card is README.md there"

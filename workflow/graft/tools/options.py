@@ -1,10 +1,15 @@
 """The command lines of the commands: what `--help` says, and what a typing error says."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from graft.common.errors import UserError, nearest
+from graft.integrity.yaml12 import read_yaml_file
+
+_OPTIONS = Path(__file__).with_suffix(".yaml")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -22,17 +27,6 @@ class CommandParser(argparse.ArgumentParser):
         """
         super().__init__(prog=f"graft {command}", description=about, epilog=f"example: {example}")
         self._example = example
-
-    def add_count(self, name: str, default: int, about: str) -> None:
-        """Adds an option that takes a whole number.
-
-        Args:
-            name: of the option, such as `--top`.
-            default: the number without it.
-            about: what it counts.
-        """
-        text = f"{about} (default: %(default)s)"
-        self.add_argument(name, type=_read_whole_number, default=default, metavar="N", help=text)
 
     def error(self, message: str) -> NoReturn:
         """Refuses what was typed.
@@ -52,18 +46,27 @@ class CommandParser(argparse.ArgumentParser):
         raise UserError(f"{message}. Right is `{self._example}`; `{self.prog} --help` says more")
 
 
-def read_number(text: str) -> float:
-    """The value of an option that is a number.
+def parse_options(
+    command: str, about: str | None, arguments: Sequence[str], **values: str
+) -> argparse.Namespace:
+    """What was typed behind a command, read as `options.yaml` beside this module says.
+
+    Args:
+        command: the command, such as `use`.
+        about: what it does.
+        arguments: what was typed.
+        values: what stands for the names in braces in the texts on options.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        UserError: it is nothing that the command takes.
     """
-    return _read(float, "a number, such as 0.9", text)
-
-
-def _read_whole_number(text: str) -> int:
-    """The same for a whole number."""
-    return _read(int, "a whole number", text)
+    own = read_yaml_file(_OPTIONS)[command]
+    parser = CommandParser(command, f"{about} {own.get('more', '')}".strip(), own["example"])
+    for name, option in own["options"].items():
+        if "type" in option:
+            option["type"] = _TYPES[option["type"]]
+        parser.add_argument(name, **option | {"help": option["help"].format(**values)})
+    return parser.parse_args(arguments)
 
 
 def _read(kind: Callable[[str], Any], allowed: str, text: str) -> Any:
@@ -72,3 +75,10 @@ def _read(kind: Callable[[str], Any], allowed: str, text: str) -> Any:
     except ValueError:
         message = f"must be {allowed}. Received: {text!r}"
         raise argparse.ArgumentTypeError(message) from None
+
+
+_TYPES = {
+    "path": Path,
+    "number": partial(_read, float, "a number, such as 0.9"),
+    "count": partial(_read, int, "a whole number"),
+}

@@ -22,7 +22,7 @@ from graft.prediction.output import (
     write_json_lines,
     write_lines,
 )
-from graft.tools.options import CommandParser, read_number
+from graft.tools.options import parse_options
 
 _STANDARD_OUTPUT = "-"
 # Unlike methods of Path, these answer no for a name that is too long.
@@ -67,26 +67,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = CommandParser(
-        "predict",
-        f"{__doc__} A file that cannot be read gets a reason in place of a label, and the exit"
-        " status is 1.",
-        "graft predict ~/new-photos --unsure 0.9 --output answers.csv",
-    )
-    add = parser.add_argument
-    photos = "an image file, a folder or an archive of such files, a CSV with the column path, or"
-    add("photos", nargs="+", metavar="PHOTO", help=f"{photos} - for paths in standard input")
-    model = (
-        "finetuned (the default, which may be the head on its network if that was no worse), head,"
-        " or a model file (.keras, .xml) that graft made, for which no project is needed"
-    )
-    add("--model", default="finetuned", metavar="MODEL", help=model)
-    parser.add_count("--top", 1, "labels of a photo")
-    unsure = "mark answers whose confidence is below this number from 0 to 1, such as 0.9"
-    add("--unsure", type=read_number, metavar="CONFIDENCE", help=unsure)
-    output = "a new .csv or .jsonl, or - for a CSV on standard output (default: lines for people)"
-    add("--output", metavar="FILE", help=output)
-    options = parser.parse_args(arguments)
+    options = parse_options("predict", __doc__, arguments)
     if options.unsure is not None and not 0 < options.unsure <= 1:
         raise refuse("--unsure", "a number above 0 and at most 1, such as 0.9", options.unsure)
     if options.top < 1:

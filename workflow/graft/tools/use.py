@@ -1,6 +1,5 @@
 """Write params.yaml from a recipe and choose the number of shards, or list the recipes."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from graft.project.parameters import PARAMETERS, list_changes, read_parameters, 
 from graft.project.pipeline import count_shards
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
 from graft.tools.git import ask_git
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 
 
 def main(arguments: list[str]) -> None:
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> None:
         UserError: there is no such recipe, a value is not allowed, or params.yaml has a content
             that git does not have.
     """
-    options = _parser().parse_args(arguments)
+    options = parse_options("use", __doc__, arguments, networks=", ".join(CHOICES))
     number = read_shards(options.shards or BY_NUMBER)
     if options.recipe is None and options.shards:
         dataset = read_parameters()["dataset"]["path"]
@@ -77,34 +76,6 @@ def main(arguments: list[str]) -> None:
             "The images are outside the project: DVC notices every change of them, but keeps no"
             " copy. To version them with the results, copy them to data/raw."
         )
-
-
-def _parser() -> argparse.ArgumentParser:
-    example = "graft use photos --images ~/pictures --network fast"
-    parser = CommandParser("use", str(__doc__), example)
-    add = parser.add_argument
-    add("recipe", nargs="?", metavar="RECIPE", help="its name; without it, the recipes are listed")
-    add("--images", metavar="PATH", help="your own images, in place of the recipe's")
-    names = ", ".join(CHOICES)
-    add(
-        "--network",
-        metavar="NAME",
-        help=f"{names}, or a class of keras.applications, with ImageNet weights at its own side",
-    )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="another value for a parameter, such as head.epochs=20; may be repeated",
-    )
-    add(
-        "--shards",
-        metavar="N",
-        help="how many shards the images are divided into; auto, by their number, without it",
-    )
-    add("--force", action="store_true", help=f"write over a {PARAMETERS} that git does not have")
-    return parser
 
 
 def _divide(number: int) -> None:

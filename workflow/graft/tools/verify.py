@@ -16,7 +16,7 @@ from graft.scheduling.dvc_calls import (
     list_recorded,
     open_repository,
 )
-from graft.tools.options import CommandParser
+from graft.tools.options import parse_options
 
 _PLACES = {"folder": "the folder", "cache": "DVC's cache"}
 
@@ -27,14 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         UserError: a file is damaged and was not repaired.
     """
-    parser = CommandParser("verify", str(__doc__), "graft verify --repair")
-    parser.add_argument(
-        "--repair",
-        action="store_true",
-        help="put sound copies in the place of damaged ones; what has none goes, and the next run"
-        " makes it anew",
-    )
-    options = parser.parse_args(arguments)
+    options = parse_options("verify", __doc__, arguments)
     # No run may write while files are hashed. What DVC itself cannot read is mended first.
     with contextlib.ExitStack() as claims, open_repository(partial(_claim, claims)) as repo:
         damaged = list_damaged_entries(repo)

@@ -16,8 +16,7 @@ from graft.judging.losses import accuracy_and_loss
 from graft.models.description import ModelDescription, write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
-from graft.parts.rows import Rows
-from graft.parts.stored_units import read_units
+from graft.parts.rows import Rows, read_units
 
 
 class Result(NamedTuple):

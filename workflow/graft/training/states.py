@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
@@ -30,17 +30,6 @@ class State(NamedTuple):
     arrays: list[np.ndarray]
 
 
-class _Hashing:
-    """Writes to a file and hashes what it writes."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.hash = file, hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self.hash.update(data)
-
-
 def write_state(path: Path, facts: Mapping[str, Any], arrays: Iterable[np.ndarray]) -> None:
     """Writes a state, or leaves the one that is there; no second one stays beside it.
 
@@ -53,13 +42,14 @@ def write_state(path: Path, facts: Mapping[str, Any], arrays: Iterable[np.ndarra
         OSError: it cannot be written, as on a full disk.
     """
     head = json.dumps({"versions": _VERSIONS, "facts": facts}).encode()
-    with whole(path) as (part,), part.open("wb") as file:
+    with whole(path) as (part,), part.open("w+b") as file:
         file.write(bytes(_DIGEST))
-        content = _Hashing(file)
         for array in chain([np.frombuffer(head, np.uint8)], arrays):
-            npy.write_array(content, array, allow_pickle=False)
+            npy.write_array(file, array, allow_pickle=False)
+        file.seek(_DIGEST)
+        digest = hashlib.file_digest(file, "sha256").digest()
         file.seek(0)
-        file.write(content.hash.digest())
+        file.write(digest)
 
 
 def read_state(path: Path) -> State | None:

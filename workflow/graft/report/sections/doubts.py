@@ -1,7 +1,5 @@
 """Are the labels right: images that look like another class than their label says."""
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +9,7 @@ from graft.report.thumbnails import Album
 
 SHOWN_DOUBTS = 60  # with pictures
 _COPIED = 1000  # rows for the clipboard
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that a spreadsheet computes
 
 
 def summarise_doubts(
@@ -49,9 +48,5 @@ def write_spreadsheet(table: pd.DataFrame) -> str:
 
     A cell that a spreadsheet would compute, such as a file called `=1+1`, gets an apostrophe.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(table.columns)
-    for row in table.itertuples(index=False):
-        writer.writerow([f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in row])
-    return text.getvalue()
+    quoted = table.map(lambda cell: f"'{cell}" if cell.startswith(_COMPUTED) else cell)
+    return quoted.to_csv(index=False, lineterminator="\r\n")

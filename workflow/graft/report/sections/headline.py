@@ -7,7 +7,7 @@ import numpy as np
 
 from graft.common.cautions import Caution
 from graft.report.reading import ReportedModel, Tested
-from graft.report.wording import NO_BREAK, counted, in_words, number, percent
+from graft.report.wording import say_sentence
 
 SURE = 0.95  # a confidence of which people say that it is sure
 
@@ -83,43 +83,21 @@ def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
         labels: int (n,), the true classes of the test images.
         model: on the same images.
     """
-    wrong = model.predicted != labels
-    worst, best = 1 - model.metrics["accuracy_low"], 1 - model.metrics["accuracy_high"]
-    if wrong.all():
-        first = f"Every test photo is wrong; of new ones, {in_words(best)} or more will be."
-    elif wrong.any():
-        ends = f"between {in_words(best)} and {in_words(worst)}" if best > 0 else ""
-        ends = ends or f"at most {in_words(worst)}"
-        first = (
-            f"About {in_words(wrong.mean())} new photos will be wrong ({ends}, as far as the test"
-        )
-        first += " photos can tell)."
-    else:
-        first = f"No test photo is wrong; of new ones, up to {in_words(worst)} may be."
-    sure = model.confidence >= SURE
-    if not sure.any():
-        return [first, f"It is never sure: no photo has a confidence of {SURE} or more."]
-    missed = int(wrong[sure].sum())
-    kept = f"Of those it is sure of (a confidence of {SURE} or more), {in_words(sure.mean())}, "
-    if missed:
-        about = "" if missed == sure.sum() else "about "
-        return [first, f"{kept}{about}{in_words(missed / sure.sum())} are wrong."]
-    return [first, f"{kept}none was wrong in the test."]
+    wrong, sure = model.predicted != labels, model.confidence >= SURE
+    missed = wrong[sure].mean() if sure.any() else 0
+    ends = {"best": 1 - model.metrics["accuracy_high"], "worst": 1 - model.metrics["accuracy_low"]}
+    return [
+        say_sentence("errors", wrong=wrong.mean(), **ends),
+        say_sentence("sureness", limit=SURE, sure=sure.mean(), missed=missed),
+    ]
 
 
 def say_gain(tested: Tested) -> list[str]:
     """How the chosen model differs from the other one, photo by photo; nothing if it is alone."""
     if len(tested.models) == 1:
-        return ["Fine-tuning did not do clearly better than the head, so the head was kept."]
-    chosen, other = tested.models
-    now, before = (model.predicted == tested.labels for model in (chosen, other))
-    won, lost = int((now & ~before).sum()), int((before & ~now).sum())
-    if not won and not lost:
-        return ["The head is right on the same test photos."]
-    return [
-        f"Fine-tuning put {counted(won, 'test photo')} right that the head has wrong, and"
-        f" {number(lost)} the other way round."
-    ]
+        return [say_sentence("gain", won=None, lost=None)]
+    now, before = (model.predicted == tested.labels for model in tested.models)
+    return [say_sentence("gain", won=int((now & ~before).sum()), lost=int((before & ~now).sum()))]
 
 
 def _ends(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,12 +107,10 @@ def _ends(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def _choose_figure(chosen: ReportedModel, crossed: Mapping[str, Any]) -> dict[str, Any]:
     """The accuracy on the test part, or where that is small the one that rests on all images."""
     if crossed["leads"]:
-        found, what = crossed, counted(crossed["n"], "photo")
+        found, what = crossed, "photo"
         note = "Cross-validated: a linear classifier, on photos that it has not learned from."
     else:
-        found, what = chosen.metrics, counted(chosen.metrics["n"], "test photo")
+        found, what = chosen.metrics, "test photo"
         note = f"{chosen.name}, chosen on the validation part."
-    together = f" in {counted(found['units'], 'unit')}" if found["units"] != found["n"] else ""
-    interval = f"{percent(found['accuracy_low'])} to {percent(found['accuracy_high'])}"
-    line = f"right, of {what}{together}; 95{NO_BREAK}% interval {interval}."
+    line = say_sentence("figure", found=found, what=what)
     return {"accuracy": found["accuracy"], "line": line, "note": note}

@@ -9,8 +9,7 @@ import pandas as pd
 from graft.report.charts import Chart, padded_ends
 from graft.report.pictures import smooth
 from graft.report.reading import Tested
-from graft.report.sections.transfer import describe_training
-from graft.report.wording import counted
+from graft.report.wording import say_sentence
 
 
 def summarise_learning(tested: Tested, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +34,9 @@ def summarise_learning(tested: Tested, parameters: Mapping[str, Any]) -> dict[st
             for m in models
             if len(m.history) > 1
         },
-        "trained": {m.key: describe_training(m.training, m.monitor) for m in models},
+        "trained": {
+            m.key: say_sentence("training", training=m.training, monitor=m.monitor) for m in models
+        },
         "rates": {m.key: say_rates(m.key, m.training, parameters) for m in models},
         "smoothing": weight,
         "chosen": tested.chosen.key,
@@ -76,16 +77,4 @@ def say_rates(key: str, training: Mapping[str, Any], parameters: Mapping[str, An
         training: as `training.json` has it.
         parameters: of the build, by dotted key.
     """
-    if not training["epochs"] or "regularisation" in training:
-        return ""
-    if key == "head":
-        rate, optimizer = parameters["head.learning_rate"], parameters["head.optimizer"]
-        return f"{optimizer} at a learning rate of {rate:g}."
-    body, top = (parameters[f"finetune.{name}learning_rate"] for name in ("", "head_"))
-    warmup = parameters["finetune.warmup"]
-    rise = f"{counted(warmup, 'epoch')} of linear rise to them, then " if warmup else ""
-    way = f"{rise}a cosine down to 0 at epoch {parameters['finetune.epochs']}"
-    return (
-        f"{parameters['finetune.optimizer']}; learning rates at their highest: {body:g} for the"
-        f" network, {top:g} for the head; {way}."
-    )
+    return say_sentence("rates", key=key, training=training, parameters=parameters)

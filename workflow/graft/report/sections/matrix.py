@@ -77,17 +77,15 @@ def choose_part(counts: np.ndarray, limit: int = WHOLE, part: int = _PART) -> li
 def _summarise_model(model: ReportedModel) -> dict[str, Any]:
     shown = choose_part(model.counts)
     totals = model.counts.sum(1)
-    rows = []
-    for i in shown:
-        own = model.counts[i, shown].tolist()
-        tints = [_tint(count, int(totals[i])) for count in own]
-        rows.append(
-            {
-                "class": i,
-                "cells": list(zip(shown, own, tints, strict=True)),
-                "beside": int(totals[i]) - sum(own),
-            }
-        )
+    own = model.counts[shown][:, shown]
+    rows = [
+        {
+            "class": i,
+            "cells": [(j, n, _tint(n, total)) for j, n in zip(shown, counts, strict=True)],
+            "beside": total - sum(counts),
+        }
+        for i, counts, total in zip(shown, own.tolist(), totals[shown].tolist(), strict=True)
+    ]
     pairs = describe_pairs_of_classes(model.counts)
     return {
         "cells": list_cells(model.counts),

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from graft.common.arrays import RowSource
 from graft.report.reading import ReportedModel, Tested
@@ -69,11 +70,7 @@ def rank_photos(tested: Tested) -> Iterator[int]:
     classes the surest mistakes, turn by turn, so that no pair is without a photo; then images that
     are right with the least confidence; then all other mistakes.
     """
-    seen: set[int] = set()
-    for i in _all_in_order(tested):
-        if i not in seen:
-            seen.add(i)
-            yield i
+    return iter(dict.fromkeys(_all_in_order(tested)))
 
 
 def _all_in_order(tested: Tested) -> Iterator[int]:
@@ -96,14 +93,11 @@ def _surest_mistakes(tested: Tested, model: ReportedModel) -> list[int]:
 
 def _by_turns(tested: Tested, model: ReportedModel, mistakes: Sequence[int]) -> list[int]:
     """The first mistake of each pair of classes, then the second of each, and so on."""
-    turns: dict[tuple[int, int], int] = {}
-    ranked = []
-    for place, i in enumerate(mistakes):
-        cell = int(tested.labels[i]), int(model.predicted[i])
-        turns[cell] = turns.get(cell, -1) + 1
-        if turns[cell] < _OF_A_CELL:
-            ranked.append((turns[cell], place, i))
-    return [i for _, _, i in sorted(ranked)]
+    own = np.array(mistakes, int)
+    cells = pd.DataFrame({"label": tested.labels[own], "predicted": model.predicted[own]})
+    turns = cells.groupby(["label", "predicted"]).cumcount().to_numpy()
+    order = np.argsort(turns, kind="stable")
+    return own[order[turns[order] < _OF_A_CELL]].tolist()
 
 
 def _read_answers(

@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
-from graft.report.wording import NO_BREAK, number, percent
+from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
 
-_POOLING = {"avg": "average pooling", "max": "maximum pooling", "flatten": "flattened"}
-_MONITORS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
 _GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
 
 
@@ -43,11 +41,11 @@ def summarise_transfer(
     """
     return {
         "depths": describe_depths(scores),
-        "layer": {**layer, "pooling": _POOLING.get(layer["pooling"], layer["pooling"])},
+        "layer": layer,
         "unfreeze": unfreeze,
         "samples": tile_samples(samples),
         "steps": describe_steps(steps),
-        "augmentation": describe_augmentation(parameters),
+        "augmentation": say_sentence("augmentation", parameters=parameters),
         "copies": parameters["augment.copies"],
         "seeds": describe_seeds(repeats),
     }
@@ -111,46 +109,6 @@ def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     return {"ends": ends, "rows": rows}
 
 
-def describe_augmentation(parameters: Mapping[str, Any]) -> list[str]:
-    """What is done to training images, such as `rotation up to 10°`; empty where nothing is."""
-    strengths = {
-        "flip": lambda mode: f"{mode.replace('_', ' ')} flip",
-        "rotation": lambda degrees: f"rotation up to {degrees:g}° to either side",
-        "shift": lambda part: f"shift up to {_share(part)} of the side",
-        "zoom": lambda part: f"zoom up to {_share(part)}",
-        "brightness": lambda part: f"brightness up to {_share(part)} of the range",
-        "contrast": lambda part: f"contrast up to {_share(part)}",
-    }
-    values = {name: parameters[f"augment.{name}"] for name in strengths}
-    return [strengths[name](v) for name, v in values.items() if v not in (0, "none")]
-
-
-def describe_training(training: Mapping[str, Any], monitor: str) -> str:
-    """How a model was trained and which epoch was kept.
-
-    Args:
-        training: as in `training.json`.
-        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
-    """
-    loss, accuracy = number(training["val_loss"]), percent(training["val_accuracy"])
-    result = f"validation loss {loss}, {accuracy} of the validation images right."
-    n, best = training["epochs"], training["best_epoch"]
-    epochs = f"{n} epoch{'' if n == 1 else 's'}"
-    if (device := training.get("device", "CPU")) != "CPU":
-        epochs += f" on {device}"
-    if "regularisation" in training:
-        return f"Fitted at once, without epochs: {result}"
-    if not n:
-        return f"Not trained, the head on the network: {result}"
-    if best == 0:
-        return f"{epochs}, none better than the start by more than chance, which is kept: {result}"
-    step = training.get("step", 1.0)
-    way = "" if step == 1 else f", and {step:g} of the way to it is taken"
-    if n == 1:
-        return f"{epochs}{way.replace(' to it', '')}: {result}"
-    return f"{epochs}; kept is epoch {best}, which has the {_MONITORS[monitor]}{way}: {result}"
-
-
 def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
     """One picture of training images and their views; None where there are none.
 
@@ -179,7 +137,3 @@ def _places(values: pd.Series, ends: tuple[float, float]) -> pd.Series:
     """Where values are between two ends, %; in the middle if these are equal or missing."""
     low, high = ends
     return 100 * (values - low) / (high - low) if high > low else 0 * values + 50.0
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:g}{NO_BREAK}%"

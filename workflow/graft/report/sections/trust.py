@@ -9,7 +9,7 @@ from graft.judging.calibration import rescale
 from graft.report.charts import Chart, padded_ends, thin
 from graft.report.confusion import in_blocks
 from graft.report.reading import ReportedModel, Tested
-from graft.report.wording import counted
+from graft.report.wording import say_sentence
 from graft.statistics.reliability import bin_confidences
 
 _SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the images, in the table
@@ -66,17 +66,8 @@ def say_trust(bins: Sequence[Mapping[str, Any]]) -> str:
     """
     over = sum(row["true"] < row["low"] for row in bins)
     under = sum(row["true"] > row["high"] for row in bins)
-    if not over and not under:
-        photos = counted(sum(row["n"] for row in bins), "test photo")
-        return f"Yes, as far as {photos} can tell: as many are right as it says, but for chance."
-    where = f"at {over or under} of {counted(len(bins), 'level')} of confidence"
-    if not under:
-        return f"It is too sure of itself: {where}, fewer photos are right than chance explains."
-    if not over:
-        return f"It could be surer: {where}, more photos are right than chance explains."
-    return (
-        f"Not everywhere: {where}, fewer photos are right than chance explains, and at"
-        f" {under} more of them."
+    return say_sentence(
+        "trust", over=over, under=under, bins=len(bins), photos=sum(r["n"] for r in bins)
     )
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from graft.common import atomic
 from graft.common.errors import UserError, refuse
@@ -58,7 +57,7 @@ def write_comparison(
         measures=_MEASURES,
         parameters=tabulate_parameters(settings),
         comparisons=[
-            {"setting": setting, "found": found, "moved": own, "strips": _strips(found)}
+            {"setting": setting, "found": found, "moved": own}
             for (setting, found), own in zip(others, moved, strict=True)
         ],
         curves={model: draw_histories(settings, model) for model in MODELS},
@@ -88,7 +87,11 @@ def find_moved_images(old: Setting, new: Setting) -> dict[str, tuple[list, list]
             both[both["right_new"] & ~both["right_old"]],
             both[both["right_old"] & ~both["right_new"]],
         )
-        found[model] = tuple(_list_images(table.head(_PHOTOS)) for table in kinds)
+        names = {"predicted_old": "old", "predicted_new": "new"}
+        found[model] = tuple(
+            table.head(_PHOTOS)[[*names]].rename(columns=names).reset_index().to_dict("records")
+            for table in kinds
+        )
     return found
 
 
@@ -123,37 +126,6 @@ def draw_histories(settings: Sequence[Setting], model: str) -> list[Chart]:
             chart.line(table["epoch"], table[column], f"side{number}")
         charts.append(chart)
     return charts
-
-
-def _strips(found: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """Where the interval of each difference is on an axis with 0 in the middle, %."""
-    strips: dict[str, dict[str, dict[str, float]]] = {}
-    for measure in _MEASURES:
-        known = {
-            model: own[measure]["images"]
-            for model, own in found["models"].items()
-            if own[measure] is not None
-        }
-        ends = [abs(images[end]) for images in known.values() for end in ("low", "high")]
-        most = max(ends, default=0) or 1.0
-        strips[measure] = {
-            model: {
-                "start": 50 + 50 * images["low"] / most,
-                "length": 50 * (images["high"] - images["low"]) / most,
-                "place": 50 + 50 * images["difference"] / most,
-            }
-            for model, images in known.items()
-        }
-    return strips
-
-
-def _list_images(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {"path": path, "label": label, "old": old, "new": new}
-        for (path, label), old, new in zip(
-            table.index, table["predicted_old"], table["predicted_new"], strict=True
-        )
-    ]
 
 
 def _open_album_here(paths: set[str]) -> Album | None:
