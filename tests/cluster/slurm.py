@@ -184,39 +184,26 @@ class Slurm:
 
     def _configure(self) -> str:
         host = socket.gethostname().partition(".")[0]
+        (self._folder / "state").mkdir(exist_ok=True)
         lines = [
-            "ClusterName=graft",
-            f"SlurmctldHost={host}(127.0.0.1)",
-            "SlurmUser=root",
-            "AuthType=auth/munge",
+            *("ClusterName=graft", f"SlurmctldHost={host}(127.0.0.1)", "SlurmUser=root"),
+            *("AuthType=auth/munge", "ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none"),
             "AuthInfo=cred_expire=20",  # so long a job waits that lost its node
-            "ProctrackType=proctrack/linuxproc",
-            "TaskPlugin=task/none",
-            "SelectType=select/cons_tres",
-            "SelectTypeParameters=CR_Core_Memory",
-            "MpiDefault=none",
-            "ReturnToService=2",
-            "SlurmdTimeout=6",
-            "KillWait=2",
-            "InactiveLimit=0",
+            *("SelectType=select/cons_tres", "SelectTypeParameters=CR_Core_Memory"),
+            *("MpiDefault=none", "ReturnToService=2", "SlurmdTimeout=6", "KillWait=2"),
+            *("InactiveLimit=0", "MinJobAge=300"),
             # Without cgroups, Slurm looks each second at the memory that a job has.
-            "JobAcctGatherType=jobacct_gather/linux",
-            "JobAcctGatherFrequency=task=1",
-            "JobAcctGatherParams=OverMemoryKill",
-            "MinJobAge=300",
+            *("JobAcctGatherType=jobacct_gather/linux", "JobAcctGatherFrequency=task=1"),
+            *("JobAcctGatherParams=OverMemoryKill", f"SlurmdSpoolDir={self._folder}/spool-%n"),
             "SchedulerParameters=sched_interval=1,bf_interval=1,defer",
-            f"StateSaveLocation={self._folder}/state",
-            f"SlurmdSpoolDir={self._folder}/spool-%n",
+            *(f"StateSaveLocation={self._folder}/state", f"SlurmdPidFile={self._folder}/%n.pid"),
             f"SlurmctldPidFile={self._folder}/controller.pid",
-            f"SlurmdPidFile={self._folder}/%n.pid",
+            f"PartitionName=all Nodes=n[1-{NODES}] Default=YES MaxTime=1440 State=UP",
         ]
         for number in range(1, NODES + 1):
-            lines.append(
-                f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={CORES}"
-                f" Port={_FIRST_PORT + number} RealMemory={MEMORY} State=UNKNOWN"
-            )
-        lines.append(f"PartitionName=all Nodes=n[1-{NODES}] Default=YES MaxTime=1440 State=UP")
-        (self._folder / "state").mkdir(exist_ok=True)
+            node = f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={CORES}"
+            port = f"Port={_FIRST_PORT + number} RealMemory={MEMORY} State=UNKNOWN"
+            lines.insert(-1, f"{node} {port}")
         return "\n".join(lines) + "\n"
 
     def _await(self, condition: Callable[[], bool]) -> None:

@@ -7,6 +7,7 @@ to happen right after a stage, before DVC hashes anything.
 import os
 import re
 import signal
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 
 import project
 import standin
+from graft.integrity.damage import hash_file
 from graft.project.pipeline import PACKAGE
 from project import Project, assert_fresh, assert_right, runs
 
@@ -37,10 +39,8 @@ def within(made: Project, stage: str, code: str) -> None:
     (path,) = (made.folder / PACKAGE).glob(f"*/{stage}.py")
     text = path.read_text(encoding="utf-8")
     done = made.folder.with_name("done")
-    extra = (
-        f"    done = Path({str(done)!r})\n    if not done.exists():\n        done.touch()\n"
-        + "".join(f"        {line}\n" for line in code.splitlines())
-    )
+    once = f"done = Path({str(done)!r})\nif not done.exists():\n    done.touch()\n"
+    extra = textwrap.indent(once + textwrap.indent(code, "    ") + "\n", "    ")
     start = "    for path, part in stage.written.items():\n"
     assert start in text
     path.write_text(text.replace(start, extra + start), encoding="utf-8")
@@ -48,13 +48,9 @@ def within(made: Project, stage: str, code: str) -> None:
 
 def assert_mended(made: Project) -> None:
     """One plain run makes everything right."""
+    made.commands = project.BIN
     made.dvc("repro")
     assert_right(made)
-
-
-EDIT = (
-    "edited = Path('params.yaml').read_text().replace({})\nPath('params.yaml').write_text(edited)"
-)
 
 
 MOVES = [
@@ -64,7 +60,10 @@ MOVES = [
 ]
 
 
-@pytest.mark.parametrize(("command", "what"), MOVES)
+moves = pytest.mark.parametrize(("command", "what"), MOVES)
+
+
+@moves
 def test_what_moves_before_dvc_hashes_it_is_found_by_the_next_stage(
     standins: Project, command: str, what: str
 ) -> None:
@@ -74,7 +73,6 @@ def test_what_moves_before_dvc_hashes_it_is_found_by_the_next_stage(
     printed = made.dvc("repro", status=255)
     assert re.search(rf"dvc.lock's record of head was removed.*\(.*{what}", printed)
     assert "Traceback" not in printed and "head" not in locked(made)
-    made.commands = project.BIN
     assert_mended(made)
 
 
@@ -99,7 +97,7 @@ def test_what_moves_after_the_last_stage_is_found_by_the_next_command(
     assert made.outputs() == standin.expect(made.folder)
 
 
-@pytest.mark.parametrize(("command", "what"), MOVES)
+@moves
 def test_snakemake_records_nothing_that_has_moved(
     standins: Project, command: str, what: str
 ) -> None:
@@ -122,27 +120,26 @@ def locked(made: Project) -> dict:
 def test_an_edit_between_two_stages_stops_the_run(standins: Project) -> None:
     made = standins
     made.change({"head.seed": 2})
-    within(made, "finetune", EDIT.format("'learning_rate: 0.003', 'learning_rate: 0.5'"))
+    edit = "'learning_rate: 0.003', 'learning_rate: 0.5'"
+    edit = f"edited = Path('params.yaml').read_text().replace({edit})"
+    within(made, "finetune", f"{edit}\nPath('params.yaml').write_text(edited)")
     printed = made.dvc("repro", status=255)
     assert "needs head made with the same settings" in printed
     assert "params.yaml: head.learning_rate is 0.5 and was 0.003" in printed
     assert_mended(made)
 
 
-def damage(path: Path, kind: str) -> None:
+def damage(path: Path, cut: bool = False) -> None:
     """Damages a file as a disk does: its mode stays."""
     path.chmod(0o644)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    changed = {"flipped": data, "cut": data[:-3], "grown": data + b"!", "empty": b""}
-    path.write_bytes(changed[kind])
+    path.write_bytes(data[:-3] if cut else data)
     path.chmod(0o444)
 
 
 def cached(made: Project, output: str) -> Path:
     """The file of an output in DVC's cache."""
-    from graft.integrity.damage import hash_file
-
     name = hash_file(made.folder / output)
     return made.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
 
@@ -152,7 +149,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project) -> None:
     made = standins
     made.snakemake()
     before = made.outputs()
-    damage(cached(made, MADE), "flipped")
+    damage(cached(made, MADE))
     (made.folder / MADE).unlink()
     printed = made.snakemake()
     assert f"held a damaged copy of {MADE}" in printed and "head" in runs(printed)
@@ -219,10 +216,10 @@ def test_verify_finds_damage_and_repairs_it(standins: Project) -> None:
     made = standins
     assert re.fullmatch(r"all \d+ recorded files are sound\n", made.run("graft", "verify"))
     before = made.outputs()
-    damage(cached(made, MADE), "flipped")
-    damage(made.folder / "data/split.csv", "flipped")
-    damage(cached(made, "data/depth/scores.csv"), "cut")
-    damage(made.folder / "data/depth/scores.csv", "cut")
+    damage(cached(made, MADE))
+    damage(made.folder / "data/split.csv")
+    damage(cached(made, "data/depth/scores.csv"), cut=True)
+    damage(made.folder / "data/depth/scores.csv", cut=True)
     printed = made.run("graft", "verify", status=2)
     assert f"{MADE} is damaged in DVC's cache" in printed
     assert "data/split.csv is damaged in the folder" in printed

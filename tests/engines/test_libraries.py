@@ -69,11 +69,8 @@ def test_both_engines_follow_a_version(standins: Project) -> None:
     made.snakemake("-n")
     assert "scikit-learn 99" in (made.folder / VERSIONS).read_text(encoding="utf-8")
     stale = {address.partition("@")[0] for address in json.loads(made.dvc("status", "--json"))}
-    direct = {
-        stage
-        for stage, body in bodies().items()
-        if any("scikit-learn" in LIBRARIES.get(room, ()) for room in used_rooms(body))
-    }
+    users = {room for room, names in LIBRARIES.items() if "scikit-learn" in names}
+    direct = {stage for stage, body in bodies().items() if users & {*used_rooms(body)}}
     assert stale == direct and "tensors" not in stale and "head" in stale
     assert runs(made.snakemake()) >= {"head"}
     assert_fresh(made)

@@ -143,15 +143,15 @@ def _build(folder: Path, shards: int) -> dict[str, bytes]:
     folder.mkdir()
     workspace(folder, {"finetune.unfreeze": "auto", "split.seed": 3})
     divide(shards, folder)
-    inside = {}
+    inside = {"b/bad.png": b"bad"}
     for number in range(66):
         fields = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
         fields[..., number % 3] //= 3
-        drawn = fields.repeat(4, 0).repeat(4, 1)
-        inside[f"{'abc'[number % 3]}/{number}.png"] = encoded(drawn)
+        drawn, name = fields.repeat(4, 0).repeat(4, 1), f"{'abc'[number % 3]}/{number}"
+        inside[f"{name}.png"] = encoded(drawn)
         if number % 11 == 0:
-            inside[f"{'abc'[number % 3]}/{number}.jpg"] = encoded(drawn, "JPEG", quality=80)
-    write(folder / "photos", inside | {"b/bad.png": b"bad"})
+            inside[f"{name}.jpg"] = encoded(drawn, "JPEG", quality=80)
+    write(folder / "photos", inside)
     with contextlib.chdir(folder):
         run_stage(["manifest", "--shards", str(shards)])
         Path("data/features").mkdir()
@@ -169,19 +169,12 @@ def _build(folder: Path, shards: int) -> dict[str, bytes]:
         np.save("data/views/features.npy", np.zeros((0, 48), np.float32))
         run("cross_validation")
         run("head")
-        made = {
-            str(path): path.read_bytes()
-            for path in sorted(Path().rglob("*"))
-            if path.is_file()
-            and path.parts[0] in {"data", "reports"}
-            and path.parts[1] not in {"checked", "tensors", "features", "manifest.csv"}
-            # TensorFlow counts the graphs of a process, and names them so.
-            and path.name != "head.xml"
-        }
-        parts = read_parts(stage_here("finetune"), "data/tensors")
-        rows = {
-            part: rows[:].tobytes() + "".join(rows.ids).encode() for part, rows in parts.items()
-        }
+        found = sorted(path for top in ("data", "reports") for path in Path(top).rglob("*.*"))
+        # TensorFlow counts the graphs of a process, and names them so in head.xml.
+        other = {"checked", "tensors", "features", "manifest.csv", "head.xml"}
+        made = {str(p): p.read_bytes() for p in found if p.is_file() and not other & {*p.parts}}
+        parts = read_parts(stage_here("finetune"), "data/tensors").items()
+        rows = {part: own[:].tobytes() + "".join(own.ids).encode() for part, own in parts}
     return made | rows
 
 

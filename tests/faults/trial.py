@@ -31,16 +31,9 @@ SURVIVED, HAND, WRONG = "survived", "needed a hand", "wrong"
 MOMENT, OF_DVC = "in the moment", "DVC's own files"
 # `dvc repro` alone trusts its files without a look: `graft verify --repair` mends these.
 MENDED_BY_VERIFY = {
-    "branches, merges and remotes",
-    "damaged dvc.lock",
-    "damaged files of the cache",
-    "damaged memories of the engines",
-    "damaged outputs",
-    "damaged run cache",
-    "full disk",
-    "kill at a random moment",
-    "kill while DVC records",
-    "real stages",
+    *("branches, merges and remotes", "damaged dvc.lock", "damaged files of the cache"),
+    *("damaged memories of the engines", "damaged outputs", "damaged run cache", "full disk"),
+    *("kill at a random moment", "kill while DVC records", "real stages"),
 }
 REPAIR = ("graft", "verify", "--repair")
 SKIPPED, BROKEN = "skipped", "not injected"

@@ -21,12 +21,8 @@ class Screen:
     """Runs command lines in folders."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+        self._process = subprocess.Popen([sys.executable, __file__], **pipes)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Runs `graft` in the present folder: its exit status, and all that it shows, in order."""

@@ -31,21 +31,11 @@ SOURCES = (
     *("Snakefile", "dvc.yaml", "environment.yml", "profiles", "workflow"),
 )
 DEFAULTS = "workflow/defaults.yaml"
-TINY = {
-    "dataset.path": "data/raw/tiny",
-    "image.side": 32,
-    "backbone.name": "cnn",
-    "backbone.weights": "none",
-    "head.batch": 8,
-    "head.epochs": 2,
-    "finetune.batch": 8,
-    "finetune.epochs": 1,
-    "finetune.warmup": 0,
-    # Changed images start TensorFlow once more in every build; tests of their own switch them on.
-    "augment.rotation": 0,
-    "augment.shift": 0.0,
-    "augment.zoom": 0.0,
-}
+TINY = {"dataset.path": "data/raw/tiny", "image.side": 32}
+TINY |= {"backbone.name": "cnn", "backbone.weights": "none", "head.batch": 8, "head.epochs": 2}
+TINY |= {"finetune.batch": 8, "finetune.epochs": 1, "finetune.warmup": 0}
+# Changed images start TensorFlow once more in every build; tests of their own switch them on.
+TINY |= {"augment.rotation": 0, "augment.shift": 0.0, "augment.zoom": 0.0}
 
 # What Snakemake and DVC say where nothing is to be done.
 FRESH = "Nothing to be done"
@@ -92,14 +82,8 @@ class Project:
             command: the command and its arguments.
             status: the exit status that it must end with; None if any will do.
         """
-        ended = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+        ended = subprocess.run(command, cwd=self.folder, env=self.environment(), **pipes)
         if status is not None and ended.returncode != status:
             raise AssertionError(f"{' '.join(command)} → {ended.returncode}:\n{ended.stdout}")
         return ended.stdout
@@ -148,9 +132,8 @@ class Project:
         text = path.read_text(encoding="utf-8")
         for key, value in changes.items():
             section, name = key.split(".")
-            line = re.compile(
-                rf"(^{section}:.*\n(?:(?:  .*)?\n)*?  {name}:) +\S.*?(?=\s+#|$)", re.M
-            )
+            before = rf"(^{section}:.*\n(?:(?:  .*)?\n)*?  {name}:)"
+            line = re.compile(before + r" +\S.*?(?=\s+#|$)", re.M)
             text, count = line.subn(lambda found, new=value: f"{found[1]} {json.dumps(new)}", text)
             assert count == 1, key
         path.write_text(text, encoding="utf-8")
@@ -177,12 +160,8 @@ def make(folder: Path, changes: Mapping[str, Any] = TINY, standins: bool = False
         changes: the parameters that differ from the defaults, by dotted key.
         standins: whether its stages only compute hashes.
     """
-    ignored = [
-        str(p.relative_to(ROOT))
-        for top in ("data", "reports")
-        for p in (ROOT / top).rglob(".gitignore")
-    ]
-    for name in [*SOURCES, *ignored]:
+    ignored = (p for top in ("data", "reports") for p in (ROOT / top).rglob(".gitignore"))
+    for name in (*SOURCES, *(path.relative_to(ROOT) for path in ignored)):
         source, copy = ROOT / name, folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -244,8 +223,7 @@ def assert_fresh(made: Project) -> None:
 
 def runs(printed: str) -> set[str]:
     """The stages whose own command ran, by the screen, or by what DVC printed."""
-    shown = re.findall(
-        r"^(\w+)(?:@\w+)? +(?:failed|\d[\d.]* (?:s|min \d+ s))(?:  (.*))?$", printed, re.MULTILINE
-    )
+    line = r"^(\w+)(?:@\w+)? +(?:failed|\d[\d.]* (?:s|min \d+ s))(?:  (.*))?$"
+    shown = re.findall(line, printed, re.MULTILINE)
     ran = {stage for stage, said in shown if said != "unchanged"}
     return ran | set(re.findall(r"^> graft (\w+)", printed, re.MULTILINE))
