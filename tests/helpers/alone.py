@@ -17,6 +17,7 @@ from graft.project.pipeline import PACKAGE, declarations
 STARTER = (
     "dvc.yaml",
     "params.yaml",
+    "workflow/libraries.yaml",
     "workflow/shards.yaml",
     *(f"{PACKAGE}/{name}.py" for name in ("__init__", "__main__", "cli")),
     *(f"{PACKAGE}/{room}" for room in ("integrity", "project")),
