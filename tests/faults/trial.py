@@ -282,7 +282,9 @@ class Trial:
         except Wrong as error:
             if self.fault.cure != "dvc" or self.fault.kind not in MENDED_BY_VERIFY:
                 raise
-            self.call(*REPAIR)
+            repaired = self.call(*REPAIR)
+            if repaired.status:  # it names what a person has to choose
+                self.call("bash", "-c", *named_commands(repaired.text))
             self._judge()
             return Outcome(OF_DVC, f"{error}; `{shlex.join(REPAIR)}`")
         found = self._found and outcome.verdict == SURVIVED

@@ -215,7 +215,9 @@ def test_the_folder_is_named_by_all_that_the_result_depends_on(empty: Path) -> N
 def begin(stage: str, log: Path) -> subprocess.Popen:
     """Starts a stage here, in a process of its own."""
     with log.open("w") as file:
-        return subprocess.Popen([sys.executable, "-m", "graft", stage], stdout=file, stderr=file)
+        return subprocess.Popen(
+            [sys.executable, "-m", "graft", stage, "--force"], stdout=file, stderr=file
+        )
 
 
 def finish(stage: str, log: Path) -> tuple[dict[str, bytes], str]:
