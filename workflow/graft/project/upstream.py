@@ -84,7 +84,7 @@ def describe_settings(stage: Declaration, flat: Mapping[str, Any]) -> Made:
         stage.command,
         select_parameters(stage, flat),
         {room: installed.get(room, "") for room in stage.libraries},
-        {str(path): _hash_code(path) for path in stage.dependencies if _is_code(path)},
+        {str(path): _hash_code(path.absolute()) for path in stage.dependencies if _is_code(path)},
         {},
     )
 
