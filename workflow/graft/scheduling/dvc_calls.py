@@ -110,7 +110,7 @@ def ask(stage: Any) -> list[Any]:
 
 
 def restore(repo: Any, stage: Any) -> dict[str, Any] | None:
-    """Restores the outputs of a stage from the run cache, if it has them undamaged.
+    """Restores the outputs of a stage by dvc.lock or the run cache, if these have them undamaged.
 
     Returns:
         What dvc.lock is to say of the stage; None if nothing was restored.
@@ -120,8 +120,11 @@ def restore(repo: Any, stage: Any) -> dict[str, Any] | None:
 
     before = take_entry(stage)
     try:
-        # With `save_deps` before it, it would take what dvc.lock says for the result.
-        repo.stage_cache.restore(stage)
+        if not (stage.changed_stage() or stage.changed_deps()):
+            stage.checkout(allow_missing=True)  # in a clone, what git keeps is not in the cache
+        if stage.status():
+            # With `save_deps` before it, it would take what dvc.lock says for the result.
+            repo.stage_cache.restore(stage)
         stage.save(run_cache=False)
     except (RunCacheNotFoundError, DvcException, FileNotFoundError):
         return None
