@@ -69,6 +69,7 @@ def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[ob
 
     from graft.scheduling import fork_server
 
+    sys.dont_write_bytecode = False  # as in `main`
     code = _sign_code([])
 
     def run(arguments: list[str] | None) -> bool:
