@@ -12,6 +12,7 @@ stage, so it imports nothing that costs time. Only on Linux; elsewhere each stag
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -148,8 +149,8 @@ def _start_second(listener: socket.socket, client: socket.socket, engine: int, *
     # What TensorFlow says of its start must not get among the lines of a run.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    for module in ("tensorflow", "keras"):
-        _import(module)
+    _import("keras")
+    gc.freeze()  # what is shared with the forks is not written to by looking for garbage
     serve(second, engine, (), *more)
 
 
@@ -161,6 +162,7 @@ def _become(
         os.dup2(descriptor, number)
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     client.send(str(os.getpid()).encode())
 
@@ -178,8 +180,6 @@ def _become(
     except BaseException:
         traceback.print_exc()
     # What else Python does at its end is to take all modules apart, which nobody waits for.
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
     client.send(str(status).encode())
     os._exit(status)
 
