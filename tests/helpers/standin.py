@@ -113,8 +113,13 @@ def _data(
     for name, content in read.items():
         if isinstance(content, Path) and content.is_dir():
             inside = (file for file in sorted(content.rglob("*")) if file.is_file())
-            own = (file for file in inside if file.name != ".gitignore")
-            files += [(str(file.relative_to(content)), file) for file in own]
+            names = [(str(file.relative_to(content)), file) for file in inside]
+            # As `.dvcignore` has it, and as no stage reads what a killed one has left.
+            files += [
+                (name, file)
+                for name, file in names
+                if file.name != ".gitignore" and ".part-" not in name
+            ]
         else:
             files.append((str(name), content))
     for number, (name, content) in enumerate(files):
