@@ -7,20 +7,18 @@ start of any command of graft finds a false entry, and removes it from dvc.lock 
 """
 
 import contextlib
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import write_text
 from graft.common.errors import UserError
 from graft.integrity.earlier import find_cache
+from graft.integrity.mending import say
 from graft.integrity.records import (
     ENTRY,
     LOCK,
     LOCK_ERRORS,
-    Made,
-    Record,
     RecordState,
     confirm_record,
     drop_record,
@@ -65,29 +63,18 @@ def forget_false_entries() -> dict[str, str]:
             return forgotten
         if record is None or recorded in (None, record.before):
             continue  # DVC is still at work, or was killed before it came to record
-        if (moved := next(_find_moved(record, recorded), None)) is None:
+        if (moved := next(record.find_moved(recorded), None)) is None:
             confirm_record(address, record)
             continue
         remove_from_lock(address)
         _remove_from_run_cache(entry)
         drop_record(address)
         forgotten[address] = moved
-        print(
-            f"graft: dvc.lock's record of {address} was removed, and the stage is made anew: what"
-            f" it was made from moved before DVC looked at it ({moved})",
-            file=sys.stderr,
+        say(
+            f"dvc.lock's record of {address} was removed, and the stage is made anew: what it was"
+            f" made from moved before DVC looked at it ({moved})"
         )
     return forgotten
-
-
-def _find_moved(record: Record, recorded: Made) -> Iterator[str]:
-    yield from record.made.find_changes(recorded)
-    for path, name in record.made.outputs.items():
-        if recorded.outputs.get(path) != name:
-            yield f"{path}, which was changed"
-    data = [path for path, name in record.made.dependencies.items() if name is None]
-    for path in record.moved_signatures(data):
-        yield f"{path}, which was changed"
 
 
 def remove_from_lock(address: str) -> None:

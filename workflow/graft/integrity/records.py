@@ -94,6 +94,20 @@ class Record:
         """Those of the paths whose signature is another one now."""
         return [p for p in paths if self.signatures.get(p) != digest(Path(p))]
 
+    def find_moved(self, recorded: Made) -> Iterator[str]:
+        """What DVC has hashed and the stage has not used or made, in words.
+
+        Args:
+            recorded: what dvc.lock says of the stage, or is about to say.
+        """
+        yield from self.made.find_changes(recorded)
+        for path, name in self.made.outputs.items():
+            if recorded.outputs.get(path) != name:
+                yield f"{path}, which was changed"
+        data = [path for path, name in self.made.dependencies.items() if name is None]
+        for path in self.moved_signatures(data):
+            yield f"{path}, which was changed"
+
 
 def store_record(address: str, record: Record) -> None:
     """Stores the record of a stage's last run, in place of any other."""

@@ -96,6 +96,7 @@ def _list_files(out: Any) -> Iterator[Recorded]:
 
 
 def find_stages(repo: Any) -> dict[str, Any]:
+    """DVC's stages by address."""
     return {stage.addressing: stage for stage in repo.index.stages}
 
 

@@ -64,7 +64,7 @@ class DvcMemory:
     def ask(self) -> dict[str, list[Any]]:
         """What DVC says of the stages that are not up to date: by address, what changed.
 
-        Nothing is changed by it.
+        Nothing is changed by it, but for a dvc.lock that cannot be read.
 
         Raises:
             UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict.
@@ -179,16 +179,11 @@ def _commit(repo: Any, stage: Any, address: str, entries: _Entries) -> None:
 
 def _find_moved(record: Record, entry: Mapping[str, Any]) -> Iterator[str]:
     """What DVC has hashed, and is not what the stage has used or made."""
-    yield from record.made.find_changes(take_made(entry))
-    for path, name in record.made.outputs.items():
+    yield from record.find_moved(take_made(entry))
+    for path in record.moved_signatures(record.made.outputs):
         # DVC knows a file by its time of writing; the signature has also that of its last change.
-        if record.moved_signatures([path]) and hash_file(Path(path)) != name:
+        if hash_file(Path(path)) != record.made.outputs[path]:
             yield f"{path}, which was changed"
-        if take_made(entry).outputs.get(path) != name:
-            yield f"{path}, which was changed"
-    data = [path for path, name in record.made.dependencies.items() if name is None]
-    for path in record.moved_signatures(data):
-        yield f"{path}, which was changed"
 
 
 def _find_damage(stage: Any) -> list[Any]:
