@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from graft.common.atomic import write_text
 from graft.integrity.damage import hash_file
-from graft.integrity.ground import store_whole
 
 # The key of a stage's `meta` in dvc.yaml: inputs that may differ, since they are known row by row.
 BY_ROW = "by_row"
@@ -72,7 +72,7 @@ def note_made(address: str, outputs: Mapping[str, str]) -> None:
     made = _read(path)
     made.pop(_name(outputs), None)
     made |= {_name(outputs): describe_machine()}
-    store_whole(path, dict([*made.items()][-_KEPT:]))
+    write_text(path, json.dumps(dict([*made.items()][-_KEPT:])) + "\n")
 
 
 def is_made_here(address: str, outputs: Mapping[str, str]) -> bool:

@@ -113,14 +113,6 @@ def find_moved_value(before: Mapping[str, Any], now: Mapping[str, Any]) -> str |
     return None
 
 
-def store_whole(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{_PART}{path.name}")
-    part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
 def digest(path: Path, signatures: Mapping[str, Signature] | None = None) -> str:
     """A hash of the signatures of a file or folder, independent of where the project is.
 

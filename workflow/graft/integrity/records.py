@@ -14,8 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from graft.common.atomic import write_text
 from graft.integrity.damage import hash_file
-from graft.integrity.ground import digest, find_moved_value, flatten, store_whole
+from graft.integrity.ground import digest, find_moved_value, flatten
 from graft.integrity.libraries import VERSIONS
 from graft.integrity.yaml12 import NoYaml, read_yaml
 
@@ -113,7 +114,7 @@ def store_record(address: str, record: Record) -> None:
     """Stores the record of a stage's last run, in place of any other."""
     content = asdict(record) | {"made": record.made._asdict()}
     content["before"] = record.before and record.before._asdict()
-    store_whole(_path(address, record.state), content)
+    write_text(_path(address, record.state), json.dumps(content) + "\n")
     for other in set(RecordState) - {record.state}:
         _path(address, other).unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from graft.common.atomic import whole
 from graft.integrity.damage import hash_file
 
 
@@ -59,9 +60,8 @@ def mend(finding: Finding) -> None:
     for place in finding.places:
         path = kept[place]
         if finding.sound is not None:
-            part = path.with_name(f".part-{path.name}")
-            shutil.copyfile(finding.sound, part)
-            part.chmod(path.stat().st_mode)
-            part.replace(path)
+            with whole(path) as (part,):
+                shutil.copyfile(finding.sound, part)
+                part.chmod(path.stat().st_mode)
         else:
             path.unlink()

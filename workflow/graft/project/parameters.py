@@ -7,11 +7,11 @@ refuse is no dependency of a result.
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import digest
 from graft.integrity.yaml12 import NoYaml, read_yaml_file
@@ -73,10 +73,7 @@ def _sign_validation(values: Any) -> str:
 def _note_valid(key: str) -> None:
     # Where it cannot be kept, each stage checks again, as it does where the folder is new.
     with contextlib.suppress(OSError):
-        _VALID.parent.mkdir(exist_ok=True)
-        part = _VALID.with_name(f"valid-{os.getpid()}")  # stages start side by side
-        part.write_text(key, encoding="ascii")
-        part.replace(_VALID)
+        write_text(_VALID, key)
 
 
 def _read_text(path: Path) -> str:

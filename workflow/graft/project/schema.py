@@ -34,18 +34,10 @@ Strength = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to 
 Rate = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]
 Count = _whole(1, 1_000_000)
 Seed = _whole(0, 2**31 - 1)
-Repeats = _whole(1, 100, "seeds")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Monitor = _one_of("val_loss", "val_accuracy")
-ClassWeight = _one_of("none", "balanced")
 OPTIMIZERS = (
     *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"),
     *("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
-)
-Optimizer = _one_of(*OPTIMIZERS)
-Initializer = _one_of(
-    *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
-    *("lecun_normal", "lecun_uniform", "orthogonal"),
 )
 
 
@@ -133,7 +125,10 @@ class Backbone(Section):
         Field(description=f"{', '.join(OWN)}, or a class of keras.applications"),
     ]
     stack: _stack(IMAGE_KINDS)
-    initializer: Initializer
+    initializer: _one_of(
+        *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
+        *("lecun_normal", "lecun_uniform", "orthogonal"),
+    )
     weights: Annotated[
         str,
         Field(
@@ -153,25 +148,30 @@ class Features(Section):
     precision: _one_of("float32", "bfloat16")
 
 
-class Head(Section):
+class Training(Section):
+    """How something is trained."""
+
+    optimizer: _one_of(*OPTIMIZERS)
+    learning_rate: Rate
+    label_smoothing: Strength
+    batch: Count
+    epochs: Count
+    monitor: _one_of("val_loss", "val_accuracy")
+    patience: Count
+    class_weight: _one_of("none", "balanced")
+    repeats: _whole(1, 100, "seeds")
+    seed: Seed
+
+
+class Head(Training):
     """The head over the features, and its training."""
 
     kind: _one_of("dense", "logistic", "svm")
     stack: _stack(VECTOR_KINDS)
     output: _one_of("softmax", "sigmoid")
-    optimizer: Optimizer
-    learning_rate: Rate
-    label_smoothing: Strength
-    batch: Count
-    epochs: Count
-    monitor: Monitor
-    patience: Count
-    class_weight: ClassWeight
-    repeats: Repeats
-    seed: Seed
 
 
-class Finetune(Section):
+class Finetune(Training):
     """The training of the network and its head together."""
 
     # DVC takes 1 and 1.0 for the same, so a number may not mean two things.
@@ -183,19 +183,9 @@ class Finetune(Section):
         ),
     ]
     cut: _one_of("auto", "always", "never")
-    optimizer: Optimizer
-    learning_rate: Rate
     head_learning_rate: Rate
     warmup: _whole(0, 1_000_000, "epochs")
     weight_decay: Fraction
-    label_smoothing: Strength
-    batch: Count
-    epochs: Count
-    monitor: Monitor
-    patience: Count
-    class_weight: ClassWeight
-    repeats: Repeats
-    seed: Seed
 
 
 class Augment(Section):
@@ -307,5 +297,6 @@ def _allowed(field: Any) -> str:
 
 
 def _sections(model: Any) -> str:
-    what = "sections" if model is Parameters else "a section with the keys"
-    return f"{what} {', '.join(model.model_fields)}"
+    if model is Parameters:
+        return f"sections {', '.join(model.model_fields)}"
+    return f"a section with the keys {', '.join(sorted(model.model_fields))}"

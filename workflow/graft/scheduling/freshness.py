@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from graft.integrity.ground import digest, is_settled, sign, store_whole
+from graft.common.atomic import write_text
+from graft.integrity.ground import digest, is_settled, sign
 from graft.integrity.libraries import VERSIONS
 from graft.integrity.records import LOCK, RECORDS, RecordState
 from graft.project import pipeline
@@ -46,7 +47,7 @@ class KeptVerdict:
     def keep(self) -> None:
         """Keeps it for the next run, if nothing has moved since this was made."""
         if self._before and self._before == self._sign():
-            store_whole(_KEPT, {"signatures": self._before})
+            write_text(_KEPT, json.dumps({"signatures": self._before}) + "\n")
 
     def _sign(self) -> str:
         """A hash of all signatures; empty where a change from now on might not show."""

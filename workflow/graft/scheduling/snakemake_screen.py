@@ -17,32 +17,8 @@ _NOISE = {
     LogEvent.SHELLCMD,
     LogEvent.JOB_STARTED,
 }
-# Lines without a kind of their own, by their beginning.
-_NOISE_IN_WORDS = (
-    "Assuming unrestricted shared filesystem usage",
-    "Building DAG of jobs",
-    "Cannot restore ",
-    "Cleaning up SLURM log files ",
-    "Complete log(s): ",
-    "Conda environments: ignored",
-    "Elapsed time: ",
-    "Execute ",
-    "Exiting because a job execution failed",
-    "Restored previous version of ",
-    # Of Slurm's accounts: if one is needed, the submission says so.
-    "No SLURM account given",
-    "No account was given",
-    "Guessed SLURM account",
-    "Unable to guess SLURM account",
-    "RuleException:\nCalledProcessError in file ",
-    "SLURM run ID: ",
-    "Select jobs to execute",
-    "Shutting down, this might take some time",
-    "Singularity containers: ignored",
-    "Updating checkpoint dependencies",
-    "Using profile ",
-    "Using shell: ",
-)
+# Lines without a kind of their own, by their beginning: most of them are of its executors.
+_NOISE_IN_WORDS = tuple(Path(__file__).with_name("noise.txt").read_text("utf-8").splitlines())
 _SUBMITTED = re.compile(r"Job \S+ has been submitted ")
 _SOME_FAILED = "At least one job did not complete successfully"
 
@@ -74,7 +50,8 @@ class LogHandler(LogHandlerBase):
         """Takes one record of Snakemake's logger."""
         if not self._tell(record) or not self._shown:
             text = record.getMessage()
-            noise = text.startswith(_NOISE_IN_WORDS) or _SUBMITTED.match(text)
+            words = text.replace("\n", " ")
+            noise = words.startswith(_NOISE_IN_WORDS) or _SUBMITTED.match(words)
             # The last that Snakemake says.
             if _SOME_FAILED in text and self._screen.has_failures:
                 self._screen.close()
