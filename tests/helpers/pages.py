@@ -46,6 +46,9 @@ def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values
     n = max(*predicted, *labels) + 1
     counts = np.zeros((n, n), int)
     np.add.at(counts, (np.array(labels), np.array(predicted)), 1)
+    confidence = np.linspace(0.9, 0.5, len(labels))
+    probabilities = np.repeat((1 - confidence)[:, None] / (n - 1), n, 1)
+    probabilities[np.arange(len(labels)), predicted] = confidence
     trained = {"epochs": 2, "best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.9}
     known = {
         **{"key": key, "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key]},
@@ -53,11 +56,11 @@ def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values
         "history": pd.DataFrame(
             [(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=HISTORY_COLUMNS
         ),
-        "training": trained,
-        "monitor": "val_loss",
+        "training": trained | {"temperature": 1.0},
         "predicted": np.array(predicted),
-        "confidence": np.linspace(0.9, 0.5, len(labels)),
+        "confidence": confidence,
         "counts": counts,
+        "probabilities": probabilities,
     }
     return ReportedModel(**known | values)
 
@@ -77,9 +80,10 @@ def outcome(
     )
 
 
-def rendered(sections: dict[str, Any], found: Tested | None = None) -> Any:
-    """The page of some sections."""
-    return Page(render_page(found or outcome(), sections, "photos"))
+def rendered(sections: dict[str, Any], found: Tested | None = None, **parameters: Any) -> Any:
+    """The page of some sections; `__` in the name of a parameter is its dot."""
+    values = {key.replace("__", "."): value for key, value in parameters.items()}
+    return Page(render_page(found or outcome(), sections, {"dataset.path": "photos"} | values))
 
 
 class Page(HTMLParser):

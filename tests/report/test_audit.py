@@ -20,8 +20,10 @@ OTHER = LEFT_OUT + "equal files have two labels"
 
 
 def page(found: dict[str, Any], weights: bool = False) -> Page:
-    """The page with the section on images alone."""
-    return rendered({"images": found | {"weights": weights}})
+    """The page with the section on images alone; `weights` are those of rare classes."""
+    weighted = "balanced" if weights else "none"
+    chosen = {f"{stage}__class_weight": weighted for stage in ("head", "finetune")}
+    return rendered({"images": found}, **chosen)
 
 
 LABELS = st.sampled_from(["a", "nan", "10", "9", ""])
@@ -192,8 +194,8 @@ def test_pictures_are_of_a_size_to_compare(side: int, shown: int, kept: int) -> 
     found = audited(in_parts(a=(2, 1, 1)), [("exact", "a/1", "a", "a/2", "a", "0")], side)
     (pair,) = found["pairs"]
     assert (pair["side"], pair["enlarged"]) == (shown, shown > side)
-    for png, original in zip(pair["pictures"], noise(1, 2, side)[0], strict=True):
-        decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))))
+    for address, original in zip(pair["pictures"], noise(1, 2, side)[0], strict=True):
+        decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
         assert decoded.shape == (kept, kept, 3)
         if kept == side:
             assert (decoded == original).all()

@@ -24,9 +24,9 @@ from PIL import Image
 from graft.common.classes import in_order
 from graft.common.tables import write_json
 from graft.report.confusion import count_confusion, most_confused
-from graft.report.lettering import drawable_labels, shorten, text_columns
-from graft.report.page import short
+from graft.report.lettering import drawable_labels
 from graft.report.pictures import draw_confusion, draw_curves, smooth
+from graft.report.wording import shorten, text_columns
 from images import change, python, run, workspace
 from pages import HISTORY_COLUMNS, METRICS, Page
 from runs import MODELS, make_run
@@ -37,7 +37,7 @@ HOSTILE = ["<script>alert(1)</script>", "<img src=https://example.org/x onerror=
 HOSTILE += ["say \"hi\", you & 'me'", "{{ 7 * 7 }}", "$x$", "nan", "한국어", "two\nlines"]
 HOSTILE += ["Ursus arctos horribilis, seen from far away in the fog of a morning"]
 TRAINED = {"parameters": 2_260_546, "trained": 2_562, "best_epoch": 2}
-TRAINED |= {"val_loss": 0.9, "val_accuracy": 0.6}
+TRAINED |= {"val_loss": 0.9, "val_accuracy": 0.6, "temperature": 0.8}
 TUNED = {"unfrozen": 1_521_666, "trained": 1_494_594, "cut": "block_12_add", "chosen": "finetuned"}
 TUNED |= {"start_val_loss": 0.95, "start_val_accuracy": 0.55}
 TRAINING = {"head": TRAINED, "finetuned": TRAINED | TUNED}
@@ -192,7 +192,7 @@ def test_class_names_are_text(html: str) -> None:
     for name in HOSTILE:
         # In both matrices, twice each, in the tables of classes, as a pair, as a photo.
         # Beside photos a very long name is shortened.
-        assert page.texts.count(name) + page.texts.count(short(name)) >= 12, name
+        assert page.texts.count(name) + page.texts.count(shorten(name)) >= 12, name
         assert f"{name}/first" in page.texts
 
 

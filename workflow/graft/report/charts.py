@@ -2,34 +2,29 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-WIDTH, HEIGHT = 340, 230  # of the box that holds the lines, in units of the drawing
 _MOST_POINTS = 250  # of a line
 
 
-class Drawn(NamedTuple):
-    """A mark of a chart.
-
-    Attributes:
-        style: the class by which the style sheet draws it.
-        points: its places, as SVG has them: `x,y x,y …`; of a dot `x` and `y`.
-    """
-
-    style: str
-    points: str
-
-
 class Chart:
-    """A chart with two axes.
+    """A chart with two axes, and the marks in it, as SVG has their places.
 
     Args:
         x_title, y_title: what the axes are.
         x_ends, y_ends: their ends.
         as_percent: which axes are shares, `x`, `y` or both.
+        whole: whether the ticks of the first axis are whole numbers.
+
+    Attributes:
+        lines: each its style, by which the style sheet draws it, and `x,y x,y …`.
+        bars: each its style, x, and y of the upper and the lower end.
+        dots: each its style, x and y.
+        x_ticks, y_ticks: each its place and its text.
     """
+
+    width, height = 340, 230  # of the box that holds the lines, in units of the drawing
 
     def __init__(
         self,
@@ -42,9 +37,7 @@ class Chart:
     ) -> None:
         self.x_title, self.y_title = x_title, y_title
         self._x_ends, self._y_ends = x_ends, y_ends
-        self.width, self.height = WIDTH, HEIGHT
-        self.lines: list[Drawn] = []
-        self.areas: list[Drawn] = []
+        self.lines: list[tuple[str, str]] = []
         self.bars: list[tuple[str, str, str, str]] = []
         self.dots: list[tuple[str, str, str]] = []
         self.x_ticks = [
@@ -54,15 +47,9 @@ class Chart:
 
     def line(self, x: Sequence[float], y: Sequence[float], style: str) -> None:
         """Adds a line; places that are not finite leave a gap."""
-        for run in _finite_runs(np.asarray(x, float), np.asarray(y, float)):
-            self.lines.append(Drawn(style, self._points(*run)))
-
-    def area(
-        self, x: Sequence[float], low: Sequence[float], high: Sequence[float], style: str
-    ) -> None:
-        """Adds the area between two lines."""
-        around = [*zip(x, low, strict=True), *reversed([*zip(x, high, strict=True)])]
-        self.areas.append(Drawn(style, self._points(*np.transpose(around))))
+        points = [f"{self._x(a)},{self._y(b)}" for a, b in zip(x, y, strict=True)]
+        for run in np.ma.clump_unmasked(np.ma.masked_invalid(y)):
+            self.lines.append((style, " ".join(points[run])))
 
     def bar(self, x: float, low: float, high: float, style: str) -> None:
         """Adds a bar upright at `x`, from `low` to `high`."""
@@ -72,14 +59,11 @@ class Chart:
         """Adds a dot."""
         self.dots.append((style, self._x(x), self._y(y)))
 
-    def _points(self, x: np.ndarray, y: np.ndarray) -> str:
-        return " ".join(f"{self._x(a)},{self._y(b)}" for a, b in zip(x, y, strict=True))
-
     def _x(self, value: float) -> str:
-        return _decimal(WIDTH * _place(value, self._x_ends))
+        return _decimal(self.width * _place(value, self._x_ends))
 
     def _y(self, value: float) -> str:
-        return _decimal(HEIGHT * (1 - _place(value, self._y_ends)))
+        return _decimal(self.height * (1 - _place(value, self._y_ends)))
 
 
 def thin(x: Sequence[float], y: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -117,12 +101,6 @@ def padded_ends(
     return max(least, low - room), max(min(most, high + room), high)
 
 
-def _finite_runs(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    good = np.isfinite(x) & np.isfinite(y)
-    edges = np.flatnonzero(np.diff(good.astype(int), prepend=0, append=0))
-    return [(x[a:b], y[a:b]) for a, b in edges.reshape(-1, 2)]
-
-
 def _place(value: float, ends: tuple[float, float]) -> float:
     low, high = ends
     return (value - low) / (high - low) if high > low else 0.5
@@ -131,10 +109,10 @@ def _place(value: float, ends: tuple[float, float]) -> float:
 def _write(value: float, as_percent: bool, ends: tuple[float, float]) -> str:
     scale = 100 if as_percent else 1
     digits = max(0, 1 - math.floor(math.log10(max((ends[1] - ends[0]) * scale, 1e-9))))
-    text = f"{value * scale:,.{min(digits, 6)}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
+    text = _decimal(value * scale, min(digits, 6))
     return text + ("\N{NO-BREAK SPACE}%" if as_percent else "")
 
 
-def _decimal(value: float) -> str:
-    return f"{value:.1f}".rstrip("0").rstrip(".")
+def _decimal(value: float, digits: int = 1) -> str:
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text

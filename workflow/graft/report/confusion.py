@@ -26,6 +26,16 @@ def count_confusion(labels: pd.Series, predicted: pd.Series, classes: Sequence[s
     return table.reindex(index=classes, columns=classes, fill_value=0).to_numpy(np.int64)
 
 
+def tint_cells(counts: np.ndarray) -> np.ndarray:
+    """How strong the colour of each cell is, float (n, n), by its share of the true class.
+
+    One wrong image among a thousand still has a tint, and small shares, which most errors are, are
+    spread out by the power.
+    """
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return np.where(counts > 0, 0.12 + 0.88 * share**0.6, 0)
+
+
 def most_confused(counts: np.ndarray) -> list[tuple[int, int, int, float]]:
     """The pairs of different classes that are taken one for the other, the most frequent first.
 

@@ -5,7 +5,6 @@ with matplotlib, and for letters that it lacks with what the machine has install
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -14,8 +13,9 @@ from pathlib import Path
 import matplotlib
 from matplotlib import font_manager, ft2font
 
+from graft.report.wording import UNKNOWN, shorten
+
 FONT = "DejaVu Sans"
-_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 def drawable_labels(names: Sequence[str], limit: int) -> list[str]:
@@ -28,9 +28,9 @@ def drawable_labels(names: Sequence[str], limit: int) -> list[str]:
     _, drawable = _chosen(frozenset("".join(short)))
     drawn = []
     for number, name in enumerate(short, start=1):
-        known = "".join(letter if letter in drawable else _UNKNOWN for letter in name)
-        known = re.sub(f"{_UNKNOWN}+", _UNKNOWN, known)
-        clear = known and _UNKNOWN not in known
+        known = "".join(letter if letter in drawable else UNKNOWN for letter in name)
+        known = re.sub(f"{UNKNOWN}+", UNKNOWN, known)
+        clear = known and UNKNOWN not in known
         drawn.append(known if clear else f"{number}: {known}".rstrip())
     return drawn
 
@@ -40,48 +40,20 @@ def font_families(texts: Iterable[str]) -> tuple[str, ...]:
     return _chosen(frozenset("".join(texts)))[0]
 
 
-def shorten(name: str, limit: int) -> str:
-    """A name on one line, with an ellipsis inside where it takes more than `limit` columns.
-
-    Both ends stay, since names that share a long beginning differ at the end.
-    """
-    # NFC: a Mac writes 한 into file names as three letters that fonts do not put together.
-    name = "".join(
-        letter if letter.isprintable() else " " if letter.isspace() else _UNKNOWN
-        for letter in unicodedata.normalize("NFC", name)
-        if unicodedata.category(letter) != "Cf"
-    )
-    name = " ".join(name.split())
-    if text_columns(name) <= limit:
-        return name
-    head, tail = name, name
-    while text_columns(head) > (limit - 1) * 2 // 3:
-        head = head[:-1]
-    while text_columns(tail) > limit - 1 - text_columns(head):
-        tail = tail[1:]
-    return f"{head.rstrip()}…{tail.lstrip()}"
-
-
-def text_columns(text: str) -> int:
-    """How wide a text is in columns; wide letters, such as Chinese and Korean ones, take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 @cache
 def _chosen(letters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """The font families for `letters`, most important first, and the letters that they can draw."""
     bundled = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     names, drawable = [FONT], letters & _letters(str(bundled), 0)
     while drawable != letters:
+        missing = letters - drawable
         # The font with most of the missing letters next; of equals, the first.
-        found = [
-            (letters & _letters(entry.fname, entry.index), entry.name) for entry in _installed()
-        ]
-        more, name = max(found, key=lambda font: len(font[0] - drawable), default=(frozenset(), ""))
-        if not more - drawable:
+        font = max(_installed(), key=lambda font: len(missing & _letters(font.fname, font.index)))
+        found = missing & _letters(font.fname, font.index)
+        if not found:
             break
-        names.append(name)
-        drawable |= more
+        names.append(font.name)
+        drawable |= found
     return tuple(names), drawable
 
 

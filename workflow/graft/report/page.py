@@ -8,57 +8,35 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from graft.common.classes import PARTS
-from graft.report.lettering import shorten
 from graft.report.reading import Tested
 from graft.report.wording import open_page_templates
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_LONG = 64  # columns of a name beside a photo
 
 
-def render_page(tested: Tested, sections: Mapping[str, Any], dataset: str) -> str:
+def render_page(tested: Tested, sections: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
     """The page as HTML: one file that asks for no other.
 
     Args:
         tested: the models on the test part.
         sections: what each section shows, by the name of its template; one that is missing is not
             on the page.
-        dataset: the parameter `dataset.path`.
+        parameters: of the build, by dotted key.
     """
-    environment = make_environment()
+    template = open_page_templates().get_template("page.html.j2")
     script = read_asset("page.js")
-    return environment.get_template("page.html.j2").render(
-        dataset=dataset,
-        tested=tested,
-        classes=tested.classes,
-        models=tested.models,
-        all_models=tested.all_models,
+    return template.render(
+        **tested._asdict(),
+        chosen=tested.chosen,
         sections=sections,
+        parameters=parameters,
         part_names=PARTS,
         style=read_asset("page.css"),
         script=script,
         script_hash=hash_script(script),
         data=write_data(_script_data(tested, sections)),
     )
-
-
-def make_environment(*folders: Path) -> Environment:
-    """The templates, in which every text that is put in is escaped.
-
-    Args:
-        folders: where else there are some.
-    """
-    environment = open_page_templates(*folders, autoescape=True)  # names may hold anything
-    environment.filters["short"] = short
-    return environment
-
-
-def short(name: str) -> str:
-    """The name of a class where there is little room: both its ends, if it is very long."""
-    return shorten(name, _LONG)
 
 
 @cache

@@ -6,14 +6,14 @@ with matplotlib, are drawn with what the machine has installed.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import accumulate
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -21,6 +21,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from graft.report import lettering
 from graft.report.charts import padded_ends
+from graft.report.confusion import tint_cells
+from graft.report.wording import text_columns
 
 # Okabe and Ito's blue and vermilion, which every kind of colour vision tells apart.
 _TRAINING = _RIGHT = "#0072B2"
@@ -157,7 +159,9 @@ def draw_confusion(
         axes.imshow(colors, interpolation="nearest", aspect="auto")
         axes.spines[:].set_visible(False)
         if cell >= 7:
-            _grid(axes, n, 1.2 if n <= 40 else 0.5)
+            grid = {"color": "white", "linewidth": 1.2 if n <= 40 else 0.5}
+            axes.hlines(np.arange(1, n) - 0.5, -0.5, n - 0.5, **grid)
+            axes.vlines(np.arange(1, n) - 0.5, -0.5, n - 0.5, **grid)
             _write_counts(axes, counts, colors, min(13, 0.42 * cell, 0.9 * cell / (0.64 * digits)))
         _label(axes, labels, cell)
         legend = "blue: right, orange: wrong; darker: a larger share of the row"
@@ -167,19 +171,9 @@ def draw_confusion(
 
 def _tint(counts: np.ndarray) -> np.ndarray:
     """Colours, float (n, n, 3): blue on the diagonal, else orange; darker by share of the row."""
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # One wrong image among a thousand still has a tint, and small shares, which most errors are,
-    # are spread out by the power.
-    strength = np.where(counts > 0, 0.12 + 0.88 * share**0.6, 0)[..., None]
     hue = np.where(np.eye(len(counts), dtype=bool)[..., None], to_rgb(_RIGHT), to_rgb(_WRONG))
     empty = np.array(to_rgb(_EMPTY))
-    return empty + (hue - empty) * strength
-
-
-def _grid(axes: Axes, n: int, width: float) -> None:
-    edges = np.arange(1, n) - 0.5
-    axes.hlines(edges, -0.5, n - 0.5, color="white", linewidth=width)
-    axes.vlines(edges, -0.5, n - 0.5, color="white", linewidth=width)
+    return empty + (hue - empty) * tint_cells(counts)[..., None]
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, colors: np.ndarray, size: float) -> None:
@@ -197,7 +191,7 @@ def _label(axes: Axes, labels: Sequence[str], cell: float) -> None:
     labelled = range(0, n, math.ceil(1.25 * size / cell))
     names = [labels[i] for i in labelled]
     turned = {}
-    if 0.64 * size * (max(map(lettering.text_columns, names)) + 1) > cell:
+    if 0.64 * size * (max(map(text_columns, names)) + 1) > cell:
         angle, va = (45, "top") if n <= 16 else (90, "center")
         turned = {"rotation": angle, "rotation_mode": "anchor", "ha": "right", "va": va}
     axes.set_xticks(labelled, names, fontsize=size, **turned)
@@ -222,15 +216,10 @@ def _title(axes: Axes, heading: str, subtitle: str, height: float) -> None:
     )
 
 
-@contextmanager
-def _style(texts: Iterable[str]) -> Iterator[None]:
+def _style(texts: Iterable[str]) -> AbstractContextManager[None]:
     """Sets the style, with fonts for `texts`."""
-    families = lettering.font_families(texts)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rc_file(_STYLE, use_default_template=False)
-        matplotlib.rcParams["font.family"] = list(families)
-        yield
+    families = list(lettering.font_families(texts))
+    return style.context([_STYLE, {"font.family": families}], after_reset=True)
 
 
 def _save(figure: Figure, path: Path, **options: object) -> None:

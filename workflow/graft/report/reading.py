@@ -15,7 +15,6 @@ from graft.common.tables import read_json, read_table
 from graft.report.confusion import count_confusion
 
 MODEL_NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
-_MONITORS = {"head": "head.monitor", "finetuned": "finetune.monitor"}
 
 
 class ReportedModel(NamedTuple):
@@ -28,11 +27,10 @@ class ReportedModel(NamedTuple):
         history: float columns epoch, loss, accuracy, val_loss, val_accuracy; a row an epoch. The
             fine-tuned model's begins with an epoch 0: the head on the network as it was.
         training: as `training.json` has it.
-        monitor: `val_loss` or `val_accuracy`, by which the epoch was chosen.
         predicted: int64 (n,), the predicted class of each test image.
         confidence: float64 (n,), its probability.
         counts: int64 (classes, classes), test images by true class (rows) and predicted class.
-        probabilities: rows (n, classes) of all classes, read when asked for; None where unknown.
+        probabilities: rows (n, classes) of all classes, read when asked for.
     """
 
     key: str
@@ -40,11 +38,10 @@ class ReportedModel(NamedTuple):
     metrics: Mapping[str, Any]
     history: pd.DataFrame
     training: Mapping[str, Any]
-    monitor: str
     predicted: np.ndarray
     confidence: np.ndarray
     counts: np.ndarray
-    probabilities: RowSource | None = None
+    probabilities: RowSource
 
 
 class Tested(NamedTuple):
@@ -71,6 +68,10 @@ class Tested(NamedTuple):
         """The model that the validation part chose."""
         return self.models[0]
 
+    def surest_first(self, model: ReportedModel) -> np.ndarray:
+        """The test images by the confidence of a model, those it is surest of first: int64 (n,)."""
+        return np.lexsort((self.paths, -model.confidence))
+
 
 def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
     """Reads what the stage `evaluate` wrote, and how the models were trained.
@@ -95,7 +96,7 @@ def read_tested(stage: Stage, split: pd.DataFrame) -> Tested:
     return Tested(
         classes=classes,
         paths=head["path"].to_numpy(),
-        labels=_numbers(head["label"], classes),
+        labels=pd.Index(classes).get_indexer(head["label"]),
         units=head["unit"].astype(np.int64).to_numpy(),
         models=models[:1] if alone else models[::-1],
         all_models=models,
@@ -113,8 +114,7 @@ def _read_model(
         metrics=read_json(stage.input(f"reports/{key}/metrics.json")),
         history=_read_history(stage.input(f"reports/{key}/history.csv"), training),
         training=training,
-        monitor=stage[_MONITORS[key]],
-        predicted=_numbers(table["predicted"], classes),
+        predicted=pd.Index(classes).get_indexer(table["predicted"]),
         confidence=table["confidence"].astype(float).to_numpy(),
         counts=count_confusion(table["label"], table["predicted"], classes),
         probabilities=Chosen(answers, np.arange(len(answers) - len(table), len(answers))),
@@ -128,8 +128,3 @@ def _read_history(path: Path, training: Mapping[str, Any]) -> pd.DataFrame:
         return history
     start = {name: training[f"start_{name}"] for name in ("val_loss", "val_accuracy")}
     return pd.concat([pd.DataFrame([{"epoch": 0.0, **start}]), history])[history.columns]
-
-
-def _numbers(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
-    places = {name: number for number, name in enumerate(classes)}
-    return names.map(places).to_numpy(np.int64)

@@ -15,7 +15,7 @@ from graft.report.sections.audit import summarise_images
 from graft.report.sections.class_table import summarise_classes
 from graft.report.sections.doubts import summarise_doubts
 from graft.report.sections.headline import summarise_headline
-from graft.report.sections.learning import summarise_learning
+from graft.report.sections.learning import chart_history
 from graft.report.sections.matrix import summarise_matrix
 from graft.report.sections.mistakes import summarise_mistakes
 from graft.report.sections.provenance import summarise_provenance
@@ -46,12 +46,10 @@ def main(stage: Stage) -> None:
         path = stage.output(f"reports/{model.key}/confusion.png")
         subtitle = say_sentence("accuracy", found=model.metrics)
         draw_confusion(path, model.counts, tested.classes, model.name, subtitle)
-    sections = _summarise(stage, split, tested)
-    for model in tested.all_models:
         bins = bin_confidences(model.confidence, model.predicted == tested.labels)
         table = pd.DataFrame(bins).rename(columns={"said": "confidence", "true": "right"}).round(6)
         write_table(stage.output(f"reports/{model.key}/reliability.csv"), table)
-    text = render_page(tested, sections, stage["dataset.path"])
+    text = render_page(tested, _summarise(stage, split, tested), stage)
     stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -64,26 +62,20 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
         open_album(split, checked, stage.inputs("data/tensors"), paths, room)
         for paths, room in ((tested.paths, _ROOM), (errors["path"], _ROOM_FOR_DOUBTS))
     )
-    doubts = summarise_doubts(measured, errors, doubtful)
-    images = _summarise_images(stage, split, checked)
     learned = split["label"][split["part"] == "train"].value_counts()
-    weights = {stage[f"{section}.class_weight"] for section in ("head", "finetune")}
+    learned = learned.reindex(tested.classes, fill_value=0).to_numpy()
+    weight = stage["report.smoothing"]
     return {
-        "headline": summarise_headline(
-            tested,
-            learned.reindex(tested.classes, fill_value=0).to_numpy(),
-            doubts,
-            read_warnings(stage.input("reports/warnings.json")),
-            bool(images["leaks"]),
-        ),
+        "headline": summarise_headline(tested, learned)
+        | {"cautions": read_warnings(stage.input("reports/warnings.json"))},
         "mistakes": summarise_mistakes(tested, album, _read_looks(stage, tested)),
         "confusion": summarise_matrix(tested),
         "classes": summarise_classes(tested),
         "confidence": summarise_trust(tested),
-        "labels": doubts,
-        "training": summarise_learning(tested, stage) | {"transfer": _summarise_transfer(stage)},
-        # Whether rare classes weigh more in both trainings.
-        "images": images | {"weights": weights == {"balanced"}},
+        "labels": summarise_doubts(measured, errors, doubtful),
+        "training": _summarise_transfer(stage)
+        | {"curves": {model.key: chart_history(model, weight) for model in tested.all_models}},
+        "images": _summarise_images(stage, split, checked),
         "provenance": summarise_provenance(
             dict(stage),
             stage.input("workflow/defaults.yaml"),
@@ -128,5 +120,4 @@ def _summarise_transfer(stage: Stage) -> dict[str, Any]:
             name: read_table(stage.input(f"reports/{key}/repeats.csv"))
             for key, name in MODEL_NAMES.items()
         },
-        parameters=stage,
     )

@@ -2,8 +2,7 @@
 
 import base64
 import io
-from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,11 +55,6 @@ class Album:
         self._room -= len(thumbnail.address)
         return thumbnail
 
-    def keep(self, paths: Iterable[str], most: int) -> dict[str, Thumbnail]:
-        """The pictures of the first photos for which there is room, `most` at most, by path."""
-        pictures = ((path, self[path]) for path in paths)
-        return dict(islice(((path, own) for path, own in pictures if own), most))
-
 
 def open_album(
     split: pd.DataFrame,
@@ -96,9 +90,9 @@ def make_thumbnail(picture: np.ndarray) -> Thumbnail:
     side = len(picture)
     shown = shown_side(side)
     if side <= _PLAIN:
-        return Thumbnail(f"data:image/png;base64,{encode_png(picture)}", shown, shown > side)
-    text = _encode(resize_picture(picture, min(side, shown)), "WEBP", quality=75)
-    return Thumbnail(f"data:image/webp;base64,{text}", shown, False)
+        return Thumbnail(encode_png(picture), shown, shown > side)
+    reduced = resize_picture(picture, min(side, shown))
+    return Thumbnail(_encode(reduced, "webp", quality=75), shown, False)
 
 
 def encode_shade(strengths: np.ndarray) -> str:
@@ -109,7 +103,7 @@ def encode_shade(strengths: np.ndarray) -> str:
     """
     shade = np.zeros((*strengths.shape, 2), np.uint8)
     shade[..., 1] = np.round(0.8 * (255.0 - strengths))
-    return f"data:image/png;base64,{encode_png(shade)}"
+    return encode_png(shade)
 
 
 def shown_side(side: int) -> int:
@@ -129,15 +123,15 @@ def resize_picture(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def encode_png(picture: np.ndarray) -> str:
-    """A picture as a .png in base64.
+    """A picture as a .png: a `data:` URL.
 
     Args:
         picture: uint8 (height, width, 3), RGB; or (height, width, 2), grey and how opaque.
     """
-    return _encode(picture, "PNG", optimize=True)
+    return _encode(picture, "png", optimize=True)
 
 
 def _encode(picture: np.ndarray, form: str, **options: Any) -> str:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, form, **options)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    return f"data:image/{form};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -1,7 +1,8 @@
-"""How the page writes numbers and sentences."""
+"""How the page writes numbers, names and sentences."""
 
 import math
 import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from graft.common.numbers import say_percent
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # a letter that cannot be shown
+_BESIDE = 64  # columns of a name beside a photo
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -46,12 +49,40 @@ def in_words(share: float) -> str:
     return "fewer than 1 in 10,000" if share < 0.5 else "more than 9,999 in 10,000"
 
 
-def open_page_templates(*folders: Path, autoescape: bool) -> Environment:
-    """The templates of the page, with what it writes numbers by as filters.
+def shorten(name: str, limit: int = _BESIDE) -> str:
+    """A name on one line, with an ellipsis inside where it takes more than `limit` columns.
+
+    Both ends stay, since names that share a long beginning differ at the end.
+    """
+    # NFC: a Mac writes 한 into file names as three letters that fonts do not put together.
+    name = "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else UNKNOWN
+        for letter in unicodedata.normalize("NFC", name)
+        if unicodedata.category(letter) != "Cf"
+    )
+    name = " ".join(name.split())
+    if text_columns(name) <= limit:
+        return name
+    head, tail = name, name
+    while text_columns(head) > (limit - 1) * 2 // 3:
+        head = head[:-1]
+    while text_columns(tail) > limit - 1 - text_columns(head):
+        tail = tail[1:]
+    return f"{head.rstrip()}…{tail.lstrip()}"
+
+
+def text_columns(text: str) -> int:
+    """How wide a text is in columns; wide letters, such as Chinese and Korean ones, take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def open_page_templates(*folders: Path, autoescape: bool = True) -> Environment:
+    """The templates of the page, with what it writes numbers and names by as filters.
 
     Args:
         folders: where else there are some.
-        autoescape: whether every text that is put in is escaped, as a page must have it.
+        autoescape: whether every text that is put in is escaped, as a page must have it: names may
+            hold anything.
     """
     environment = Environment(
         loader=FileSystemLoader((*folders, _TEMPLATES), encoding="utf-8"),
@@ -61,7 +92,8 @@ def open_page_templates(*folders: Path, autoescape: bool) -> Environment:
         lstrip_blocks=True,
     )
     filters = {"percent": percent, "number": number, "counted": counted, "in_words": in_words}
-    environment.filters |= filters
+    environment.filters |= filters | {"short": shorten}
+    environment.globals["say"] = say_sentence
     return environment
 
 

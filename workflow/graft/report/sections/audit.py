@@ -4,6 +4,7 @@ Every function goes from tables to what `templates/images.html.j2` shows. Names 
 text that a data set holds; the template escapes them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -102,18 +103,15 @@ def count_classes(
         `parts`, none where no image of the class is used.
     """
     cells = {label: own.to_dict("records") for label, own in parts.groupby("label")}
-    tables = {"files": split, "quarantined": bad, "left_out": left_out}
-    counts = {key: table["label"].value_counts() for key, table in tables.items()}
-    names = in_order(chain(split["label"], cells), chosen)
-    return [
-        {
-            "name": name,
-            "cells": cells.get(name, []),
-            "used": sum(cell["images"] for cell in cells.get(name, [])),
-            **{key: int(count.get(name, 0)) for key, count in counts.items()},
-        }
-        for name in sorted(names, key=lambda name: name == "")
-    ]
+    counts = {
+        "files": split["label"].value_counts(),
+        "quarantined": bad["label"].value_counts(),
+        "left_out": left_out["label"].value_counts(),
+        "used": parts.groupby("label")["images"].sum(),
+    }
+    names = sorted(in_order(chain(split["label"], cells), chosen), key=lambda name: name == "")
+    rows = pd.DataFrame(counts, index=names).fillna(0).astype(int).to_dict("index")
+    return [{"name": name, "cells": cells.get(name, []), **row} for name, row in rows.items()]
 
 
 def add_up(rows: Sequence[Mapping[str, Any]], parts: pd.DataFrame, groups: int) -> dict[str, Any]:
@@ -125,9 +123,8 @@ def add_up(rows: Sequence[Mapping[str, Any]], parts: pd.DataFrame, groups: int) 
         groups: how many there are. A group with images of two classes is counted in the rows of
             both. Then the groups of a part are not the sum over its classes, and are None here.
     """
-    total = {
-        key: sum(row[key] for row in rows) for key in ("files", "quarantined", "left_out", "used")
-    }
+    counted = ("files", "quarantined", "left_out", "used")
+    total = {key: sum(row[key] for row in rows) for key in counted}
     sums = parts.groupby("part", sort=False)[["images", "groups"]].sum()
     sums["share"] = sums["images"] / max(total["used"], 1)
     if sums["groups"].sum() != groups:
@@ -144,8 +141,7 @@ def find_absent(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[str]]
 
 def most_frequent(texts: pd.Series) -> list[tuple[str, int]]:
     """The different texts with their counts, the most frequent first; of equals, by the text."""
-    counts = ((str(text), int(count)) for text, count in texts.value_counts().items())
-    return sorted(counts, key=lambda item: (-item[1], item[0]))
+    return sorted(Counter(texts).items(), key=lambda item: (-item[1], item[0]))
 
 
 def describe_pairs(table: pd.DataFrame, pictures: np.ndarray) -> list[dict[str, Any]]:
@@ -156,8 +152,8 @@ def describe_pairs(table: pd.DataFrame, pictures: np.ndarray) -> list[dict[str, 
         pictures: uint8 (len(table), 2, side, side, 3), RGB.
 
     Returns:
-        The rows of the table, difference as a number, with the .png of both pictures in base64,
-        their side in pixels as shown, and whether each pixel is enlarged to several.
+        The rows of the table, difference as a number, with a `data:` URL of both pictures, their
+        side in pixels as shown, and whether each pixel is enlarged to several.
     """
     side = pictures.shape[2]
     shown = shown_side(side)

@@ -70,42 +70,36 @@ def rank_curves(tested: Tested, model: ReportedModel) -> dict[str, Any] | None:
 
     Returns:
         roc and precision, two charts, each with the point of the chosen threshold where the
-        metrics have one; threshold, auc and average_precision, None where they are missing. None
-        for other numbers of classes, or where the test part has one class only.
+        metrics have one; threshold, and accuracy with it, None where they are missing. None for
+        other numbers of classes, or where the test part has one class only.
     """
     metrics = model.metrics
-    if len(tested.classes) != 2 or model.probabilities is None or "auc" not in metrics:
+    if len(tested.classes) != 2 or "auc" not in metrics:
         return None
-    second = np.round(np.asarray(model.probabilities[:])[:, 1].astype(float), 6)
+    second = np.round(model.probabilities[:][:, 1].astype(float), 6)
     positive = tested.labels == 1
-    # At each different probability, what is predicted from it upwards.
+    # At each different probability, what is predicted from it upwards; before them, nothing is.
     order = np.argsort(-second, kind="stable")
     ends = np.flatnonzero(np.diff(second[order], append=-1.0))
-    hits, alarms = np.cumsum(positive[order])[ends], np.cumsum(~positive[order])[ends]
-    recall = hits / max(positive.sum(), 1)
-    fall_out = alarms / max((~positive).sum(), 1)
-    precision = hits / (hits + alarms)
+    hits, alarms = (np.append(0, np.cumsum(own[order])[ends]) for own in (positive, ~positive))
+    recall, fall_out = hits / hits[-1], alarms / alarms[-1]
+    precision = hits[1:] / (hits + alarms)[1:]
+    precision = np.append(precision[0], precision)
     roc = Chart("false alarms: share of the first class", "found: share of the second class")
     roc.line([0, 1], [0, 1], "guide")
-    roc.line(*thin([0, *fall_out], [0, *recall]), "main")
+    roc.line(*thin(fall_out, recall), "main")
     ranked = Chart("found: share of the second class", "precision")
-    ranked.line(*thin([0, *recall], [precision[0], *precision]), "main")
+    ranked.line(*thin(recall, precision), "main")
     threshold = metrics.get("threshold")
-    for chart, above_only, points in (
-        (roc, False, (fall_out, recall)),
-        (ranked, True, (recall, precision)),
-    ):
-        places = [] if threshold is None else np.flatnonzero(second[order][ends] > threshold)
-        if len(places):
-            chart.dot(points[0][places[-1]], points[1][places[-1]], "chosen")
-        elif threshold is not None and not above_only:
-            chart.dot(0, 0, "chosen")
+    if threshold is not None:
+        above = (second[order][ends] > threshold).sum()
+        roc.dot(fall_out[above], recall[above], "chosen")
+        if above:
+            ranked.dot(recall[above], precision[above], "chosen")
     return {
         "roc": roc,
         "precision": ranked,
         "threshold": threshold,
-        "auc": metrics.get("auc"),
-        "average_precision": metrics.get("average_precision"),
         "accuracy": metrics.get("threshold_accuracy"),
     }
 
@@ -115,17 +109,13 @@ def _members(labels: np.ndarray, n: int) -> list[np.ndarray]:
     return np.split(order, np.searchsorted(labels[order], np.arange(1, n)))
 
 
-def _share(
-    right: np.ndarray, units: np.ndarray, images: np.ndarray
-) -> tuple[float, float, float] | None:
+def _share(right: np.ndarray, units: np.ndarray, images: np.ndarray) -> tuple[float, ...] | None:
+    """The share that is right of some images, with its interval; None where there are none."""
     if not len(images):
         return None
     interval = accuracy_interval(right[images], units[images])
     return float(right[images].mean()), float(interval.low), float(interval.high)
 
 
-def _as_f1(shares: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-    if shares is None or any(math.isnan(share) for share in shares):
-        return None
-    low, value, high = (2 * share / (1 + share) for share in (shares[1], shares[0], shares[2]))
-    return value, low, high
+def _as_f1(shares: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    return shares and tuple(2 * share / (1 + share) for share in shares)

@@ -7,13 +7,13 @@ import pandas as pd
 
 from graft.report.thumbnails import Album
 
-SHOWN_DOUBTS = 60  # with pictures
+_SHOWN = 60  # with pictures
 _COPIED = 1000  # rows for the clipboard
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that a spreadsheet computes
 
 
 def summarise_doubts(
-    measured: Mapping[str, Any], errors: pd.DataFrame, album: Album | None = None
+    measured: Mapping[str, Any], errors: pd.DataFrame, album: Album
 ) -> dict[str, Any]:
     """What the page says of the classifiers that judged every image, and of labels that look wrong.
 
@@ -21,24 +21,20 @@ def summarise_doubts(
         measured: as `cross_validation.json` has it.
         errors: str columns path, part, label, looks_like, confidence, self_confidence and likely,
             the most doubtful image first.
-        album: the pictures; without it none are shown.
+        album: the pictures.
 
     Returns:
         The values of `measured`; `leads` says whether the cross-validated accuracy is the headline,
         which needs an image that could be judged; errors: the rows with numbers and their pictures,
-        None where there is none; of them likely, those that are more than doubtful; and csv, the
-        table as text.
+        None where there is none; and csv, the table as text.
     """
     rows = errors.astype({"confidence": float, "self_confidence": float}).to_dict("records")
     for place, row in enumerate(rows):
-        shown = album is not None and place < SHOWN_DOUBTS
-        row["picture"] = album[row["path"]] if shown else None
-    leads = measured["headline"] == "cross_validation" and measured["n"] > 0
+        row["picture"] = album[row["path"]] if place < _SHOWN else None
     return {
         **measured,
         "errors": rows,
-        "likely": [row for row in rows if row["likely"]],
-        "leads": leads,
+        "leads": measured["headline"] == "cross_validation" and measured["n"] > 0,
         "csv": write_spreadsheet(errors.head(_COPIED)),
     }
 

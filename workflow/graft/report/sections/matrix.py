@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from graft.report.confusion import mean_probabilities, most_confused, order_alike
+from graft.report.confusion import mean_probabilities, most_confused, order_alike, tint_cells
 from graft.report.reading import ReportedModel, Tested
 
-WHOLE = 60  # classes, up to which the plain page has the whole matrix
+_WHOLE = 60  # classes, up to which the plain page has the whole matrix
 _PART = 24  # classes of the part that it has of a larger one
 _PAIRS = 8  # sentences
 
@@ -24,9 +24,11 @@ def summarise_matrix(tested: Tested) -> dict[str, Any]:
         `describe_pairs_of_classes`, and how many there are; shown, the classes of the plain table;
         and rows, the counts of these by true class with their tints, and what is beside them.
     """
+    # How far classes are taken for each other, by the chosen model.
+    likeness = mean_probabilities(tested.chosen.probabilities, tested.labels, len(tested.classes))
     return {
-        "order": order_alike(_likeness(tested)),
-        "whole": len(tested.classes) <= WHOLE,
+        "order": order_alike(likeness),
+        "whole": len(tested.classes) <= _WHOLE,
         "models": {model.key: _summarise_model(model) for model in tested.models},
     }
 
@@ -62,7 +64,7 @@ def describe_pairs_of_classes(counts: np.ndarray) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda pair: -(pair["there"] + pair["back"]))
 
 
-def choose_part(counts: np.ndarray, limit: int = WHOLE, part: int = _PART) -> list[int]:
+def choose_part(counts: np.ndarray, limit: int = _WHOLE, part: int = _PART) -> list[int]:
     """The classes that the plain table shows: all of few, of many those most confused by twos."""
     n = len(counts)
     if n <= limit:
@@ -76,15 +78,14 @@ def choose_part(counts: np.ndarray, limit: int = WHOLE, part: int = _PART) -> li
 
 def _summarise_model(model: ReportedModel) -> dict[str, Any]:
     shown = choose_part(model.counts)
-    totals = model.counts.sum(1)
     own = model.counts[shown][:, shown]
+    beside = model.counts[shown].sum(1) - own.sum(1)
+    tints = np.rint(100 * tint_cells(model.counts)[shown][:, shown]).astype(int)
     rows = [
-        {
-            "class": i,
-            "cells": [(j, n, _tint(n, total)) for j, n in zip(shown, counts, strict=True)],
-            "beside": total - sum(counts),
-        }
-        for i, counts, total in zip(shown, own.tolist(), totals[shown].tolist(), strict=True)
+        {"class": i, "cells": [*zip(shown, counts, strengths, strict=True)], "beside": others}
+        for i, counts, strengths, others in zip(
+            shown, own.tolist(), tints.tolist(), beside.tolist(), strict=True
+        )
     ]
     pairs = describe_pairs_of_classes(model.counts)
     return {
@@ -93,18 +94,5 @@ def _summarise_model(model: ReportedModel) -> dict[str, Any]:
         "all_pairs": len(pairs),
         "shown": shown,
         "rows": rows,
-        "beside": any(row["beside"] for row in rows),
+        "beside": bool(beside.any()),
     }
-
-
-def _tint(count: int, total: int) -> int:
-    """How strong the colour of a cell is, 0–100: small shares, which most are, spread out."""
-    return round(100 * (0.12 + 0.88 * (count / total) ** 0.6)) if count else 0
-
-
-def _likeness(tested: Tested) -> np.ndarray:
-    """How far classes are taken for each other, float (classes, classes), by the chosen model."""
-    chosen, n = tested.chosen, len(tested.classes)
-    if chosen.probabilities is not None:
-        return mean_probabilities(chosen.probabilities, tested.labels, n)
-    return chosen.counts / np.maximum(chosen.counts.sum(1, keepdims=True), 1)

@@ -5,6 +5,7 @@ import json
 import platform
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def summarise_provenance(
         the other ones with their values; versions and hashes by name; and commands.
     """
     usual = read_flat(defaults)
-    known = {path.stem: usual | own for path, own in _read_recipes(recipes)}
+    known = {name: usual | own for name, own in _read_recipes(recipes).items()}
     recipe = find_recipe(parameters, known)
     base = known.get(recipe, usual)
     rows = [
@@ -80,12 +81,9 @@ def write_commands(recipe: str, changed: Iterable[Mapping[str, Any]]) -> list[st
         recipe: the nearest one; without it the commands begin with the params.yaml that is there.
         changed: rows with key and value, of the parameters that differ from it.
     """
-    commands = []
-    if recipe:
-        settings = [shlex.quote(f"{row['key']}={row['value']}") for row in changed]
-        parts = ["uv run graft use", recipe, *(f"--set {setting}" for setting in settings)]
-        commands.append(" ".join(parts))
-    return [*commands, "uv run snakemake --cores all", "uv run graft verify"]
+    settings = [shlex.quote(f"{row['key']}={row['value']}") for row in changed]
+    use = " ".join(["uv run graft use", recipe, *(f"--set {setting}" for setting in settings)])
+    return [*([use] if recipe else []), "uv run snakemake --cores all", "uv run graft verify"]
 
 
 def list_versions() -> dict[str, str]:
@@ -109,9 +107,7 @@ def read_flat(path: Path) -> dict[str, Any]:
     """The values of a YAML file by dotted key."""
     values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
     return {
-        f"{section}.{key}": value
-        for section, own in values.items()
-        for key, value in (own.items() if isinstance(own, dict) else ())
+        f"{section}.{key}": value for section, own in values.items() for key, value in own.items()
     }
 
 
@@ -120,14 +116,12 @@ def write_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _read_recipes(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    found = []
-    for path in sorted(folder.glob("*.yaml")):
+def _read_recipes(folder: Path) -> dict[str, dict[str, Any]]:
+    found = {}
+    for path in folder.glob("*.yaml"):
         # A recipe that cannot be read explains nothing, and is no reason to have no page.
-        try:
-            found.append((path, read_flat(path)))
-        except (YAMLError, ValueError, AttributeError):
-            continue
+        with suppress(YAMLError, ValueError, AttributeError):
+            found[path.stem] = read_flat(path)
     return found
 
 

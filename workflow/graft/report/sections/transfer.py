@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
-from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
 
 _GAP = 6  # pixels between shown pictures; three times as much beside the unchanged ones
@@ -24,7 +23,6 @@ def summarise_transfer(
     samples: np.ndarray,
     steps: pd.DataFrame,
     repeats: Mapping[str, pd.DataFrame],
-    parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the template shows beside the models' own curves, by the names that it uses.
 
@@ -35,18 +33,17 @@ def summarise_transfer(
         unfreeze: how many layers are trained and why, as in `unfreeze.json`.
         samples: uint8 (m, 1 + v, side, side, 3): m images, each unchanged and in v views.
         steps: str columns step, val_loss, val_accuracy, gain, standard_error and role; a row for
-            each step between head and fine-tuned weights that was tried.
+            each step between head and fine-tuned weights that was tried. A standard error of one
+            unit is empty.
         repeats: str columns that include seed and accuracy, a row a seed, by the model's name.
-        parameters: what the build was made with, by dotted key.
     """
+    numbers = steps.drop(columns="role").replace("", "nan").astype(float)
     return {
         "depths": describe_depths(scores),
         "layer": layer,
         "unfreeze": unfreeze,
         "samples": tile_samples(samples),
-        "steps": describe_steps(steps),
-        "augmentation": say_sentence("augmentation", parameters=parameters),
-        "copies": parameters["augment.copies"],
+        "steps": numbers.assign(role=steps["role"]).to_dict("records"),
         "seeds": describe_seeds(repeats),
     }
 
@@ -72,16 +69,6 @@ def describe_depths(scores: pd.DataFrame) -> dict[str, Any]:
     length = _places(highs, ends) - start
     table = table.assign(place=_places(table["log_loss"], ends), start=start, length=length)
     return {"ends": ends, "rows": table.to_dict("records")}
-
-
-def describe_steps(steps: pd.DataFrame) -> list[dict[str, Any]]:
-    """The steps that were tried, with numbers; a standard error of one unit is not a number.
-
-    Args:
-        steps: as in `summarise_transfer`.
-    """
-    numbers = steps.drop(columns="role").replace("", "nan").astype(float)
-    return numbers.assign(role=steps["role"]).to_dict("records")
 
 
 def describe_seeds(repeats: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -116,8 +103,8 @@ def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
         samples: uint8 (m, 1 + v, side, side, 3), RGB.
 
     Returns:
-        The .png in base64, a grid on white with a row an image, unchanged in the first column; its
-        width and height, in pixels as shown.
+        The .png as a `data:` URL, a grid on white with a row an image, unchanged in the first
+        column; its width and height, in pixels as shown.
     """
     m, columns, side = samples.shape[:3]
     if not m:
@@ -130,7 +117,7 @@ def tile_samples(samples: np.ndarray) -> dict[str, Any] | None:
         top, start = row * step, left[column]
         picture = resize_picture(samples[row, column], shown)
         grid[top : top + shown, start : start + shown] = picture
-    return {"png": encode_png(grid), "width": grid.shape[1], "height": grid.shape[0]}
+    return {"picture": encode_png(grid), "width": grid.shape[1], "height": grid.shape[0]}
 
 
 def _places(values: pd.Series, ends: tuple[float, float]) -> pd.Series:

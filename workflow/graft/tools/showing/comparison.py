@@ -12,9 +12,10 @@ from graft.common.tables import read_table, read_tables
 from graft.project.parameters import show_value
 from graft.project.pipeline import stage_keys
 from graft.report.charts import Chart, padded_ends
-from graft.report.page import make_environment, read_asset
+from graft.report.page import read_asset
 from graft.report.reading import MODEL_NAMES
 from graft.report.thumbnails import Album, open_album
+from graft.report.wording import open_page_templates
 from graft.tools.noise import say_difference
 from graft.tools.revisions import MODELS, Setting
 
@@ -48,7 +49,7 @@ def write_comparison(
     album = _open_album_here({row["path"] for row in shown})
     for row in shown:
         row["picture"] = album[row["path"]] if album else None
-    environment = make_environment(_TEMPLATES)
+    environment = open_page_templates(_TEMPLATES)
     environment.filters |= {"points": say_difference, "value": show_value}
     text = environment.get_template("comparison.html.j2").render(
         style=read_asset("page.css"),
