@@ -1,6 +1,7 @@
 """Measure a model on the validation and test parts, and keep what it says about each image."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +44,13 @@ def main(stage: Stage) -> None:
     parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
     valid, test = parts["valid"], parts["test"]
     probabilities = _predict(model, stage.input(f"data/models/{model}.xml"), (valid, test))
-    before, after = probabilities[: len(valid)], probabilities[len(valid) :]
     units = read_units(stage.input("data/units.csv"), [*valid.ids, *test.ids])
-    units = units[: len(valid)], units[len(valid) :]
+    before, after = np.split(probabilities, [len(valid)])
+    valid_units, test_units = np.split(units, [len(valid)])
 
     validation = accuracy_and_loss(before, valid.labels)
     metrics = {f"valid_{name}": value for name, value in validation.items()}
-    metrics |= measure(after, test.labels, units[1])
+    metrics |= measure(after, test.labels, test_units)
     if len(test.classes) == 2:
         metrics |= judge_two_classes(before[:, 1], valid.labels, after[:, 1], test.labels)
     temperature = read_json(stage.input(f"reports/{model}/training.json"))["temperature"]
@@ -65,12 +66,11 @@ def main(stage: Stage) -> None:
     write_json(stage.output(f"reports/{model}/metrics.json"), metrics)
     summary = {name: metrics[name] for name in _COMPARED}
     write_json(stage.output(f"reports/{model}/summary.json"), {model: summary})
-    for name, rows, found, own in (
-        ("validation", valid, before, units[0]),
-        ("predictions", test, after, units[1]),
+    for name, table in (
+        ("validation", _tabulate(valid, before, valid_units)),
+        ("predictions", _tabulate(test, after, test_units)),
     ):
-        predictions = _tabulate(rows, found, own)
-        write_table(stage.output(f"reports/{model}/{name}.csv"), predictions)
+        write_table(stage.output(f"reports/{model}/{name}.csv"), table)
     interval = f"{metrics['accuracy_low']:.4f}–{metrics['accuracy_high']:.4f}"
     print(f"evaluate {model}: accuracy {metrics['accuracy']:.4f} ({interval}), n {metrics['n']}")
 
@@ -78,10 +78,9 @@ def main(stage: Stage) -> None:
 def _predict(name: str, graph: Path, parts: Sequence[Rows]) -> np.ndarray:
     outputs = []
     with Progress(f"evaluate {name}", sum(map(len, parts)), "images") as progress:
-        for part in parts:
-            for output in run_graph(graph, part):
-                outputs.append(output)
-                progress.advance(len(output))
+        for output in chain.from_iterable(run_graph(graph, part) for part in parts):
+            outputs.append(output)
+            progress.advance(len(output))
     return np.concatenate(outputs)
 
 

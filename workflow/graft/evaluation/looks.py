@@ -60,8 +60,7 @@ def find_looks(graph: Path, test: Rows, probabilities: np.ndarray) -> Looks:
         outputs = run_batches(lower, in_batches(Chosen(test, rows)))
         for maps, own in zip(outputs, in_batches(towards), strict=True):
             last = maps if maps.shape[3] == len(weights) else np.moveaxis(maps, 1, 3)
-            added = np.einsum("nhwd,nd->nhw", last, own)
-            added = np.maximum(added, 0)
+            added = np.maximum(np.einsum("nhwd,nd->nhw", last, own), 0)
             most = added.max((1, 2), keepdims=True)
             found.append(np.round(255 * added / np.where(most > 0, most, 1)).astype(np.uint8))
     return Looks(rows, np.concatenate(found))

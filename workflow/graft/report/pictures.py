@@ -30,7 +30,6 @@ _VALIDATION = _WRONG = "#D55E00"
 # Name, colour and width of both curves in a panel. Where they are equal, both are seen.
 _CURVES = (("training", _TRAINING, 2.4), ("validation", _VALIDATION, 1.7))
 _INK, _FAINT, _EMPTY = "#20262e", "#6b7480", "#f4f5f7"
-_RESOLUTION = 150  # dots an inch
 _LABEL_COLUMNS = 26  # of a class name; a longer one is shortened
 # A curve at the edge of a panel is drawn whole, and does not move the panel.
 _WHOLE = {"clip_on": False, "in_layout": False}
@@ -48,9 +47,8 @@ def smooth(values: Sequence[float], weight: float) -> np.ndarray:
         float64 (n,). From the first value after that which is not finite on, none is.
     """
     smoothed = np.array(values, dtype=np.float64)
-    first = int(np.isfinite(smoothed).argmax()) if len(smoothed) else 0
-    rest = accumulate(smoothed[first:], lambda past, x: weight * past + (1 - weight) * x)
-    smoothed[first:] = list(rest)
+    rest = smoothed[int(np.isfinite(smoothed).argmax()) if len(smoothed) else 0 :]
+    rest[:] = [*accumulate(rest, lambda past, x: weight * past + (1 - weight) * x)]
     return smoothed
 
 
@@ -82,9 +80,7 @@ def draw_curves(
             _draw_panel(axes, epochs, curves, best, weight)
             axes.set_ylabel(measure)
             axes.set_ylim(*padded_ends(np.concatenate(curves), 0, top))
-            axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
-            axes.set_axisbelow(True)
-            axes.tick_params(length=3)
+            axes.grid(axis="y")
         above.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
         below.set_xlabel("epoch")
         below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -115,18 +111,9 @@ def _draw_panel(
         dashes = {"linewidth": 1, "linestyle": (0, (4, 3))}
         axes.axvline(best, color=_FAINT, **dashes, zorder=1)
         # The ring says which curve chose the epoch.
-        axes.plot(
-            best,
-            shown[1][row],
-            color=_VALIDATION,
-            label=f"kept: epoch {best}" if best else "kept: the start",
-            **_WHOLE,
-            **dashes,
-            marker="o",
-            markersize=9,
-            markeredgewidth=1.6,
-            markerfacecolor="white",
-        )
+        ring = {"marker": "o", "markersize": 9, "markeredgewidth": 1.6, "markerfacecolor": "white"}
+        label = f"kept: epoch {best}" if best else "kept: the start"
+        axes.plot(best, shown[1][row], color=_VALIDATION, label=label, **_WHOLE, **dashes, **ring)
 
 
 def draw_confusion(
@@ -203,17 +190,13 @@ def _label(axes: Axes, labels: Sequence[str], cell: float) -> None:
 
 def _title(axes: Axes, heading: str, subtitle: str, height: float) -> None:
     """Lines above the axes' left end, the lowest `height` points above the top."""
-    over = {
-        "family": lettering.FONT,
-        "xycoords": "axes fraction",
-        "textcoords": "offset points",
-        "va": "bottom",
-    }
+    over = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
     lines = 1.35 * 9.5 * (subtitle.count("\n") + 1)
-    axes.annotate(heading, (0, 1), (0, height + lines + 3), **over, size=13, weight="bold")
-    axes.annotate(
-        subtitle, (0, 1), (0, height), **over, size=9.5, color="#4a525c", linespacing=1.35
-    )
+    for text, above, look in (
+        (heading, height + lines + 3, {"size": 13, "weight": "bold"}),
+        (subtitle, height, {"size": 9.5, "color": "#4a525c", "linespacing": 1.35}),
+    ):
+        axes.annotate(text, (0, 1), (0, above), **over, **look, family=lettering.FONT)
 
 
 def _style(texts: Iterable[str]) -> AbstractContextManager[None]:
@@ -224,4 +207,4 @@ def _style(texts: Iterable[str]) -> AbstractContextManager[None]:
 
 def _save(figure: Figure, path: Path, **options: object) -> None:
     # Matplotlib would sign the picture with its version.
-    figure.savefig(path, format="png", dpi=_RESOLUTION, metadata={"Software": None}, **options)
+    figure.savefig(path, format="png", metadata={"Software": None}, **options)

@@ -75,10 +75,8 @@ def open_album(
     good = checked["id"][checked["status"] == "ok"]
     rows = pd.Series(np.arange(len(good)), good)
     own = split[split["path"].isin(paths)].drop_duplicates("path")
-    places = rows.reindex(own["id"])
-    known = places.notna().to_numpy()
-    found = zip(own["path"][known], places[known].astype(int), strict=True)
-    return Album(Joined([Stored(path) for path in tensors]), dict(found), room)
+    places = rows.reindex(own["id"]).set_axis(own["path"]).dropna().astype(int)
+    return Album(Joined([Stored(path) for path in tensors]), places.to_dict(), room)
 
 
 def make_thumbnail(picture: np.ndarray) -> Thumbnail:

@@ -5,16 +5,8 @@ import numpy as np
 from graft.common.arrays import in_batches
 from graft.judging.accuracy import accuracy_interval, wilson_interval
 from graft.judging.losses import LEAST_PROBABILITY, cross_entropies
+from graft.statistics import reliability
 from graft.statistics.intervals import mean_interval
-from graft.statistics.reliability import (
-    DRAWS_SEED,
-    ECE_BINS,
-    NUMBERS_AT_ONCE,
-    calibrated_errors,
-    calibration_interval,
-    count_draws,
-    find_bins,
-)
 
 _TOP = 5
 # So many wrong images weigh as much as what the model itself expects of its losses.
@@ -60,7 +52,7 @@ def measure(
         size = min(value * (1 - value) / variance, n) if variance > 1e-12 else effective
         ends[name] = wilson_interval(value * size, size, quantile)
     loss = float(found["log_loss"])
-    own = float(drawn["log_loss"].var()) / loss if loss else 0.0
+    own = drawn["log_loss"].var() / loss if loss else 0.0
     # Errors that did not happen are in no bootstrap. So the fewer there are, the more counts what
     # the model itself expects.
     weight = _EXPECTED / (_EXPECTED + (1 - right.mean()) * effective)
@@ -69,16 +61,14 @@ def measure(
     ends["log_loss"] = low, min(high, -np.log(LEAST_PROBABILITY))
 
     confidence = probabilities.max(1).astype(float)
-    calibrated = calibrated_errors(confidence)
-    ends["ece"] = calibration_interval(
+    calibrated = reliability.calibrated_errors(confidence)
+    ends["ece"] = reliability.calibration_interval(
         float(found["ece"]), drawn["ece"], calibrated, confidence.mean(), ends["accuracy"], quantile
     )
-    values = {"accuracy": right.mean(), **found}
-    order = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
+    found["accuracy"] = right.mean()
     metrics: dict[str, float] = {}
-    for name in order:
-        low, high = ends[name]
-        metrics |= {name: values[name], f"{name}_low": low, f"{name}_high": high}
+    for name, (low, high) in ends.items():
+        metrics |= {name: found[name], f"{name}_low": low, f"{name}_high": high}
     metrics["ece_expected"] = calibrated.mean()
     if count > _TOP:
         metrics["top5_accuracy"] = _top_accuracy(probabilities, labels)
@@ -97,7 +87,8 @@ def _top_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def _expected_spread(probabilities: np.ndarray) -> float:
     """The variance of an image's loss divided by its mean, if the probabilities were true."""
     variance = entropy = 0.0
-    for some in in_batches(probabilities, max(NUMBERS_AT_ONCE // probabilities.shape[1], 1)):
+    at_once = max(reliability.NUMBERS_AT_ONCE // probabilities.shape[1], 1)
+    for some in in_batches(probabilities, at_once):
         block = np.clip(some.astype(float), LEAST_PROBABILITY, 1.0)
         losses = -np.log(block)
         means = (block * losses).sum(1)
@@ -117,11 +108,11 @@ def _sum_units(probabilities: np.ndarray, labels: np.ndarray, unit: np.ndarray):
     n, count = probabilities.shape
     predicted, confidence = probabilities.argmax(1), probabilities.max(1).astype(float)
     right = predicted == labels
-    first = 2 + ECE_BINS
+    first = 2 + reliability.ECE_BINS
     columns = [
         (np.zeros(n, np.int64), np.ones(n)),
         (np.ones(n, np.int64), cross_entropies(probabilities, labels)),
-        (2 + find_bins(confidence), confidence - right),
+        (2 + reliability.find_bins(confidence), confidence - right),
         (first + labels, right.astype(float)),
         (first + count + predicted, np.ones(n)),
         (first + 2 * count + labels, np.ones(n)),
@@ -141,9 +132,9 @@ def _find_statistics(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:
     Returns:
         log_loss, ece, macro_f1 and balanced_accuracy, float (…), as `measure` has them.
     """
-    n, loss, gaps = sums[..., 0], sums[..., 1], sums[..., 2 : 2 + ECE_BINS]
+    n, loss, gaps = sums[..., 0], sums[..., 1], sums[..., 2 : 2 + reliability.ECE_BINS]
     hits, predicted, own = np.moveaxis(
-        sums[..., 2 + ECE_BINS :].reshape(*sums.shape[:-1], 3, classes), -2, 0
+        sums[..., 2 + reliability.ECE_BINS :].reshape(*sums.shape[:-1], 3, classes), -2, 0
     )
     # A class without an image has no hit either, so its share is 0 and only its count matters.
     f1, recall = 2 * hits / np.maximum(predicted + own, 1), hits / np.maximum(own, 1)
@@ -157,9 +148,9 @@ def _find_statistics(sums: np.ndarray, classes: int) -> dict[str, np.ndarray]:
 
 def _resample(sums) -> np.ndarray:
     """The sums over as many units as there are, drawn with repetition: float64 (draws, columns)."""
-    generator = np.random.default_rng(DRAWS_SEED)
+    generator = np.random.default_rng(reliability.DRAWS_SEED)
     units, turned, found = sums.shape[0], sums.T.tocsr(), []
-    for count in count_draws(units):
+    for count in reliability.count_draws(units):
         drawn = generator.integers(0, units, (count, units))
         drawn += np.arange(count)[:, None] * units
         times = np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units)

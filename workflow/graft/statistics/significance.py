@@ -99,17 +99,16 @@ def flip_test(
         The two-sided p-value, and the ends of the interval of the mean difference of an image.
     """
     units, n = len(sizes), int(sizes.sum())
-    by_sign = [np.stack([differences, sizes], 1).astype(float).sum(0)]
+    both = np.stack([differences, sizes], 1)
     if units <= _EXACT:
         # Turned round as a whole they are as extreme, so the last sign stays.
-        bits = np.arange(1, 2 ** (units - 1))[:, None] >> np.arange(units) & 1
-        by_sign.append((1 - 2.0 * bits) @ np.stack([differences, sizes], 1))
+        turned = [np.arange(1, 2 ** (units - 1))[:, None] >> np.arange(units) & 1]
     else:
         generator = np.random.default_rng(_SEED)
         flips = max(min(_FLIPS, _MOST_SIGNS // units), 499)
-        for start in range(0, flips, 100):
-            bits = generator.integers(0, 2, (min(100, flips - start), units), dtype=np.int8)
-            by_sign.append((1 - 2.0 * bits) @ np.stack([differences, sizes], 1))
+        blocks = ((min(100, flips - start), units) for start in range(0, flips, 100))
+        turned = (generator.integers(0, 2, block, dtype=np.int8) for block in blocks)
+    by_sign = [both.astype(float).sum(0), *((1 - 2.0 * bits) @ both for bits in turned)]
     sums, counts = np.vstack(by_sign).T
     # Equal sums may differ in their last bits.
     least = 1e-9 * max(np.abs(differences).sum(), 1.0)
@@ -118,11 +117,8 @@ def flip_test(
         observed = abs(sums[0] - shift * n)
         return float((np.abs(sums - shift * counts) >= observed - least).mean())
 
-    def holds(shift: float) -> bool:
-        return p(shift) >= LEVEL
-
-    centre = float(sums[0] / n)
-    value, low, high = p(0.0), _last(holds, centre, -limit), _last(holds, centre, limit)
+    value, centre = p(0.0), float(sums[0] / n)
+    low, high = (_last(lambda at: p(at) >= LEVEL, centre, end) for end in (-limit, limit))
     # The ends are rounded; the test itself decides about 0.
     return (value, min(low, 0.0), max(high, 0.0)) if value >= LEVEL else (value, low, high)
 

@@ -38,18 +38,25 @@ def judge_classes(tested: Tested, model: ReportedModel) -> list[dict[str, Any]]:
     # The images of every class, and those predicted as it, without a look at all of them each time.
     own, said = _members(tested.labels, n), _members(model.predicted, n)
     right = model.predicted == tested.labels
+
+    def share(images: np.ndarray) -> tuple[float, ...] | None:
+        if not len(images):
+            return None
+        low, high, *_ = accuracy_interval(right[images], tested.units[images])
+        return float(right[images].mean()), low, high
+
     beside = model.counts - np.diag(np.diag(model.counts))
     rows = []
     for i in range(n):
-        both = np.union1d(own[i], said[i])
+        both = share(np.union1d(own[i], said[i]))
         most = int(beside[i].argmax())
         rows.append(
             {
                 "class": i,
                 "images": len(own[i]),
-                "precision": _share(right, tested.units, said[i]),
-                "recall": _share(right, tested.units, own[i]),
-                "f1": _as_f1(_share(right, tested.units, both)),
+                "precision": share(said[i]),
+                "recall": share(own[i]),
+                "f1": both and tuple(2 * value / (1 + value) for value in both),
                 "with": (most, int(beside[i, most])) if beside[i, most] else None,
             }
         )
@@ -107,15 +114,3 @@ def rank_curves(tested: Tested, model: ReportedModel) -> dict[str, Any] | None:
 def _members(labels: np.ndarray, n: int) -> list[np.ndarray]:
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.searchsorted(labels[order], np.arange(1, n)))
-
-
-def _share(right: np.ndarray, units: np.ndarray, images: np.ndarray) -> tuple[float, ...] | None:
-    """The share that is right of some images, with its interval; None where there are none."""
-    if not len(images):
-        return None
-    interval = accuracy_interval(right[images], units[images])
-    return float(right[images].mean()), float(interval.low), float(interval.high)
-
-
-def _as_f1(shares: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    return shares and tuple(2 * share / (1 + share) for share in shares)

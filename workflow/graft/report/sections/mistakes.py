@@ -1,7 +1,6 @@
 """Where is it wrong: the photos, the surest mistakes first."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ def summarise_mistakes(
         confidence, the class that comes second and its probability, whether it is wrong, and its
         shade; mistaken says whether any answer is.
     """
-    order = islice(rank_photos(tested), _MOST)
+    order = rank_photos(tested)[:_MOST]
     pictures = {i: picture for i in order if (picture := album[tested.paths[i]])}
     answers = {
         model.key: _read_answers(tested, model, [*pictures], looks.get(model.key, {}))
@@ -59,36 +58,32 @@ def summarise_mistakes(
     }
 
 
-def rank_photos(tested: Tested) -> Iterator[int]:
+def rank_photos(tested: Tested) -> list[int]:
     """The test images that are worth a look, each once, the most telling first.
 
     These are the surest mistakes of each model, the chosen one first; then of every pair of
     classes the surest mistakes, turn by turn, so that no pair is without a photo; then images that
     are right with the least confidence; then all other mistakes.
     """
-    return iter(dict.fromkeys(_all_in_order(tested)))
-
-
-def _all_in_order(tested: Tested) -> Iterator[int]:
-    chosen = tested.chosen
-    mistakes = [_surest_mistakes(tested, model) for model in tested.models]
-    for own in mistakes:
-        yield from own[:_SUREST].tolist()
-    for model, own in zip(tested.models, mistakes, strict=True):
-        # The first mistake of each pair of classes, then the second of each, and so on.
-        cells = pd.DataFrame({"label": tested.labels[own], "predicted": model.predicted[own]})
-        turns = cells.groupby(["label", "predicted"]).cumcount().to_numpy()
-        order = np.argsort(turns, kind="stable")
-        yield from own[order[turns[order] < _OF_A_CELL]].tolist()
+    chosen, mistakes, by_turns = tested.chosen, [], []
+    for model in tested.models:
+        order = tested.surest_first(model)
+        own = order[(model.predicted != tested.labels)[order]]
+        mistakes.append(own)
+        by_turns.append(_take_turns(own, tested.labels[own], model.predicted[own]))
     right = np.flatnonzero(chosen.predicted == tested.labels)
-    yield from right[np.lexsort((tested.paths[right], chosen.confidence[right]))][:_RIGHT].tolist()
-    for own in mistakes:
-        yield from own.tolist()
+    doubtful = right[np.lexsort((tested.paths[right], chosen.confidence[right]))][:_RIGHT]
+    surest = [own[:_SUREST] for own in mistakes]
+    every = np.concatenate([*surest, *by_turns, doubtful, *mistakes])
+    return list(dict.fromkeys(every.tolist()))
 
 
-def _surest_mistakes(tested: Tested, model: ReportedModel) -> np.ndarray:
-    order = tested.surest_first(model)
-    return order[(model.predicted != tested.labels)[order]]
+def _take_turns(images: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The first image of each pair of classes, then the second of each, and so on."""
+    pairs = pd.DataFrame({"label": labels, "predicted": predicted})
+    turns = pairs.groupby(["label", "predicted"]).cumcount().to_numpy()
+    order = np.argsort(turns, kind="stable")
+    return images[order[turns[order] < _OF_A_CELL]]
 
 
 def _read_answers(

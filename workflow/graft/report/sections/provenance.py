@@ -88,12 +88,10 @@ def write_commands(recipe: str, changed: Iterable[Mapping[str, Any]]) -> list[st
 
 def list_versions() -> dict[str, str]:
     """The versions of Python and of the packages that results depend on, by name."""
-    found = {"Python": platform.python_version()}
+    found = {"Python": platform.python_version()} | dict.fromkeys(_PACKAGES, "not installed")
     for name in _PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
     return found
 
 
