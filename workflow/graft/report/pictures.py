@@ -53,11 +53,7 @@ def smooth(values: Sequence[float], weight: float) -> np.ndarray:
 
 
 def draw_curves(
-    path: Path,
-    history: pd.DataFrame,
-    heading: str,
-    best: int | None = None,
-    weight: float | None = None,
+    path: Path, history: pd.DataFrame, heading: str, best: int | None, weight: float | None
 ) -> None:
     """Draws accuracy and loss by epoch for training and validation, the best epoch marked.
 
@@ -75,12 +71,8 @@ def draw_curves(
         figure = Figure(figsize=(6, 5.8))
         figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.1)
         above, below = figure.subplots(2, 1, sharex=True)
-        for axes, measure, top in ((above, "accuracy", 1), (below, "loss", math.inf)):
-            curves = [history[measure].to_numpy(), history[f"val_{measure}"].to_numpy()]
-            _draw_panel(axes, epochs, curves, best, weight)
-            axes.set_ylabel(measure)
-            axes.set_ylim(*padded_ends(np.concatenate(curves), 0, top))
-            axes.grid(axis="y")
+        _draw_panel(above, history, "accuracy", best, weight)
+        _draw_panel(below, history, "loss", best, weight)
         above.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
         below.set_xlabel("epoch")
         below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -92,13 +84,13 @@ def draw_curves(
 
 
 def _draw_panel(
-    axes: Axes,
-    epochs: np.ndarray,
-    curves: Sequence[np.ndarray],
-    best: int | None,
-    weight: float | None,
+    axes: Axes, history: pd.DataFrame, measure: str, best: int | None, weight: float | None
 ) -> None:
-    shown = curves
+    epochs = history["epoch"].to_numpy()
+    curves = shown = [history[measure].to_numpy(), history[f"val_{measure}"].to_numpy()]
+    axes.set_ylabel(measure)
+    axes.set_ylim(*padded_ends(np.concatenate(curves), 0, 1 if measure == "accuracy" else math.inf))
+    axes.grid(axis="y")
     if weight is not None:
         shown = [smooth(values, weight) for values in curves]
         for values, (_, color, _) in zip(curves, _CURVES, strict=True):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS, in_order
+from graft.common.classes import LEFT_OUT, PARTS, in_order
 from graft.report.thumbnails import encode_png, resize_picture, shown_side
 
 # What `split.json` counts that must be 0, as the page calls it: one of them, and several.
@@ -31,7 +31,7 @@ def summarise_images(
     pairs: pd.DataFrame,
     pictures: np.ndarray,
     large: pd.DataFrame,
-    chosen: str | Sequence[str] = ALL_CLASSES,
+    chosen: str | Sequence[str],
 ) -> dict[str, Any]:
     """Everything that the template shows, by the names that it uses.
 
@@ -52,7 +52,8 @@ def summarise_images(
     left_out = split.drop(bad.index)
     left_out = left_out[left_out["part"].str.startswith(LEFT_OUT)]
     numbers = parts.astype({"images": int, "share": float, "groups": int})
-    rows = count_classes(split, bad, left_out, numbers, chosen)
+    files = {"files": split, "quarantined": bad, "left_out": left_out}
+    rows = count_classes(files, numbers, chosen)
     return {
         "rows": rows,
         "total": add_up(rows, numbers, counts["groups"]),
@@ -81,18 +82,14 @@ def quarantine(split: pd.DataFrame, checked: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_classes(
-    split: pd.DataFrame,
-    bad: pd.DataFrame,
-    left_out: pd.DataFrame,
-    parts: pd.DataFrame,
-    chosen: str | Sequence[str] = ALL_CLASSES,
+    files: Mapping[str, pd.DataFrame], parts: pd.DataFrame, chosen: str | Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row a class in the order of `dataset.classes`; last, files outside every class, if any.
 
     Args:
-        split: str columns that include label; a row a file.
-        bad: those of its rows whose file could not be read.
-        left_out: those that are in no part for another reason.
+        files: tables with the str column label, a row a file: `files`, all of them; `quarantined`,
+            those that could not be read; and `left_out`, those that are in no part for another
+            reason.
         parts: columns label, part, images, share and groups, the last three as numbers; a row for
             each class and part, the parts of a class in the order of `PARTS`.
         chosen: the value of `dataset.classes`.
@@ -103,13 +100,10 @@ def count_classes(
         `parts`, none where no image of the class is used.
     """
     cells = {label: own.to_dict("records") for label, own in parts.groupby("label")}
-    counts = {
-        "files": split["label"].value_counts(),
-        "quarantined": bad["label"].value_counts(),
-        "left_out": left_out["label"].value_counts(),
-        "used": parts.groupby("label")["images"].sum(),
-    }
-    names = sorted(in_order(chain(split["label"], cells), chosen), key=lambda name: name == "")
+    counts = {key: table["label"].value_counts() for key, table in files.items()}
+    counts["used"] = parts.groupby("label")["images"].sum()
+    names = in_order(chain(files["files"]["label"], cells), chosen)
+    names = sorted(names, key=lambda name: name == "")
     rows = pd.DataFrame(counts, index=names).fillna(0).astype(int).to_dict("index")
     return [{"name": name, "cells": cells.get(name, []), **row} for name, row in rows.items()]
 
