@@ -363,6 +363,7 @@ class TestCharts:
     def test_axes_of_nothing_are_drawn(self) -> None:
         assert padded_ends([np.nan]) == (0.0, 1.0)
         chart = Chart("x", "y", (1, 1), padded_ends([0.5, 0.5], 0, 1))
+        chart.line([], [], "main")
         chart.line([1], [0.5], "main")
         assert chart.x_ticks and chart.lines == [("main", "170,115")]
 

@@ -48,7 +48,8 @@ class Chart:
     def line(self, x: Sequence[float], y: Sequence[float], style: str) -> None:
         """Adds a line; places that are not finite leave a gap."""
         points = [f"{self._x(a)},{self._y(b)}" for a, b in zip(x, y, strict=True)]
-        for run in np.ma.clump_unmasked(np.ma.masked_invalid(y)):
+        # NumPy finds no runs in nothing.
+        for run in np.ma.clump_unmasked(np.ma.masked_invalid(y)) if points else ():
             self.lines.append((style, " ".join(points[run])))
 
     def bar(self, x: float, low: float, high: float, style: str) -> None:
