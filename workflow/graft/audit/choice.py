@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from graft.audit.wording import phrase
 from graft.common.numbers import say_percent
 from graft.judging.losses import standard_error
 
 DEPTH_COLUMNS = ["layer", "layers", "width"]
 DEPTH_COLUMNS += ["log_loss", "behind", "standard_error", "accuracy", "role"]
 _FEATURE, _FROZEN = "feature", "frozen up to here"
-_AS_GOOD, _WORSE = 1.0, 2.0  # standard errors
+_WORSE = 2.0  # standard errors of a difference that is more than chance
 
 
 class DepthScores(NamedTuple):
@@ -47,6 +48,11 @@ class DepthScores(NamedTuple):
         mean = np.average(difference, weights=self.weights)
         return float(mean), standard_error(difference, self.units, self.weights)
 
+    def is_clearly_worse(self, one: int, other: int) -> bool:
+        """Whether a depth does worse by more than chance: by two standard errors, 19 in 20."""
+        gap, error = self.find_gap(one, other)
+        return gap > _WORSE * error
+
 
 def choose_depths(scores: DepthScores) -> tuple[int, int]:
     """The depth of the feature, and the depth up to which layers stay frozen.
@@ -61,16 +67,10 @@ def choose_depths(scores: DepthScores) -> tuple[int, int]:
         The two places among the depths, the second below the first; it is -1 where nothing is
         frozen.
     """
-
-    def is_worse(one: int, other: int, errors: float) -> bool:
-        gap, error = scores.find_gap(one, other)
-        return gap > errors * error
-
-    best = int(scores.means().argmin())
-    count = len(scores.losses)
-    feature = max(n for n in range(count) if not is_worse(n, best, _AS_GOOD))
-    general = [n for n in range(feature) if is_worse(n, feature, _WORSE)]
-    return feature, (max(general) if general else feature) - 1
+    best, count = int(scores.means().argmin()), len(scores.losses)
+    feature = max(n for n in range(count) if np.less_equal(*scores.find_gap(n, best)))
+    general = [n for n in range(feature) if scores.is_clearly_worse(n, feature)]
+    return feature, max(general, default=feature) - 1
 
 
 def tabulate_depths(
@@ -81,22 +81,19 @@ def tabulate_depths(
     `behind` is by how much its log loss is above the lowest, and `standard_error` belongs to that
     difference: the choice is made by it. Both are 0 for the best depth.
     """
-    roles = {feature: _FEATURE, frozen: _FROZEN}
-    table = pd.DataFrame(depths, columns=DEPTH_COLUMNS[:3])
-    means = scores.means()
-    best = int(means.argmin())
-    table["log_loss"] = means
-    gaps = [scores.find_gap(n, best) for n in range(len(means))]
-    table["behind"], table["standard_error"] = zip(*gaps, strict=True)
-    table["accuracy"] = scores.right.mean(1)
-    table["role"] = [roles.get(number, "") for number in range(len(depths))]
-    return table
+    places, means = range(len(depths)), scores.means()
+    behind, error = zip(*(scores.find_gap(n, means.argmin()) for n in places), strict=True)
+    return pd.DataFrame(depths, columns=DEPTH_COLUMNS[:3]).assign(
+        log_loss=means,
+        behind=behind,
+        standard_error=error,
+        accuracy=scores.right.mean(1),
+        role=[{feature: _FEATURE, frozen: _FROZEN}.get(place, "") for place in places],
+    )
 
 
 def explain_choice(layers: Sequence[str], scores: DepthScores, feature: int, frozen: int) -> str:
     """The choice in plain words, with its numbers: at most five sentences.
-
-    What is more than chance is a difference of more than _WORSE standard errors, about 19 in 20.
 
     Args:
         layers: the names of the depths.
@@ -108,52 +105,5 @@ def explain_choice(layers: Sequence[str], scores: DepthScores, feature: int, fro
         f"{layer} (log loss {loss:.3f}, {say_percent(accuracy)} right)"
         for layer, loss, accuracy in zip(layers, means, right, strict=True)
     ]
-    images = f"Measured by cross-validation on {scores.losses.shape[1]:,} training images"
-    weighed = ", of which each class weighs the same" if np.ptp(scores.weights) else ""
-    return " ".join(
-        [
-            _explain_feature(shown, scores, feature),
-            _explain_frozen(shown, layers, scores, feature, frozen),
-            f"{images}{weighed}.",
-        ]
-    )
-
-
-def _explain_feature(shown: Sequence[str], scores: DepthScores, feature: int) -> str:
-    best, last = int(scores.means().argmin()), len(shown) - 1
-    if best == last:
-        return f"The last layer, {shown[last]}, does best and is the feature."
-    first = f"{shown[best]} does best."
-    gap, error = scores.find_gap(last, best)
-    numbers = f"its log loss is higher by {gap:.3f} ± {error:.3f}"
-    if feature == last:
-        return (
-            f"{first} The last layer, {shown[last]}, does as well within one standard error"
-            f" ({numbers}), and is the feature."
-        )
-    chance = "by more than chance" if gap > _WORSE * error else "though this may be chance"
-    second = f"The last layer, {shown[last]}, does worse, {chance}: {numbers}."
-    if feature == best:
-        return f"{first} {second} No later layer comes within one standard error of the best."
-    third = f"{shown[feature]} is the last one within one standard error of the best"
-    return f"{first} {second} {third}, and is the feature."
-
-
-def _explain_frozen(
-    shown: Sequence[str], layers: Sequence[str], scores: DepthScores, feature: int, frozen: int
-) -> str:
-    if feature == 0:
-        return "No earlier layer was measured, so all layers up to it are trained."
-    if frozen == feature - 1:
-        return (
-            "No earlier layer does worse than the feature by more than chance, so only what comes"
-            f" after {layers[frozen]} is trained."
-        )
-    gap, error = scores.find_gap(frozen + 1, feature)
-    worse = (
-        f"{shown[frozen + 1]} is the last layer that does worse than the feature by more than"
-        f" chance ({gap:.3f} ± {error:.3f})"
-    )
-    if frozen < 0:
-        return f"{worse}, and none before it was measured, so all layers are trained."
-    return f"{worse}, so what comes after {layers[frozen]} is trained and the rest stays as it is."
+    places = {"best": means.argmin(), "last": len(means) - 1, "feature": feature, "frozen": frozen}
+    return phrase("choice", layers=layers, shown=shown, scores=scores, **places)

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from graft.audit.label_errors import find_likely_errors, tabulate_errors
+from graft.audit.wording import phrase
 from graft.common.arrays import Joined, RowSource
 from graft.common.classes import PARTS
 from graft.common.numbers import say_percent
@@ -60,17 +61,12 @@ def main(stage: Stage) -> None:
     """
     parts = read_features(stage)
     rows = [parts[name] for name in PARTS]
+    paths = [(path, name) for name in PARTS for path in parts[name].paths]
+    images = pd.DataFrame(paths, columns=["path", "part"])
     units = read_units(stage.input("data/units.csv"), [id_ for part in rows for id_ in part.ids])
     labels = np.concatenate([part.labels for part in rows])
-    images = pd.DataFrame(
-        {
-            "path": [path for part in rows for path in part.paths],
-            "part": np.repeat(PARTS, [len(part) for part in rows]),
-        }
-    )
     classes = parts["train"].classes
-    weight = stage["head.class_weight"]
-    judged = judge_all(Joined(rows), labels, units, len(classes), weight)
+    judged = judge_all(Joined(rows), labels, units, len(classes), stage["head.class_weight"])
     mine, found = judged.rows, judged.probabilities
     summary = {
         **_measure(found, labels[mine], units[mine]),
@@ -145,22 +141,14 @@ def _measure(probabilities: np.ndarray, labels: np.ndarray, units: np.ndarray) -
     return {name: found[name] for name in names} | counts
 
 
-def _say(summary: Mapping[str, Any], images: int) -> None:
-    n, size, bound = summary["n"], summary["test_units"], summary["test_bound"]
-    if n:
-        low, high = summary["accuracy_low"], summary["accuracy_high"]
-        print(
-            f"cross_validation: accuracy {summary['accuracy']:.4f} ({low:.4f}–{high:.4f}), n {n},"
-            f" {summary['label_errors']} labels look wrong (reports/label_errors.csv)"
-        )
-    said = "cross_validation: warning:"
-    if n < images:
-        why = "their class has one unit, or all others learn from one class"
-        print(f"{said} {images - n} of {images} images could not be judged: {why}", file=sys.stderr)
-    if summary["headline"] != "test":
-        print(
-            f"{said} the test part has {size} units, too few to tell good models apart; even if all"
-            f" were right, this would only show an accuracy above {say_percent(bound, 0)}. The"
-            " report leads with the cross-validated accuracy",
-            file=sys.stderr,
-        )
+def _say(found: Mapping[str, Any], images: int) -> None:
+    if found["n"]:
+        print(f"cross_validation: {phrase('judged', found=found)}")
+    warnings = []
+    if found["n"] < images:
+        warnings.append(phrase("not_judged", n=images - found["n"], images=images))
+    if found["headline"] != "test":
+        bound = say_percent(found["test_bound"], 0)
+        warnings.append(phrase("small_test", units=found["test_units"], bound=bound))
+    for text in warnings:
+        print(f"cross_validation: warning: {text}", file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graft.audit.wording import phrase
 from graft.common.arrays import Chosen, Joined, Stored, in_batches
 from graft.common.cautions import Caution, read_warnings, write_warnings
 from graft.common.classes import PARTS
@@ -20,7 +21,6 @@ from graft.network.catalogue import NETWORKS, OWN
 # twofold is what photos of an odd size undergo anyway.
 _SHRUNK, _ENLARGED = 3.0, 2.0
 _FEW_LEARNED, _FEW_TESTED = 10, 30  # images of a class, and units
-_NAMED = 3  # classes that a sentence names
 _KEEP_UNTRAINED = ("none", 0)
 _SAMPLE = 800  # images that are looked at for colour
 
@@ -83,29 +83,18 @@ def find_unsuited_sizes(
     }[parameters["image.fit"]]
     middle = float(np.median(kept))
     own = 0 if name in OWN else NETWORKS[name].imagenet
+    known = {"middle": middle, "side": side, "name": name, "own": own}
     images = shlex.quote(parameters["dataset.path"])
     if middle / side >= _SHRUNK and (not own or side < own):
-        text = (
-            f"half of the images are shrunk {middle / side:.0f}-fold or more, from {middle:,.0f}"
-            f" pixels to image.side {side}, and details are lost"
-        )
-        if own:
-            yield Caution(f"{text}; {name} learned at {own}", _change("image.side", own))
-        else:
-            text += f"; {name} is a network for small pictures, and there are some for photos"
-            yield Caution(text, f"uv run graft use photos --images {images}")
+        photos = f"uv run graft use photos --images {images}"
+        yield Caution(phrase("shrunk", **known), _change("image.side", own) if own else photos)
     elif side / middle >= _ENLARGED and own and middle <= 64:
         # Measured: MobileNetV2 at 96 pixels and the small network at 32, fine-tuned. The digits of
         # the main job: 94.1 and 99.6 %. CIFAR-10, 200 pictures of each class: 73.8 (74.2 at 160
         # pixels) and 75.6 %, but the small network has learned from CIFAR-10's other pictures; with
         # weights that are drawn it reaches 38.7 %. So what is unlike photos gains much, and small
         # photos lose time alone.
-        yield Caution(
-            f"half of the images are enlarged {side / middle:.0f}-fold or more, from"
-            f" {middle:,.0f} pixels to image.side {side}, and {name} learned from photos; a small"
-            " network for small pictures is faster, and better on some: try it, and compare",
-            f"uv run graft use digits --images {images}",
-        )
+        yield Caution(phrase("enlarged", **known), f"uv run graft use digits --images {images}")
 
 
 def find_grey(parameters: Mapping[str, Any]) -> Iterator[Caution]:
@@ -116,11 +105,7 @@ def find_grey(parameters: Mapping[str, Any]) -> Iterator[Caution]:
     """
     name, weights = parameters["backbone.name"], parameters["backbone.weights"]
     if name not in OWN and weights != "none" and parameters["finetune.unfreeze"] in _KEEP_UNTRAINED:
-        yield Caution(
-            f"the images are grey, and {name} learned from photos in colour: features of another"
-            " layer may suit them better",
-            _change("finetune.unfreeze", "auto"),
-        )
+        yield Caution(phrase("grey", name=name), _change("finetune.unfreeze", "auto"))
 
 
 def find_few(learned: pd.Series, tested: int) -> Iterator[Caution]:
@@ -132,19 +117,10 @@ def find_few(learned: pd.Series, tested: int) -> Iterator[Caution]:
     """
     few = learned[learned < _FEW_LEARNED].sort_values(kind="stable")
     if len(few):
-        named = ", ".join(f"{label!r} has {count}" for label, count in few.head(_NAMED).items())
-        more = f" and {len(few) - _NAMED} more classes" if len(few) > _NAMED else ""
-        yield Caution(
-            f"few images to learn from: class {named}{more}. From {_FEW_LEARNED} a class on a"
-            " result begins to mean something; 50 or more are better"
-        )
+        yield Caution(phrase("few_learned", few=few.to_dict(), enough=_FEW_LEARNED))
     if 0 < tested < _FEW_TESTED:
-        low, _ = wilson_interval(tested, tested)
-        yield Caution(
-            f"the test part has {tested} images that do not belong together: even if all were"
-            f" right, the accuracy might be as low as {say_percent(low, 0)}. Add images, and trust"
-            " the cross-validated accuracy more"
-        )
+        lowest = say_percent(wilson_interval(tested, tested)[0], 0)
+        yield Caution(phrase("few_tested", units=tested, lowest=lowest))
 
 
 def _change(key: str, value: Any) -> str:

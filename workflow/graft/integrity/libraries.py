@@ -18,7 +18,7 @@ VERSIONS = Path("workflow/libraries.yaml")
 # By room, without those of `common`, which all stages use; a test compares them with what the rooms
 # import.
 LIBRARIES = {
-    "audit": ("scipy",),
+    "audit": ("jinja2", "scipy"),
     "common": ("numpy", "pandas"),
     "evaluation": ("openvino",),
     "images": ("imagehash", "pillow"),
