@@ -70,7 +70,7 @@ def examine(pixels: np.ndarray, labels: list[str]) -> LargeSet:
     """What becomes of pictures that are one set."""
     n = len(pixels)
     same = np.zeros(n, np.uint64)
-    return examine_set(0, np.zeros(n, np.int64), same, pixels, np.array(labels, object), 0.3)
+    return examine_set(np.arange(n), same, pixels, np.array(labels, object), 0.3)
 
 
 def mixed(n: int) -> list[str]:
@@ -225,6 +225,6 @@ def test_the_remedy_is_what_the_search_for_copies_finds() -> None:
     sets, _, _ = find_near(hashes, pixels, 0.3)
     labels = np.full(80, "one", object)
     (number, *_) = find_large(sets, labels)
-    found = examine_set(number, sets, hashes, pixels, labels, 0.3)
+    found = examine_set(np.flatnonzero(sets == number), hashes, pixels, labels, 0.3)
     lower, _, _ = find_near(hashes, pixels, found.level)
     assert np.bincount(lower[found.members]).max() <= 9

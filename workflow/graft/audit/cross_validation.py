@@ -80,11 +80,7 @@ def main(stage: Stage) -> None:
 
 
 def judge_all(
-    features: RowSource,
-    labels: np.ndarray,
-    units: np.ndarray,
-    classes: int,
-    class_weight: str = "none",
+    features: RowSource, labels: np.ndarray, units: np.ndarray, classes: int, weight: str = "none"
 ) -> Judged:
     """Judges each image by a logistic regression that has learned from the units of other folds.
 
@@ -98,7 +94,7 @@ def judge_all(
         labels: int64 (n,), each a class.
         units: int64 (n,), equal for images that must stay together.
         classes: how many there are.
-        class_weight: `none` or `balanced`.
+        weight: of the classes, `none` or `balanced`.
     """
     divided = divide_folds(labels, units, _SEED)
     some = sample_images(labels, _CHOICE, _SEED)
@@ -107,7 +103,7 @@ def judge_all(
         return Judged(np.empty(0, np.int64), np.empty((0, classes)))
     from graft.linear.linear import LinearRule, cross_validate, fit_once
 
-    rule, drawn = LinearRule("logistic", classes, class_weight), features[some]
+    rule, drawn = LinearRule("logistic", classes, weight), features[some]
     drawn = standardise(drawn, *find_moments(drawn))
     c = cross_validate(rule, drawn, labels[some], choice).regularisation
     del drawn

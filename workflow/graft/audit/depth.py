@@ -12,13 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.audit.choice import (
-    DEPTH_COLUMNS,
-    DepthScores,
-    choose_depths,
-    explain_choice,
-    tabulate_depths,
-)
+from graft.audit import choice
+from graft.audit.choice import DepthScores
 from graft.audit.unfreezing import AUTO, WHERE_UNFREEZE, count_unfrozen
 from graft.common.errors import refuse
 from graft.common.progress import Progress
@@ -45,14 +40,14 @@ def main(stage: Stage) -> None:
     if unfreeze == AUTO:
         order = sorted(depths, key=lambda depth: depth["layers"])
         scores = score_depths(stage, order)
-        feature, frozen = choose_depths(scores)
+        feature, frozen = choice.choose_depths(scores)
         chosen = order[feature]
         count = chosen["layers"] - (order[frozen]["layers"] if frozen >= 0 else 0)
-        table = tabulate_depths(order, scores, feature, frozen)
-        reason = explain_choice([depth["layer"] for depth in order], scores, feature, frozen)
+        table = choice.tabulate_depths(order, scores, feature, frozen)
+        reason = choice.explain_choice([depth["layer"] for depth in order], scores, feature, frozen)
     else:
         count = count_unfrozen(unfreeze, network["layers"])
-        table = pd.DataFrame(columns=DEPTH_COLUMNS)
+        table = pd.DataFrame(columns=choice.DEPTH_COLUMNS)
         reason = f"Nothing was measured: params.yaml says finetune.unfreeze: {unfreeze}."
     write_json(stage.output("data/depth/layer.json"), chosen)
     write_json(stage.output("data/depth/unfreeze.json"), {"unfreeze": count, "reason": reason})

@@ -83,9 +83,9 @@ class Chosen:
 class Growing(AbstractContextManager["Growing"]):
     """A new .npy file to which rows are added; none of them stays in memory.
 
-    It must be closed, best by `with`; then it has the bytes that `np.save` writes for all rows
-    together. NumPy leaves room in the header for any number of rows, so that it is written for
-    none at first and once more at the end.
+    After the `with` block it has the bytes that `np.save` writes for all rows together. NumPy
+    leaves room in the header for any number of rows, so that it is written for none at first and
+    once more at the end.
 
     Args:
         path: the file; one that is there is overwritten.
@@ -98,7 +98,9 @@ class Growing(AbstractContextManager["Growing"]):
         self._file = path.open("wb")
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        with self._file:
+            self._file.seek(0)
+            self._header()
 
     def __len__(self) -> int:
         return self._count
@@ -121,18 +123,11 @@ class Growing(AbstractContextManager["Growing"]):
         self._file.write(np.ascontiguousarray(rows).data)
         self._count += len(rows)
 
-    def close(self) -> None:
-        """Writes the header, which says how many rows there are."""
-        with self._file:
-            self._file.seek(0)
-            self._header()
-
     def _header(self) -> None:
+        """Writes the header, which says how many rows there are."""
         shape = (self._count, *((0,) if self._row is None else self._row))
-        descr = npy.dtype_to_descr(self._dtype)
-        npy.write_array_header_1_0(
-            self._file, {"descr": descr, "fortran_order": False, "shape": shape}
-        )
+        said = {"descr": npy.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        npy.write_array_header_1_0(self._file, said)
 
 
 class Stored:
@@ -147,7 +142,7 @@ class Stored:
     """
 
     def __init__(self, path: Path, columns: slice | None = None) -> None:
-        self._path, self._columns = path, columns
+        self._path, self._columns = path, columns or slice(None)
 
     def __len__(self) -> int:
         return len(self._map())
@@ -155,30 +150,25 @@ class Stored:
     def __getitem__(self, which: Any) -> np.ndarray:
         return self._map()[which]
 
-    def of_columns(self, columns: slice | None) -> Self:
+    def of_columns(self, columns: slice) -> Self:
         """The same rows, of which only some columns are read."""
         return type(self)(self._path, columns)
 
     def _map(self) -> np.ndarray:
-        array = np.load(self._path, mmap_mode="r")
-        return array if self._columns is None else array[:, self._columns]
+        return np.load(self._path, mmap_mode="r")[..., self._columns]
 
 
-def copy_rows(
-    target: Growing, sources: Sequence[Path], numbers: np.ndarray, rows: np.ndarray
-) -> None:
+def copy_rows(out: Growing, sources: Sequence[Path], numbers: np.ndarray, rows: np.ndarray) -> None:
     """Adds rows of several .npy files to a new one, some MB of them at a time.
 
     Args:
-        target: what they are added to.
-        sources: the files; each must have the dtype of the target.
+        out: what they are added to.
+        sources: the files; each must have the dtype of `out`.
         numbers: int (n,), from which source each row is.
         rows: int (n,), which row of it.
     """
     joined = Joined([Stored(path) for path in sources])
     chosen = Chosen(joined, joined.starts[numbers] + rows)
-    row = joined.none
-    for some in in_batches(
-        chosen, max(1, _COPIED // max(1, math.prod(row.shape[1:]) * row.itemsize))
-    ):
-        target.add(some)
+    row_bytes = max(1, math.prod(joined.none.shape[1:]) * joined.none.itemsize)
+    for some in in_batches(chosen, max(1, _COPIED // row_bytes)):
+        out.add(some)

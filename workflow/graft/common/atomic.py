@@ -25,10 +25,10 @@ def whole(*paths: Path) -> Iterator[tuple[Path, ...]]:
         FileNotFoundError: the block has not written one of them.
     """
     with ExitStack() as stack:
-        folders: dict[Path, Path] = {}
-        for parent in {path.parent: None for path in paths}:
-            first = next(path.name for path in paths if path.parent == parent)
-            folder = folders[parent] = parent / f".part-{first}"
+        # Each folder is named by the first of the paths that are in it.
+        firsts = {path.parent: path.name for path in reversed(paths)}
+        folders = {parent: parent / f".part-{first}" for parent, first in firsts.items()}
+        for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)

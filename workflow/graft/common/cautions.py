@@ -40,8 +40,9 @@ def write_warnings(
         The warnings of the stage.
     """
     found = list(cautions)
-    for caution in found:
-        print(f"{stage.address}: warning: {say_caution(caution)}", file=sys.stderr)
+    for text, command in found:
+        with_command = f"{text}: `{command}`" if command else text
+        print(f"{stage.address}: warning: {with_command}", file=sys.stderr)
     write_json(stage.output(path), [caution._asdict() for caution in (*after, *found)])
     return found
 
@@ -49,8 +50,3 @@ def write_warnings(
 def read_warnings(path: Path) -> list[Caution]:
     """The warnings that a stage wrote."""
     return [Caution(**values) for values in read_json(path)]
-
-
-def say_caution(caution: Caution) -> str:
-    """A warning on one line, with its command."""
-    return f"{caution.text}: `{caution.command}`" if caution.command else caution.text

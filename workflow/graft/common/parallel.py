@@ -51,7 +51,9 @@ def in_parallel(
     # Nothing is left unless the work is long; what the pool does is then worth its start.
     waiting: deque[Iterator[_Result]] = deque()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, _leave_ctrl_c_to_the_first) as pool:
+    # Ctrl-C is left to this process.
+    ignored = signal.SIGINT, signal.SIG_IGN
+    with ProcessPoolExecutor(count, context, signal.signal, ignored) as pool:
         try:
             for chunk in _chunks(items, weigh):
                 waiting.append(pool.map(work, chunk, chunksize=_ITEMS))
@@ -64,10 +66,6 @@ def in_parallel(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-
-
-def _leave_ctrl_c_to_the_first() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _chunks(items: Iterable[_Item], weigh: Callable[[_Item], int]) -> Iterator[list[_Item]]:

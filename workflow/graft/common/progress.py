@@ -30,13 +30,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._warm: tuple[float, int] | None = None
         # Where no terminal is, `disable=None` makes a bar that shows nothing.
         self._bar = tqdm(
-            total=total,
-            initial=before,
-            desc=title,
-            unit=f" {unit}",
-            leave=False,
-            file=sys.stderr,
-            disable=None,
+            total=total, initial=before, desc=title, unit=f" {unit}", leave=False, disable=None
         )
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -57,34 +51,24 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _say(self) -> None:
         self._said = time.monotonic()
-        seconds = max(self._said - self._start, 1e-9)
-        rate = (self._done - self._before) / seconds
+        rate = (self._done - self._before) / max(self._said - self._start, 1e-9)
         said = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
-        note = f", {self._note}" if self._note else ""
         done = str(self._done) if self._total is None else f"{self._done}/{self._total}"
-        estimate = self._estimate()
-        left = "" if estimate is None else f", {say_duration(estimate)} left"
-        print(
-            f"{self._title}: {done} {self._unit}, {said} {self._unit}/s{left}{note}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def _estimate(self) -> float | None:
-        """The seconds that are left, by the pace since the first units; None if it is not known."""
+        text = f"{self._title}: {done} {self._unit}, {said} {self._unit}/s"
         begun, first = self._warm or (self._said, self._done)
-        if self._total is None or self._done >= self._total or self._done == first:
-            return None
-        return (self._total - self._done) * (self._said - begun) / (self._done - first)
+        if self._total is not None and first < self._done < self._total:
+            pace = (self._said - begun) / (self._done - first)  # since the first units
+            text += f", {say_duration(pace * (self._total - self._done))} left"
+        if self._note:
+            text += f", {self._note}"
+        print(text, file=sys.stderr, flush=True)
 
 
 def say_duration(seconds: float) -> str:
     """A time as people read it: `0.8 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    if minutes:
+        return f"{minutes} min {rest:02} s"
+    return f"{rest} s" if seconds >= 9.95 else f"{seconds:.1f} s"

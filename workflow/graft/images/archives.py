@@ -33,11 +33,7 @@ _Unpack: TypeAlias = Callable[[BinaryIO], BinaryIO]
 _Asked: TypeAlias = Callable[[str], bool]
 _Member: TypeAlias = tuple[tarfile.TarFile, tarfile.TarInfo]
 # The first bytes of a packed .tar.
-_PACKED: dict[bytes, _Unpack] = {
-    b"\x1f\x8b": gzip.open,
-    b"\xfd7zXZ\x00": lzma.open,
-    b"BZh": bz2.open,
-}
+_PACKED = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\x00": lzma.open, b"BZh": bz2.open}
 
 
 def is_archive(path: str) -> bool:

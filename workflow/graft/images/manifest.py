@@ -45,14 +45,13 @@ def main(stage: Stage) -> None:
     listed.sort(key=lambda file: natural(file.path))
     shards = int(stage.options["shards"])
     rows = list(_rows(listed, known, shards))
-    names = {row[2] for row in rows} - {""}
+    names, paths = {row[2] for row in rows} - {""}, [file.path for file in listed]
     if not names:
-        raise refuse_unlabelled(path, [file.path for file in listed])
+        raise refuse_unlabelled(path, paths)
     more = next(iter(known.values())).more
     write_table(stage.output("data/manifest.csv"), pd.DataFrame(rows, columns=[*_COLUMNS, *more]))
-    listed_paths, used = [file.path for file in listed], {row[1] for row in rows}
-    cautions = find_passed_over(listed_paths, used)
-    write_warnings(stage, "data/warnings/manifest.json", cautions)
+    passed_over = find_passed_over(paths, {row[1] for row in rows})
+    write_warnings(stage, "data/warnings/manifest.json", passed_over)
     ignored = len(listed) - len(rows)
     note = f"; {ignored} outside the class folders ignored" if ignored else ""
     if len(rows) > _FAR * files.SHARD_FILES * shards:
@@ -84,9 +83,8 @@ def _list(found: Iterable[File], progress: Progress) -> list[_Listed]:
     """Every file with its id."""
     listed: dict[str, list[_Listed]] = {}
     for path, data, problem in found:
-        listed.setdefault(path, []).append(
-            _unread(path, problem) if data is None else _Listed(path, files.identity(data), "")
-        )
+        one = _unread(path, problem) if data is None else _Listed(path, files.identity(data), "")
+        listed.setdefault(path, []).append(one)
         progress.advance()
     for path, several in listed.items():
         if len(several) > 1:

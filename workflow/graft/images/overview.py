@@ -23,17 +23,15 @@ def find_passed_over(paths: Sequence[str], used: Collection[str]) -> Iterator[Ca
     """
     loose = [path for path in paths if path not in used and _ends(path, IMAGE_ENDS)]
     if loose:
-        yield Caution(
-            f"{_count(loose, 'image')} {'belongs' if len(loose) == 1 else 'belong'} to no class and"
-            f" {'is' if len(loose) == 1 else 'are'} not used, such as {loose[0]!r}"
-        )
+        belong = "belongs to no class and is" if len(loose) == 1 else "belong to no class and are"
+        yield Caution(f"{_count(loose, 'image')} {belong} not used, such as {loose[0]!r}")
     archives = [path for path in paths if _ends(path, _ARCHIVES)]
     if archives:
-        them, their = ("it", "its") if len(archives) == 1 else ("them", "their")
+        one = len(archives) == 1
+        were, them, their = ("was", "it", "its") if one else ("were", "them", "their")
         yield Caution(
-            f"{_count(archives, 'archive')} within the data set"
-            f" {'was' if len(archives) == 1 else 'were'} not looked into ({_name(archives)}):"
-            f" unpack {them} where {their} images belong"
+            f"{_count(archives, 'archive')} within the data set {were} not looked into"
+            f" ({_name(archives)}): unpack {them} where {their} images belong"
         )
 
 
@@ -53,8 +51,8 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
         found = f"{'an archive' if one else f'{len(archives)} archives'} in it, and no class folder"
         found += f": give the path of {_name(archives)}, or unpack {'it' if one else 'them'}"
     elif loose:
-        found = f"{_count(loose, 'image')} loose in it, and no class folder"
-        found += suggest_above(Path(where))
+        near = suggest_above(Path(where))
+        found = f"{_count(loose, 'image')} loose in it, and no class folder{near}"
     else:
         found = f"{_count(paths, 'file')} in it, none an image"
     return UserError(f"{WHERE_SOURCE} must be {SOURCE}. Received: {where!r} ({found})")

@@ -31,65 +31,50 @@ def main(stage: Stage) -> None:
     """
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "shard", "reason"])
     shard = manifest[manifest["shard"] == stage.key].drop_duplicates("id", ignore_index=True)
-    found = [_quarantined(reason) for reason in shard["reason"]]
-    pixels = stage.output(f"data/tensors/{stage.key}.npy")
+    pixels, side = stage.output(f"data/tensors/{stage.key}.npy"), stage["image.side"]
     # The images come in the order of the source, and go to a file as they come: memory stays flat
     # however many there are.
-    spool, side = pixels.with_suffix(".spool"), stage["image.side"]
-    # Where each image's pixels are: in which file, and in which row there.
+    sources, known = [pixels.with_suffix(".spool")], {}
+    if earlier := stage.earlier(f"data/checked/{stage.key}.csv", f"data/tensors/{stage.key}.npy"):
+        known = _read_earlier(earlier[0])
+        sources.append(earlier[1])
+    cells = [_describe(reason) for reason in shard["reason"]]
+    # Where each image's pixels are: in which of the sources, and in which row there.
     places = np.full((len(shard), 2), -1)
-    files_of_pixels = [spool]
-    readable = shard["reason"] == ""
-    if earlier := _read_earlier(stage):
-        rows, before = earlier
-        files_of_pixels.append(before)
-        for number in np.flatnonzero(readable & shard["id"].isin(rows)):
-            row, found[number] = rows[shard["id"][number]]
-            places[number] = (1, row) if row >= 0 else (-1, -1)
-            readable[number] = False
-    with Growing(spool, np.uint8, (side, side, 3)) as out:
-        for number, result in _decoded(stage, shard[readable]):
-            if isinstance(result, str):
-                found[number] = _quarantined(result)
-            else:
-                found[number] = _good(result)
+    readable, is_known = shard["reason"] == "", shard["id"].isin(known)
+    for number in np.flatnonzero(readable & is_known):
+        places[number], cells[number] = known[shard["id"][number]]
+    new = shard[readable & ~is_known]
+    with Growing(sources[0], np.uint8, (side, side, 3)) as out:
+        for number, result in _decoded(stage, new):
+            cells[number] = _describe(result)
+            if isinstance(result, Decoded):
                 places[number] = 0, len(out)
                 out.add(result.pixels[None])
     with Growing(pixels, np.uint8, (side, side, 3)) as out:
         good = places[places[:, 0] >= 0]
-        copy_rows(out, files_of_pixels, good[:, 0], good[:, 1])
-    spool.unlink()
-    table = shard[["id"]].join(pd.DataFrame(found, columns=_COLUMNS))
+        copy_rows(out, sources, good[:, 0], good[:, 1])
+    sources[0].unlink()
+    table = shard[["id"]].join(pd.DataFrame(cells, columns=_COLUMNS))
     write_table(stage.output(f"data/checked/{stage.key}.csv"), table)
     if earlier:
-        new = int(readable.sum())
-        print(f"tensors {stage.key}: {new:,} of {len(shard):,} images, the others as before")
+        print(f"tensors {stage.key}: {len(new):,} of {len(shard):,} images, the others as before")
 
 
-def _good(image: Decoded) -> tuple[str, ...]:
-    return "ok", "", str(image.width), str(image.height), image.phash, image.digest
+def _describe(result: Decoded | str) -> tuple[str, ...]:
+    """The columns of the table for an image, or for the reason why there is none."""
+    if isinstance(result, str):
+        return "quarantined", result, "0", "0", "", ""
+    return "ok", "", str(result.width), str(result.height), result.phash, result.digest
 
 
-def _quarantined(reason: str) -> tuple[str, ...]:
-    return "quarantined", reason, "0", "0", "", ""
-
-
-def _read_earlier(stage: Stage) -> tuple[dict[str, tuple[int, tuple[str, ...]]], Path] | None:
-    """What the last run made of the files of this shard; None if nothing may be taken from it.
-
-    Returns:
-        By id, the row of the pixels, -1 where there is none, and the columns of the table; and the
-        file of the pixels.
-    """
-    found = stage.earlier(f"data/checked/{stage.key}.csv", f"data/tensors/{stage.key}.npy")
-    if not found:
-        return None
-    checked, pixels = read_table(found[0]), found[1]
-    good = checked["status"] == "ok"
-    numbers = np.where(good, np.cumsum(good) - 1, -1).tolist()
-    columns = zip(*(checked[column] for column in _COLUMNS), strict=True)
-    rows = zip(checked["id"], zip(numbers, columns, strict=True), strict=True)
-    return dict(rows), pixels
+def _read_earlier(checked: Path) -> dict[str, tuple[tuple[int, int], tuple[str, ...]]]:
+    """What the last run made of each id: where its pixels are in `sources`, and the columns."""
+    table = read_table(checked)
+    good = table["status"] == "ok"
+    places = [(1, row) if row >= 0 else (-1, -1) for row in good.cumsum().where(good, 0) - 1]
+    cells = table[_COLUMNS].itertuples(index=False, name=None)
+    return dict(zip(table["id"], zip(places, cells, strict=True), strict=True))
 
 
 def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded | str]]:

@@ -38,9 +38,9 @@ def main(stage: Stage) -> None:
     checked = read_tables(stage.inputs("data/checked"), ["id", "status", "phash"])
     good = checked[checked["status"] == "ok"].set_index("id")
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "label"])
+    manifest = manifest[manifest["id"].isin(good.index)]
     # In the order of the manifest, whichever shards the images are in.
-    original = manifest.drop_duplicates("id").set_index("id")
-    original = original[original.index.isin(good.index)]
+    original = manifest.drop_duplicates("id").set_index("id", drop=False)
     ids = original.index
     order = good.index.get_indexer(ids)
     hashes = np.array([int(text, 16) for text in good["phash"].iloc[order]], np.uint64)
@@ -48,10 +48,8 @@ def main(stage: Stage) -> None:
     limit = stage["duplicates.difference"]
     sets, near, differences = find_near(hashes, pixels, limit)
     labels = original["label"].to_numpy()
-    large = [
-        examine_set(number, sets, hashes, pixels, labels, limit)
-        for number in find_large(sets, labels)
-    ]
+    members = [np.flatnonzero(sets == number) for number in find_large(sets, labels)]
+    large = [examine_set(own, hashes, pixels, labels, limit) for own in members]
     for found in large:
         if found.divided:
             inside = sets[near[:, 0]] == sets[found.members[0]]
@@ -62,7 +60,7 @@ def main(stage: Stage) -> None:
     clusters = pd.DataFrame({"id": ids[several], "set": sets[several]})
     clusters["cluster"] = clusters.groupby("set")["id"].transform("min")
     clusters = clusters.sort_values(["cluster", "id"])[["id", "cluster"]]
-    pairs = _show(manifest, ids, near, differences)
+    pairs = _show(original, manifest[manifest["id"].duplicated()], near, differences)
     write_table(stage.output("data/duplicates/clusters.csv"), clusters)
     write_table(stage.output("data/duplicates/pairs.csv"), pairs[_PAIR_COLUMNS])
     table = _describe(large, ids, original["path"].to_numpy())
@@ -97,21 +95,20 @@ def _describe(large: Sequence[LargeSet], ids: pd.Index, paths: np.ndarray) -> pd
 def _warn(large: pd.DataFrame) -> None:
     """Says which large sets were divided and which are kept, and what to do."""
     for divided, sets in large.groupby(large["cluster"] == ""):
-        first, level = sets.iloc[0], sets["level"].min(skipna=False)
-        kind = f"{len(sets)} sets" if len(sets) > 1 else "one set"
+        first, level, several = sets.iloc[0], sets["level"].min(skipna=False), len(sets) > 1
         text = f"{sets['pictures'].sum()} of {first['of']} pictures, such as {first['path']!r}, are"
-        text += f" in {kind} of near pictures"
+        text += f" in {f'{len(sets)} sets' if several else 'one set'} of near pictures"
         if divided:
             text += (
                 " with mixed labels: pictures of one scene, not copies. Those that differ by more"
                 f" than {level:g} count as different, though duplicates.difference allows more"
             )
         else:
-            text += f" that {'stay' if len(sets) > 1 else 'stays'} in one part."
-            text += f" {first['near']:.0%} of the pairs{' of the largest' if len(sets) > 1 else ''}"
-            text += " are near: "
-            text += _CHAIN if first["near"] < CHAIN else _SCENE
-            text += ". If they are no copies, "
+            text += (
+                f" that {'stay' if several else 'stays'} in one part. {first['near']:.0%} of the"
+            )
+            text += f" pairs{' of the largest' if several else ''} are near:"
+            text += f" {_CHAIN if first['near'] < CHAIN else _SCENE}. If they are no copies, "
             if np.isnan(level):
                 text += "no duplicates.difference tells them apart"
             else:
@@ -123,14 +120,11 @@ def _warn(large: pd.DataFrame) -> None:
 
 
 def _show(
-    manifest: pd.DataFrame, ids: pd.Index, near: np.ndarray, differences: np.ndarray
+    original: pd.DataFrame, copies: pd.DataFrame, near: np.ndarray, differences: np.ndarray
 ) -> pd.DataFrame:
     """The pairs to look at: those of two labels first, then the most doubtful."""
-    good = manifest[manifest["id"].isin(ids)]
-    original = good.drop_duplicates("id").set_index("id", drop=False)
-    copies = good[good["id"].duplicated()]
-    first = original.loc[[*ids[near[:, 0]], *copies["id"]]].reset_index(drop=True)
-    second = pd.concat([original.loc[ids[near[:, 1]]], copies], ignore_index=True)
+    first = pd.concat([original.iloc[near[:, 0]], original.loc[copies["id"]]], ignore_index=True)
+    second = pd.concat([original.iloc[near[:, 1]], copies], ignore_index=True)
     pairs = first.add_prefix("first_").join(second.add_prefix("second_"))
     pairs = pairs.rename(columns={"first_path": "first", "second_path": "second"})
     pairs["difference"] = [*differences.astype(float).round(4), *[0.0] * len(copies)]

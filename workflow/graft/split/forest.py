@@ -65,9 +65,7 @@ def grow_forest(hashes: np.ndarray, pixels: RowSource, limit: float) -> Forest:
     return Forest(pairs, differences, count / max(1, n * (n - 1) // 2) if n > 1 else 1.0)
 
 
-def _compare_blocks(
-    pixels: RowSource, n: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _compare_blocks(pixels: RowSource, n: int) -> Iterator[tuple[np.ndarray, ...]]:
     """The differences of all pairs, a block at a time: infinite where a pair is none or was had.
 
     Yields:

@@ -79,34 +79,27 @@ def find_large(sets: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def examine_set(
-    number: int,
-    sets: np.ndarray,
-    hashes: np.ndarray,
-    pixels: RowSource,
-    labels: np.ndarray,
-    limit: float,
+    members: np.ndarray, hashes: np.ndarray, pixels: RowSource, labels: np.ndarray, limit: float
 ) -> LargeSet:
     """Finds out what a large set is, and divides it if its labels say that it has no copies alone.
 
     Args:
-        number: of the set.
-        sets: int64 (n,), equal for pictures of one set.
+        members: int64 (m,), indices of its pictures, in ascending order.
         hashes: uint64 (n,), perceptual.
         pixels: uint8 (n, side, side, 3).
         labels: str (n,); empty where a picture has none.
         limit: the difference up to which two pictures are near.
     """
-    members = np.flatnonzero(sets == number)
     forest = grow_forest(hashes[members], Chosen(pixels, members), limit)
-    level = _find_level(forest, members, sets, labels, limit)
+    level = _find_level(forest, members, labels, limit)
     sample = members[np.linspace(0, len(members) - 1, _COPIED).astype(int)]
     copies = copy_difference(pixels[np.unique(sample)])
     divided = forest.near >= CHAIN and _are_mixed(labels[members], labels) and level >= copies
     kept = forest.differences <= (level if divided else limit)
-    pairs = forest.pairs[kept]
+    pairs, differences = forest.pairs[kept], forest.differences[kept]
     pieces = join_pairs(pairs, len(members))
-    found = members, forest.near, level, copies, divided, pieces
-    return LargeSet(*found, members[pairs], forest.differences[kept])
+    near = forest.near
+    return LargeSet(members, near, level, copies, divided, pieces, members[pairs], differences)
 
 
 def copy_difference(pixels: np.ndarray) -> float:
@@ -118,37 +111,33 @@ def copy_difference(pixels: np.ndarray) -> float:
     Args:
         pixels: uint8 (n, side, side, 3), n at least 1.
     """
-    fields, worst = field_means(pixels), 0.0
-    for copies in ([_as_jpeg(one) for one in pixels], [_as_half(one) for one in pixels]):
-        apart = contrast_difference(fields, field_means(np.stack(copies)))
-        worst = max(worst, float(apart.max()))
-    return worst
+    fields = field_means(pixels)
+    made = (np.stack([copy(one) for one in pixels]) for copy in (_as_jpeg, _as_half))
+    return max(float(contrast_difference(fields, field_means(copies)).max()) for copies in made)
 
 
-def _find_level(
-    forest: Forest, members: np.ndarray, sets: np.ndarray, labels: np.ndarray, limit: float
-) -> float:
+def _find_level(forest: Forest, members: np.ndarray, labels: np.ndarray, limit: float) -> float:
     """The highest of `_LEVELS` at which no piece of the set is large."""
     for level in _LEVELS:
         if level < limit:
-            tried = sets.copy()
             pieces = join_pairs(forest.pairs[forest.differences <= level], len(members))
-            tried[members] = len(sets) + pieces
-            if not (find_large(tried, labels) >= len(sets)).any():
+            sets = np.zeros(len(labels), np.int64)  # 0 is what is not of this set
+            sets[members] = 1 + pieces
+            if not find_large(sets, labels).any():
                 return level
     return float("nan")
 
 
 def _are_mixed(own: np.ndarray, every: np.ndarray) -> bool:
     """Whether the labels of a set are about as mixed as those of the data set."""
-    others = [counts.sum() - counts.max(initial=0) for counts in (_count(own), _count(every))]
-    if others[0] < _OTHERS:
-        return False
-    return others[0] / _count(own).sum() >= _MIXED * others[1] / _count(every).sum()
+    (others, count), (all_others, all_count) = map(_count_others, (own, every))
+    return others >= _OTHERS and others / count >= _MIXED * all_others / all_count
 
 
-def _count(labels: np.ndarray) -> np.ndarray:
-    return np.unique(labels[labels != ""], return_counts=True)[1]
+def _count_others(labels: np.ndarray) -> tuple[int, int]:
+    """How many pictures have another label than most, and how many have one."""
+    counts = np.unique(labels[labels != ""], return_counts=True)[1]
+    return counts.sum() - counts.max(initial=0), counts.sum()
 
 
 def _as_jpeg(picture: np.ndarray) -> np.ndarray:

@@ -95,9 +95,7 @@ def contrast_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.sqrt(((first - second) ** 2).mean((1, 2))) / np.maximum(contrast, FAINT)
 
 
-def find_near(
-    hashes: np.ndarray, pixels: RowSource, limit: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def find_near(hashes: np.ndarray, pixels: RowSource, limit: float) -> tuple[np.ndarray, ...]:
     """The sets of pictures that are one: each is near another of its set.
 
     Args:
