@@ -13,10 +13,11 @@ from sklearn.metrics import roc_auc_score
 from digits import digits, parts, store
 from graft.audit import cross_validation
 from graft.audit.cross_validation import judge_all, judge_size
-from graft.audit.label_errors import ERROR_COLUMNS, find_likely_errors, tabulate_errors
+from graft.audit.label_errors import find_likely_errors, tabulate_errors
 from graft.common.tables import read_json, read_table
 from images import Capture, run
 
+COLUMNS = ["path", "part", "label", "looks_like", "confidence", "self_confidence", "likely"]
 WRITTEN = ("cross_validation.json", "label_errors.csv")
 
 
@@ -42,15 +43,15 @@ def test_planted_errors_come_first(empty: Path) -> None:
     """Three labels of a hundred are changed, in all parts; the stage lists nearly all of them."""
     features, truth = digits(900)
     labels, wrong = planted(truth, 0.03, 1)
-    judged = judge_all(features, labels, np.arange(900), 10)
-    assert judged.rows.tolist() == list(range(900))
-    own = judged.probabilities[np.arange(900), labels]
+    judged, probabilities = judge_all(features, labels, np.arange(900), 10)
+    assert judged.tolist() == list(range(900))
+    own = probabilities[np.arange(900), labels]
     assert roc_auc_score(wrong, -own) > 0.98
     assert wrong[np.argsort(own)[: 2 * wrong.sum()]].mean() > 0.9 / 2
 
     store({"top": features}, labels)
     summary, errors, first = found()
-    assert list(errors) == ERROR_COLUMNS
+    assert list(errors) == COLUMNS
     rows = errors["path"].str.extract(r"image (\d+)\.png")[0].astype(int).to_numpy()
     assert wrong[rows[: 2 * wrong.sum()]].sum() >= 0.9 * wrong.sum()
     assert (errors["part"] == parts(900)[rows]).all()
@@ -79,8 +80,8 @@ def test_nobody_is_judged_by_what_has_seen_their_unit() -> None:
     features += 0.01 * generator.normal(size=features.shape).astype(np.float32)
     accuracies = []
     for own in (units, np.arange(400)):
-        judged = judge_all(features, labels, own, 2)
-        accuracies.append((judged.probabilities.argmax(1) == labels[judged.rows]).mean())
+        judged, probabilities = judge_all(features, labels, own, 2)
+        accuracies.append((probabilities.argmax(1) == labels[judged]).mean())
     assert accuracies[0] < 0.75 and accuracies[1] > 0.95
 
 
@@ -102,12 +103,12 @@ def test_moments_are_of_what_is_learned_from(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_large_part_is_learned_from_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """All are judged nevertheless, and not much worse."""
     features, labels = digits(1500)
-    whole = judge_all(features, labels, np.arange(1500), 10)
+    judged, whole = judge_all(features, labels, np.arange(1500), 10)
     monkeypatch.setattr(cross_validation, "_WORK", 300 * 64 * 10)
     monkeypatch.setattr(cross_validation, "_CHOICE", 300)
-    some = judge_all(features, labels, np.arange(1500), 10)
-    assert some.rows.tolist() == whole.rows.tolist()
-    right = [(judged.probabilities.argmax(1) == labels).mean() for judged in (whole, some)]
+    again, some = judge_all(features, labels, np.arange(1500), 10)
+    assert again.tolist() == judged.tolist()
+    right = [(probabilities.argmax(1) == labels).mean() for probabilities in (whole, some)]
     assert 0.8 < right[1] < right[0]
 
 

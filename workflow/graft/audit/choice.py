@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 
 from graft.audit.wording import phrase
-from graft.common.numbers import say_percent
 from graft.judging.losses import standard_error
 
 DEPTH_COLUMNS = ["layer", "layers", "width"]
 DEPTH_COLUMNS += ["log_loss", "behind", "standard_error", "accuracy", "role"]
-_FEATURE, _FROZEN = "feature", "frozen up to here"
 _WORSE = 2.0  # standard errors of a difference that is more than chance
 
 
@@ -88,7 +86,7 @@ def tabulate_depths(
         behind=behind,
         standard_error=error,
         accuracy=scores.right.mean(1),
-        role=[{feature: _FEATURE, frozen: _FROZEN}.get(place, "") for place in places],
+        role=[{feature: "feature", frozen: "frozen up to here"}.get(place, "") for place in places],
     )
 
 
@@ -100,10 +98,4 @@ def explain_choice(layers: Sequence[str], scores: DepthScores, feature: int, fro
         scores: by which the depths were chosen.
         feature, frozen: from `choose_depths`.
     """
-    means, right = scores.means(), scores.right.mean(1)
-    shown = [
-        f"{layer} (log loss {loss:.3f}, {say_percent(accuracy)} right)"
-        for layer, loss, accuracy in zip(layers, means, right, strict=True)
-    ]
-    places = {"best": means.argmin(), "last": len(means) - 1, "feature": feature, "frozen": frozen}
-    return phrase("choice", layers=layers, shown=shown, scores=scores, **places)
+    return phrase("choice", layers=layers, scores=scores, feature=feature, frozen=frozen)

@@ -7,7 +7,7 @@ others. It is a linear one over the features of the chosen layer, as the head is
 
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,19 +37,6 @@ _TOLERANCE = 1e-3  # of the optimiser: a smaller one takes three times as long a
 _FEW = 100  # units of the test part, below which the headline is the cross-validated accuracy
 
 
-class Judged(NamedTuple):
-    """What the classifiers think of images that they have not learned from.
-
-    Attributes:
-        rows: int64 (k,), which images were judged, rising; not those of a class that is in one
-            fold alone.
-        probabilities: float64 (k, classes).
-    """
-
-    rows: np.ndarray
-    probabilities: np.ndarray
-
-
 def main(stage: Stage) -> None:
     """Writes `label_errors.csv`, and `cross_validation.json`.
 
@@ -66,8 +53,8 @@ def main(stage: Stage) -> None:
     units = read_units(stage.input("data/units.csv"), [id_ for part in rows for id_ in part.ids])
     labels = np.concatenate([part.labels for part in rows])
     classes = parts["train"].classes
-    judged = judge_all(Joined(rows), labels, units, len(classes), stage["head.class_weight"])
-    mine, found = judged.rows, judged.probabilities
+    weight = stage["head.class_weight"]
+    mine, found = judge_all(Joined(rows), labels, units, len(classes), weight)
     summary = {
         **_measure(found, labels[mine], units[mine]),
         "label_errors": int(find_likely_errors(found, labels[mine]).sum()),
@@ -81,7 +68,7 @@ def main(stage: Stage) -> None:
 
 def judge_all(
     features: RowSource, labels: np.ndarray, units: np.ndarray, classes: int, weight: str = "none"
-) -> Judged:
+) -> tuple[np.ndarray, np.ndarray]:
     """Judges each image by a logistic regression that has learned from the units of other folds.
 
     Mean and deviation of the features are learned within a fold, too. C is chosen once, with at
@@ -95,12 +82,16 @@ def judge_all(
         units: int64 (n,), equal for images that must stay together.
         classes: how many there are.
         weight: of the classes, `none` or `balanced`.
+
+    Returns:
+        int64 (k,), which images were judged, rising; not those of a class that is in one fold
+        alone. And float64 (k, classes), their probabilities.
     """
     divided = divide_folds(labels, units, _SEED)
     some = sample_images(labels, _CHOICE, _SEED)
     choice = divide_folds(labels[some], units[some], _SEED)
     if not divided or not choice:
-        return Judged(np.empty(0, np.int64), np.empty((0, classes)))
+        return np.empty(0, np.int64), np.empty((0, classes))
     from graft.linear.linear import LinearRule, cross_validate, fit_once
 
     rule, drawn = LinearRule("logistic", classes, weight), features[some]
@@ -119,7 +110,7 @@ def judge_all(
             outputs[others] = standardise(features[others], *moments) @ fitted.kernel + fitted.bias
             progress.advance()
     rows = judged_rows(divided)
-    return Judged(rows, softmax(outputs[rows], axis=1))
+    return rows, softmax(outputs[rows], axis=1)
 
 
 def judge_size(units: int) -> dict[str, int | float | str]:

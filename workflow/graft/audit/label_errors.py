@@ -9,9 +9,6 @@ are is estimated by confident learning (Northcutt et al. 2021, arXiv:1911.00068)
 import numpy as np
 import pandas as pd
 
-ERROR_COLUMNS = ["path", "part", "label", "looks_like"]
-ERROR_COLUMNS += ["confidence", "self_confidence", "likely"]
-_LIKELY = "yes"
 # Rows of the table: a share of the images, within these bounds. More than a person would look at
 # helps nobody, and what is likely comes first.
 _SHARE, _FEWEST, _MOST = 0.1, 20, 1000
@@ -62,8 +59,8 @@ def tabulate_errors(
         looks_like=[classes[label] for label in looks],
         confidence=probabilities[rows, looks].round(6),
         self_confidence=probabilities[rows, labels].round(6),
-        likely=np.where(find_likely_errors(probabilities, labels), _LIKELY, ""),
+        likely=np.where(find_likely_errors(probabilities, labels), "yes", ""),
     )
     # Rounded first, so that no last digit, which another processor may change, decides the order.
     table = table[looks != labels].sort_values(["self_confidence", "path"], kind="stable")
-    return table[ERROR_COLUMNS].head(min(_MOST, max(_FEWEST, int(_SHARE * len(labels)))))
+    return table.head(min(_MOST, max(_FEWEST, int(_SHARE * len(labels)))))

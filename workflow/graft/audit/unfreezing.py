@@ -27,13 +27,11 @@ def count_unfrozen(unfreeze: int | float | str, layers: Sequence[str]) -> int:
     if isinstance(unfreeze, float):
         return max(1, round(unfreeze * count))
     if isinstance(unfreeze, int):
-        if unfreeze <= count:
-            return unfreeze
-        allowed = f"at most {count} layers, which lead to {layers[-1]}"
-        raise refuse(WHERE_UNFREEZE, f"none, all, auto, or {allowed}", unfreeze)
-    first = first_of_block(layers, unfreeze)
-    if first is None:
+        first, allowed = count - unfreeze, f"or at most {count} layers, which lead to {layers[-1]}"
+    else:
+        first = first_of_block(layers, unfreeze)
         allowed = f"a number, or a layer that leads to {layers[-1]} ({', '.join(layers[1:])})"
+    if first is None or first < 0:
         raise refuse(WHERE_UNFREEZE, f"none, all, auto, {allowed}", unfreeze)
     return count - first
 

@@ -30,11 +30,8 @@ def main(stage: Stage) -> None:
 
     They are a list of text and command. Those of earlier stages have been printed already.
     """
-    earlier = [
-        caution
-        for name in ("manifest", "split")
-        for caution in read_warnings(stage.input(f"data/warnings/{name}.json"))
-    ]
+    files = [stage.input(f"data/warnings/{name}.json") for name in ("manifest", "split")]
+    earlier = [caution for file in files for caution in read_warnings(file)]
     own = write_warnings(stage, "reports/warnings.json", _judge(stage), after=earlier)
     print(f"warnings: {len(earlier) + len(own)}")
 
@@ -76,12 +73,8 @@ def find_unsuited_sizes(
         parameters: by dotted key, `dataset.path`, `image.side`, `image.fit` and `backbone.name`.
     """
     side, name = parameters["image.side"], parameters["backbone.name"]
-    kept = {
-        "crop": np.minimum(width, height),
-        "pad": np.maximum(width, height),
-        "stretch": np.sqrt(width * height),
-    }[parameters["image.fit"]]
-    middle = float(np.median(kept))
+    kept = {"crop": np.minimum, "pad": np.maximum, "stretch": lambda w, h: np.sqrt(w * h)}
+    middle = float(np.median(kept[parameters["image.fit"]](width, height)))
     own = 0 if name in OWN else NETWORKS[name].imagenet
     known = {"middle": middle, "side": side, "name": name, "own": own}
     images = shlex.quote(parameters["dataset.path"])

@@ -23,11 +23,9 @@ class StepAugmentation:
 
     def __init__(self, settings: Mapping[str, Any], side: int) -> None:
         layers = build_augmentation(settings, side)
-        shape = (None, side, side, 3)
+        pixels = tf.TensorSpec((None, side, side, 3), tf.float32)
         self._run = tf.function(
-            lambda images: layers(images, training=True),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-            autograph=False,
+            lambda images: layers(images, training=True), input_signature=[pixels], autograph=False
         )
         self._states = layers.variables  # of the generators: seed, and how often they have drawn
         start = [keras.ops.convert_to_numpy(state) for state in self._states]

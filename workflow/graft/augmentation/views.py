@@ -27,10 +27,10 @@ def main(stage: Stage) -> None:
     pixels = stage.output("data/views/pixels.npy")
     np.save(stage.output("data/views/samples.npy"), draw_samples(stage, train))
     with Growing(pixels, np.uint8, shape) as views:
-        for view in _views(stage, train, copies):
+        for view in _views(stage, train, copies) if copies else ():
             views.add(view)
     with Growing(stage.output("data/views/features.npy"), np.float32) as outputs:
-        for output in _features(stage, Stored(pixels)):
+        for output in _features(stage, Stored(pixels)) if copies else ():
             outputs.add(output)
     print(f"views: {copies} of each of {len(train):,} training images")
 
@@ -51,8 +51,6 @@ def draw_samples(stage: Stage, train: Rows) -> np.ndarray:
 
 
 def _views(stage: Stage, train: Rows, copies: int) -> Iterator[np.ndarray]:
-    if not copies:
-        return
     augment = build_augmentation(stage, train[:0].shape[1])
     with Progress("views", copies * len(train), "images") as progress:
         for _ in range(copies):
@@ -67,8 +65,6 @@ def _augmented(augment, images: np.ndarray) -> np.ndarray:
 
 
 def _features(stage: Stage, views: Stored) -> Iterator[np.ndarray]:
-    if not len(views):
-        return
     from graft.models.inference import run_graph
 
     with Progress("views: features", len(views), "images") as progress:

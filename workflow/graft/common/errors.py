@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+# The parameter that says where the images are, as errors name it.
+WHERE_SOURCE = "params.yaml: dataset.path"
+
 
 class UserError(Exception):
     """A parameter, file or command that graft cannot work with.

@@ -69,8 +69,7 @@ def in_parallel(
 
 
 def _chunks(items: Iterable[_Item], weigh: Callable[[_Item], int]) -> Iterator[list[_Item]]:
-    chunk: list[_Item] = []
-    weight = 0
+    chunk, weight = list[_Item](), 0
     for item in items:
         chunk.append(item)
         weight += weigh(item)

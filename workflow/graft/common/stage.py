@@ -45,8 +45,7 @@ class Stage(Mapping[str, Any]):
         return self.address.partition("@")[2]
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self.parameters:
-            raise Undeclared(f"{self.address} does not declare the parameter {key}")
+        self._require(key in self.parameters, f"the parameter {key}")
         return self.parameters[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -57,15 +56,13 @@ class Stage(Mapping[str, Any]):
 
     def input(self, path: str) -> Path:
         """A declared input."""
-        if Path(path) not in self.read:
-            raise Undeclared(f"{self.address} does not declare the input {path}")
+        self._require(Path(path) in self.read, f"the input {path}")
         return Path(path)
 
     def inputs(self, folder: str) -> tuple[Path, ...]:
         """The declared inputs in a folder, in the order in which `dvc.yaml` declares them."""
         found = tuple(path for path in self.read if path.parent == Path(folder))
-        if not found:
-            raise Undeclared(f"{self.address} does not declare an input in {folder}")
+        self._require(bool(found), f"an input in {folder}")
         return found
 
     def output(self, path: str) -> Path:
@@ -73,8 +70,7 @@ class Stage(Mapping[str, Any]):
 
         It is renamed with all others once the stage has ended well.
         """
-        if Path(path) not in self.written:
-            raise Undeclared(f"{self.address} does not declare the output {path}")
+        self._require(Path(path) in self.written, f"the output {path}")
         return self.written[Path(path)]
 
     def earlier(self, *paths: str) -> tuple[Path, ...] | None:
@@ -87,7 +83,10 @@ class Stage(Mapping[str, Any]):
             A file for each, or None where one of them is not there.
         """
         for path in map(Path, paths):
-            if path not in self.written and path not in self.read:
-                raise Undeclared(f"{self.address} does not declare {path}")
+            self._require(path in self.written or path in self.read, str(path))
         found = tuple(map(self.previous, map(Path, paths))) if self.previous else (None,)
         return None if None in found else found
+
+    def _require(self, declared: bool, what: str) -> None:
+        if not declared:
+            raise Undeclared(f"{self.address} does not declare {what}")

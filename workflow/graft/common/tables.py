@@ -21,13 +21,8 @@ def read_table(path: Path | IO[bytes], columns: Collection[str] | None = None) -
         path: a CSV file that a stage wrote, or its bytes in a file object.
         columns: those to read; all without it. Text takes much memory where there are many images.
     """
-    return pd.read_csv(
-        path,
-        dtype=str,
-        na_filter=False,
-        usecols=columns,
-        lineterminator="\n",  # only this ends a row: a file may be called "Icon\r"
-    )
+    # Only "\n" ends a row: a file may be called "Icon\r".
+    return pd.read_csv(path, dtype=str, na_filter=False, usecols=columns, lineterminator="\n")
 
 
 def read_tables(paths: Iterable[Path], columns: Collection[str] | None = None) -> pd.DataFrame:

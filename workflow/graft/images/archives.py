@@ -30,7 +30,6 @@ _SAYING_MORE = (b"x", b"g", b"X", b"L", b"K")  # of pax, Solaris and GNU
 # The first bytes of a .zip, with files in it and without.
 _ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
 _Unpack: TypeAlias = Callable[[BinaryIO], BinaryIO]
-_Asked: TypeAlias = Callable[[str], bool]
 _Member: TypeAlias = tuple[tarfile.TarFile, tarfile.TarInfo]
 # The first bytes of a packed .tar.
 _PACKED = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\x00": lzma.open, b"BZh": bz2.open}
@@ -81,7 +80,7 @@ class Archive(NamedTuple):
         """
         return sum(not files.is_hidden(file.path) for file in self._list(lambda name: False))
 
-    def _list(self, asked: _Asked) -> Iterator[File]:
+    def _list(self, asked: Callable[[str], bool]) -> Iterator[File]:
         """Every file in the archive; only those that are asked for, by their paths, are read."""
         try:
             with self.path.open("rb") as file:
@@ -96,7 +95,7 @@ class Archive(NamedTuple):
         raise NoArchive("neither a .zip nor a .tar")
 
 
-def _read_zip(path: Path, asked: _Asked) -> Iterator[File]:
+def _read_zip(path: Path, asked: Callable[[str], bool]) -> Iterator[File]:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -127,15 +126,14 @@ def _read_zip(path: Path, asked: _Asked) -> Iterator[File]:
             yield File(name, data, problem)
 
 
-def _read_tar(path: Path, unpack: _Unpack | None, asked: _Asked) -> Iterator[File]:
+def _read_tar(path: Path, unpack: _Unpack | None, asked: Callable[[str], bool]) -> Iterator[File]:
     shown, unfolded = "", 0
     try:
         for tar, info in _members(path, unpack):
             name = str(PurePosixPath(info.name))
-            shown = files.printable(name)
+            shown, data = files.printable(name), None
             if info.isdir():
                 continue
-            data = None
             problem = (
                 files.problem_of_path(name)
                 or (files.LINK if info.issym() or info.islnk() else "")

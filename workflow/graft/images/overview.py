@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from graft.common.cautions import Caution
-from graft.common.errors import UserError
+from graft.common.errors import WHERE_SOURCE, UserError
 from graft.images.files import IMAGE_ENDS, SOURCE
-from graft.images.sources import WHERE_SOURCE
 from graft.images.suggestions import suggest_above
 
 # By the ends of names only, since nothing is opened for it.

@@ -6,13 +6,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from graft.common.errors import UserError, refuse
+from graft.common.errors import WHERE_SOURCE, UserError, refuse
 from graft.images import files
 from graft.images.archives import Archive, NoArchive
 from graft.images.files import SOURCE, File
 from graft.images.suggestions import suggest_near
 
-WHERE_SOURCE = "params.yaml: dataset.path"
 # Unlike methods of Path, these answer no for a name that is too long or has a zero byte in it.
 _is_folder, _is_file = os.path.isdir, os.path.isfile
 
@@ -57,9 +56,8 @@ class Folder(NamedTuple):
         try:
             if not problem:
                 status = place.stat()
-                problem = files.problem_of_kind(status.st_mode) or (
-                    files.TOO_LARGE if status.st_size > files.LARGEST_FILE else ""
-                )
+                too_large = files.TOO_LARGE if status.st_size > files.LARGEST_FILE else ""
+                problem = files.problem_of_kind(status.st_mode) or too_large
             if not problem:
                 data = place.read_bytes()
         except FileNotFoundError:

@@ -27,13 +27,9 @@ def suggest_above(path: Path) -> str:
     try:
         if not path.is_dir() or not path.parent.name:
             return ""
-        beside = sorted(
-            other.name
-            for other in path.parent.iterdir()
-            if other.is_dir()
-            and not is_hidden(other.name)
-            and (other == path or _has_images(other))
-        )
+        folders = (other for other in path.parent.iterdir() if other.is_dir())
+        shown = (other for other in folders if not is_hidden(other.name))
+        beside = sorted(other.name for other in shown if other == path or _has_images(other))
     except OSError:
         return ""
     if len(beside) < 2:
@@ -44,6 +40,4 @@ def suggest_above(path: Path) -> str:
 
 def _has_images(folder: Path) -> bool:
     """Whether there are images directly in a folder, by the ends of some of its names."""
-    return any(
-        inside.suffix.lower() in IMAGE_ENDS for inside in islice(folder.iterdir(), _LOOKED_AT)
-    )
+    return any(file.suffix.lower() in IMAGE_ENDS for file in islice(folder.iterdir(), _LOOKED_AT))

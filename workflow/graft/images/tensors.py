@@ -46,7 +46,7 @@ def main(stage: Stage) -> None:
         places[number], cells[number] = known[shard["id"][number]]
     new = shard[readable & ~is_known]
     with Growing(sources[0], np.uint8, (side, side, 3)) as out:
-        for number, result in _decoded(stage, new):
+        for number, result in _decoded(stage, new) if len(new) else ():
             cells[number] = _describe(result)
             if isinstance(result, Decoded):
                 places[number] = 0, len(out)
@@ -79,8 +79,6 @@ def _read_earlier(checked: Path) -> dict[str, tuple[tuple[int, int], tuple[str, 
 
 def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded | str]]:
     """The number of each of these files of the shard, and its image or why it has none."""
-    if shard.empty:
-        return
     numbers = dict(zip(shard["path"], shard.index, strict=True))
     with (
         open_source(stage["dataset.path"]) as source,

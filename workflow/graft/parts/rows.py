@@ -95,7 +95,6 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
     places = pd.Series(np.arange(len(good)), good)
     used = table["label"][table["part"].isin(PARTS)]
     classes = in_order(used, stage["dataset.classes"])
-    index = {name: number for number, name in enumerate(classes)}
     stored = Joined([Stored(path) for path in stage.inputs(arrays)])
     parts = {}
     for part in PARTS:
@@ -105,7 +104,7 @@ def read_parts(stage: Stage, arrays: str) -> dict[str, Rows]:
         parts[part] = Rows(
             ids=tuple(mine["id"]),
             paths=tuple(mine["path"]),
-            labels=np.array([index[label] for label in mine["label"]], np.int64),
+            labels=pd.Index(classes).get_indexer(mine["label"]),
             classes=classes,
             _stored=stored,
             _where=places.loc[mine["id"]].to_numpy(),

@@ -9,7 +9,6 @@ of test.
 """
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import pandas as pd
 
@@ -17,7 +16,6 @@ from graft.common.classes import LEFT_OUT
 
 # A part that comes earlier is drawn from all images, whatever the shares of the later ones.
 ORDER = ("test", "valid", "train")
-_Places: TypeAlias = set[float]
 
 
 def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, float]) -> pd.Series:
@@ -82,7 +80,7 @@ def draw_parts(positions: pd.Series, labels: pd.Series, shares: dict[str, float]
     return positions.map(lambda place: found.get(place, names[-1]))
 
 
-def _divide_off(classes: dict[str, _Places], edge: float, others: int) -> _Places:
+def _divide_off(classes: dict[str, set[float]], edge: float, others: int) -> set[float]:
     """The positions below `edge`, changed as little as needed for every class to be on both sides.
 
     Args:
@@ -106,15 +104,16 @@ def _divide_off(classes: dict[str, _Places], edge: float, others: int) -> _Place
 
 
 def _move_nearest(
-    own: _Places, source: _Places, target: _Places, edge: float, bound: Iterable[_Places]
+    own: set[float],
+    source: set[float],
+    target: set[float],
+    edge: float,
+    bound: Iterable[set[float]],
 ) -> None:
     """Moves the nearest position of a class over the edge; no class of `bound` loses its last."""
-    free = [
-        place
-        for place in own & source
-        if all(len(other & source) > 1 for other in bound if place in other)
-    ]
-    if free:
+    left = (other & source for other in bound)
+    lasts = set().union(*(places for places in left if len(places) == 1))
+    if free := (own & source) - lasts:
         nearest = min(free, key=lambda place: (abs(place - edge), place))
         source.remove(nearest)
         target.add(nearest)

@@ -69,26 +69,19 @@ def main(stage: Stage) -> None:
     pictures = pixels[shown].reshape(len(pairs), 2, *pixels[:0].shape[1:])
     np.save(stage.output("data/duplicates/pairs.npy"), pictures)
     _warn(table)
-    print(
-        f"duplicates: {len(clusters)} near copies in {clusters['cluster'].nunique()} sets"
-        f"; two labels: {'yes' if (pairs['kind'] == _KINDS[0]).any() else 'none'}"
-    )
+    sets_found = clusters["cluster"].nunique()
+    two = "yes" if (pairs["kind"] == _KINDS[0]).any() else "none"
+    print(f"duplicates: {len(clusters)} near copies in {sets_found} sets; two labels: {two}")
 
 
 def _describe(large: Sequence[LargeSet], ids: pd.Index, paths: np.ndarray) -> pd.DataFrame:
     """The content of `large.csv`, the largest set first."""
-    rows = [
-        (
-            paths[found.members[0]],
-            len(found.members),
-            len(ids),
-            round(found.near, 4),
-            found.level,
-            round(found.copies, 4),
-            "" if found.divided else ids[found.members].min(),
-        )
-        for found in sorted(large, key=lambda found: -len(found.members))
-    ]
+    rows = []
+    for found in sorted(large, key=lambda found: -len(found.members)):
+        first, count = paths[found.members[0]], len(found.members)
+        near, copies = round(found.near, 4), round(found.copies, 4)
+        cluster = "" if found.divided else ids[found.members].min()
+        rows.append((first, count, len(ids), near, found.level, copies, cluster))
     return pd.DataFrame(rows, columns=_LARGE_COLUMNS)
 
 

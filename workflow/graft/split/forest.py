@@ -71,13 +71,11 @@ def _compare_blocks(pixels: RowSource, n: int) -> Iterator[tuple[np.ndarray, ...
     Yields:
         int64 (a,) and int64 (b,), indices of pictures, and float64 (a, b), their differences.
     """
-    starts = range(0, n, _BLOCK)
-    for start in starts:
-        first = np.arange(start, min(n, start + _BLOCK))
+    blocks = np.split(np.arange(n), range(_BLOCK, n, _BLOCK))
+    for number, first in enumerate(blocks):
         one, contrast = _whole_fields(pixels[first])
         own = (one**2).sum(1)
-        for other_start in starts[start // _BLOCK :]:
-            second = np.arange(other_start, min(n, other_start + _BLOCK))
+        for second in blocks[number:]:
             other, other_contrast = _whole_fields(pixels[second])
             squares = own[:, None] + (other**2).sum(1) - 2 * one @ other.T
             apart = np.sqrt(squares / one.shape[1]) / _FINE

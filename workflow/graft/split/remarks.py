@@ -8,10 +8,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from graft.common.classes import PARTS
-from graft.common.errors import refuse
+from graft.common.errors import WHERE_SOURCE, refuse
 from graft.split.large import NOTABLE
-
-WHERE_PATH = "params.yaml: dataset.path"
 
 
 def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
@@ -54,7 +52,7 @@ def check_parts(files: pd.DataFrame, levels: pd.Series) -> None:
             allowed = f"a data set with images for {', '.join(PARTS[:-1])} and {PARTS[-1]}"
             if files["unit"].value_counts().max() > max(1, NOTABLE * len(files)):
                 allowed += f"; {describe_largest(files, levels)}"
-            raise refuse(WHERE_PATH, allowed, f"none for {name}")
+            raise refuse(WHERE_SOURCE, allowed, f"none for {name}")
     drawn = files[files.groupby("label")["given"].transform("max") == ""]
     learned = files["label"][files["part"] == "train"]
     for name, own in drawn[~drawn["label"].isin(learned)].groupby("label"):

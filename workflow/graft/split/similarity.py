@@ -109,8 +109,7 @@ def find_near(hashes: np.ndarray, pixels: RowSource, limit: float) -> tuple[np.n
         already are not compared: a thousand copies have some thousand pairs, not half a million.
     """
     sets = np.arange(len(hashes))
-    pairs = np.empty((0, 2), np.int64)
-    differences = np.empty(0, np.float32)
+    pairs, differences = np.empty((0, 2), np.int64), np.empty(0, np.float32)
     for block in near_hashes(hashes):
         for some in in_batches(block, _PAIRS):
             some = some[sets[some[:, 0]] != sets[some[:, 1]]]

@@ -6,12 +6,12 @@ import pandas as pd
 
 from graft.common.cautions import Caution, write_warnings
 from graft.common.classes import LEFT_OUT, PARTS, choose_classes
-from graft.common.errors import UserError, refuse
+from graft.common.errors import WHERE_SOURCE, UserError, refuse
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_json, write_table
 from graft.split.assignment import ORDER, assign_parts
 from graft.split.leaks import check_leaks, count_parts
-from graft.split.remarks import WHERE_PATH, check_parts, explain_absent, explain_conflicts
+from graft.split.remarks import check_parts, explain_absent, explain_conflicts
 from graft.split.units import find_groups, hash_position, number_units, unit_positions
 
 
@@ -27,16 +27,13 @@ def main(stage: Stage) -> None:
             small, a part would have no image, or the test part those of one class alone.
     """
     files = _read(stage)
-    named = files["label"][files["label"] != ""]
-    classes = choose_classes(named, stage["dataset.classes"])
+    classes = choose_classes(set(files["label"]) - {""}, stage["dataset.classes"])
     left_out = _leave_out(stage, files, classes)
     shares = {name: stage[f"split.{name}"] for name in ORDER}
-    files = files.rename(columns={"part": "given"}).assign(
-        part=assign_parts(files, left_out, shares)
-    )
+    part = assign_parts(files, left_out, shares)
+    files = files.rename(columns={"part": "given"}).assign(part=part)
     free = files[left_out == ""]
-    large = read_table(stage.input("data/duplicates/large.csv"), ["cluster", "level"])
-    levels = large.set_index("cluster")["level"]
+    levels = read_table(stage.input("data/duplicates/large.csv")).set_index("cluster")["level"]
     check_parts(free, levels)
     counts = count_parts(files, classes)
     summary = _summarise(files, counts)
@@ -124,7 +121,7 @@ def _check_bad(files: pd.DataFrame, limit: float) -> None:
 
 def _check_classes(classes: Sequence[str], counts: pd.Series) -> None:
     if len(classes) < 2:
-        raise refuse(WHERE_PATH, "images of two classes or more", list(classes))
+        raise refuse(WHERE_SOURCE, "images of two classes or more", list(classes))
     for name in classes:
         count = int(counts.get(name, 0))
         if count < len(ORDER):
