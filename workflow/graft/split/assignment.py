@@ -9,6 +9,7 @@ of test.
 """
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from graft.common.classes import LEFT_OUT
 
 # A part that comes earlier is drawn from all images, whatever the shares of the later ones.
 ORDER = ("test", "valid", "train")
+_Places: TypeAlias = set[float]
 
 
 def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, float]) -> pd.Series:
@@ -80,7 +82,7 @@ def draw_parts(positions: pd.Series, labels: pd.Series, shares: dict[str, float]
     return positions.map(lambda place: found.get(place, names[-1]))
 
 
-def _divide_off(classes: dict[str, set[float]], edge: float, others: int) -> set[float]:
+def _divide_off(classes: dict[str, _Places], edge: float, others: int) -> _Places:
     """The positions below `edge`, changed as little as needed for every class to be on both sides.
 
     Args:
@@ -104,11 +106,7 @@ def _divide_off(classes: dict[str, set[float]], edge: float, others: int) -> set
 
 
 def _move_nearest(
-    own: set[float],
-    source: set[float],
-    target: set[float],
-    edge: float,
-    bound: Iterable[set[float]],
+    own: _Places, source: _Places, target: _Places, edge: float, bound: Iterable[_Places]
 ) -> None:
     """Moves the nearest position of a class over the edge; no class of `bound` loses its last."""
     left = (other & source for other in bound)
