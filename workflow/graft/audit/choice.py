@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from graft.audit.wording import phrase
+from graft.audit.phrases import phrase
 from graft.judging.losses import standard_error
 
 DEPTH_COLUMNS = ["layer", "layers", "width"]

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from graft.audit.label_errors import find_likely_errors, tabulate_errors
-from graft.audit.wording import phrase
+from graft.audit.phrases import phrase
 from graft.common.arrays import Joined, RowSource
 from graft.common.classes import PARTS
 from graft.common.numbers import say_percent

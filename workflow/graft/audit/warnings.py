@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.audit.wording import phrase
+from graft.audit.phrases import phrase
 from graft.common.arrays import Chosen, Joined, Stored, in_batches
 from graft.common.cautions import Caution, read_warnings, write_warnings
 from graft.common.classes import PARTS
