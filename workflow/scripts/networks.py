@@ -16,16 +16,16 @@ from graft.models.framework import keras
 from graft.network.catalogue import NETWORKS, NETWORKS_FILE
 
 
-def describe(name: str) -> dict[str, int | str]:
+def describe(name: str) -> dict[str, int | str | list[int]]:
     """The sides, the parameters and the layers of a network without its classifier."""
     keras.backend.clear_session()  # layers without a name of their own are counted a session
     if name in OWN_NETWORKS:
-        _, smallest, largest = OWN_NETWORKS[name]
-        row = {"side": smallest, "largest": largest}
+        _, *sides = OWN_NETWORKS[name]
+        row = {"sides": sides}
     else:
         known = NETWORKS[name]
-        row = {"side": known.sides[0], "imagenet": known.imagenet}
-    network = build_network(name, row["side"])
+        row = {"sides": [*known.sides], "imagenet": known.imagenet}
+    network = build_network(name, row["sides"][0])
     layers = " ".join(layer.name for layer in network.layers)
     return row | {"parameters": network.count_params(), "layers": layers}
 

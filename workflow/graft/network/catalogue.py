@@ -1,8 +1,8 @@
 """The networks of `backbone.name`: what params.yaml is checked against, without TensorFlow.
 
 `networks.json` beside this module lists for each network what the pinned Keras builds: its smallest
-side, that of its ImageNet photos, its parameters and its layers. `workflow/scripts/networks.py`
-writes it; a test compares.
+and largest side, that of its ImageNet photos, its parameters and its layers.
+`workflow/scripts/networks.py` writes it; a test compares.
 """
 
 import json
@@ -30,7 +30,7 @@ class Network(NamedTuple):
 
     layers: tuple[str, ...]
     parameters: int
-    sides: tuple[int, int]
+    sides: Sequence[int]
     imagenet: int = 0
 
     def below(self, layer: str) -> tuple[str, ...]:
@@ -42,16 +42,10 @@ class Network(NamedTuple):
         return self.layers if layer == LAST else self.layers[: self.layers.index(layer) + 1]
 
 
-_ROWS = json.loads(NETWORKS_FILE.read_text(encoding="utf-8"))
 # Every class of `keras.applications`, and graft's own; a stack follows from its list of layers.
 NETWORKS = {
-    name: Network(
-        layers=tuple(row["layers"].split()),
-        parameters=row["parameters"],
-        sides=(row["side"], row.get("largest", _LIMIT)),
-        imagenet=row.get("imagenet", 0),
-    )
-    for name, row in _ROWS.items()
+    name: Network(**row | {"layers": tuple(row["layers"].split())})
+    for name, row in json.loads(NETWORKS_FILE.read_text(encoding="utf-8")).items()
 }
 # Networks without ImageNet weights.
 OWN = (*(name for name, network in NETWORKS.items() if not network.imagenet), STACK)

@@ -8,7 +8,6 @@ only the layers of graft's own models and of the networks of `keras.applications
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,10 @@ from graft.network.stored_weights import NotPlain, count_numbers
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {_CONFIG, "metadata.json", _WEIGHTS, "graft.json"}
-# The layers of graft's own models and of the networks of `keras.applications`.
-_LAYERS = (
-    "Activation Add AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense"
-    " DepthwiseConv2D Dropout Flatten GlobalAveragePooling2D GlobalMaxPooling2D InputLayer"
-    " LayerNormalization MaxPooling2D Multiply Normalization ReLU Rescaling Reshape"
-    " SeparableConv2D Softmax ZeroPadding2D"
-)
-# Classes by the module that Keras writes beside them; None for all of a module.
-_CLASSES: dict[str | None, list[str] | None] = {
-    None: ["__keras_tensor__"],
-    "keras": ["DTypePolicy", "Functional", "Sequential"],
-    "keras.initializers": None,
-    "keras.layers": _LAYERS.split(),
-    "keras.src.applications.convnext": ["LayerScale"],
-    "keras.src.applications.inception_resnet_v2": ["CustomScaleLayer"],
-    "keras.src.models.functional": ["Functional"],
-    "keras.src.ops.numpy": ["Add", "Flip", "Multiply"],
-}
+# Classes by the module that Keras writes beside them, "" for none: the layers of graft's own models
+# and of the networks of `keras.applications`, and what these are written with. None for all of a
+# module.
+_CLASSES = json.loads(Path(__file__).with_name("harmless.json").read_text(encoding="utf-8"))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -63,10 +48,14 @@ def check_kinds(config: Any) -> None:
     Raises:
         NotPlain: one is not.
     """
-    for module, name in _find_classes(config):
-        known = _CLASSES.get(module, []) if module is None or type(module) is str else []
+    if isinstance(config, dict) and "class_name" in config:
+        module, name = config.get("module"), config["class_name"]
+        known = _CLASSES.get(module or "", []) if isinstance(module, str | None) else []
         if known is not None and name not in known:
             raise NotPlain(f"a part of the kind {str(name)[:80]}, which no model of graft has")
+    if isinstance(config, dict | list):
+        for inner in config.values() if isinstance(config, dict) else config:
+            check_kinds(inner)
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
@@ -81,15 +70,3 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     for name in (_CONFIG, _WEIGHTS):
         if name not in names:
             raise NotPlain(f"a file without {name}")
-
-
-def _find_classes(value: Any) -> Iterator[tuple[Any, Any]]:
-    """The module and name of each class in a configuration."""
-    if isinstance(value, dict):
-        if "class_name" in value:
-            yield value.get("module"), value["class_name"]
-        for inner in value.values():
-            yield from _find_classes(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _find_classes(inner)

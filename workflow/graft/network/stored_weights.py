@@ -29,7 +29,7 @@ def count_numbers(source: Path | BinaryIO) -> int:
 
     numbers = stored = 0
     with h5py.File(source) as file:
-        waiting, seen = [("", file)], {_address(file)}
+        waiting, seen = [("", file)], set()
         while waiting:
             place, group = waiting.pop()
             for name in group:
@@ -37,7 +37,8 @@ def count_numbers(source: Path | BinaryIO) -> int:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise NotPlain(f"{path} is a link")
                 item = group[name]
-                if (address := _address(item)) in seen:  # a group could hold itself
+                address = h5py.h5o.get_info(item.id).addr
+                if address in seen:  # a group could hold itself
                     raise NotPlain(f"{path} is there under another name")
                 seen.add(address)
                 if isinstance(item, h5py.Group):
@@ -67,9 +68,3 @@ def _check_array(path: str, array: Any) -> int:
     if array.id.get_storage_size() < count * kind.itemsize:
         raise NotPlain(f"{path} says that it has {count:,} numbers, which are not there")
     return count
-
-
-def _address(item: Any) -> Any:
-    import h5py
-
-    return h5py.h5o.get_info(item.id).addr
