@@ -43,10 +43,8 @@ def main(stage: Stage) -> None:
     # Equal pixels have equal features, whatever is beside them in a batch.
     rows = np.array([known.get(digest, -1) for digest in digests], np.int64)
     new = np.flatnonzero(rows < 0)
-    with (
-        Growing(sources[0], np.float32) as out,
-        Progress(f"features {stage.key}", len(new), "images") as progress,
-    ):
+    title = f"features {stage.key}"
+    with Growing(sources[0], np.float32) as out, Progress(title, len(new), "images") as progress:
         for output in _outputs(stage, Chosen(pixels, new)) if len(new) else ():
             if not np.isfinite(output).all():
                 raise UserError(
@@ -60,7 +58,7 @@ def main(stage: Stage) -> None:
         copy_rows(out, sources, numbers, rows)
     sources[0].unlink()
     if earlier:
-        print(f"features {stage.key}: {len(new):,} of {len(rows):,} images, the others as before")
+        print(f"{title}: {len(new):,} of {len(rows):,} images, the others as before")
 
 
 def _read_digests(checked: Path) -> list[str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from graft.common.errors import UserError
 from graft.models.framework import keras
-from graft.network.stored_weights import NotPlain, count_numbers
+from graft.network.stored_weights import count_numbers
 
 PUBLISHED_FILE = Path(__file__).with_name("published.json")
 CLASS_INDEX = "class index"  # its row beside those of the networks
@@ -78,23 +78,23 @@ def fetching(file: PublishedFile, what: str, instead: str) -> Iterator[Path]:
         place = Path(keras.src.backend.config.keras_home(), _FOLDER, file.name)
         if not place.is_file():
             place = _fetch(file, place, what, instead)
-        elif problem := _problem_of(place, file.digest):
-            raise _refuse_file(place, what, instead, problem)
         try:
+            _check_published(place, file.digest)
             yield place
         except Exception as error:
-            raise _refuse_file(place, what, instead, first_line(error)) from None
+            raise UserError(
+                f"{what} must be the file that Keras publishes. Delete {place}, so that it is"
+                f" fetched again, or {instead}. Received: {first_line(error)}"
+            ) from None
 
 
 def _fetch(file: PublishedFile, place: Path, what: str, instead: str) -> Path:
     part = place.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         # Where it may not write there, Keras takes another folder.
-        fetched = Path(keras.utils.get_file(part.name, file.origin, cache_subdir=_FOLDER))
-        if problem := _problem_of(fetched, file.digest):
-            fetched.unlink()
-            raise ValueError(problem)
-        return fetched.replace(fetched.with_name(file.name))
+        part = Path(keras.utils.get_file(part.name, file.origin, cache_subdir=_FOLDER))
+        _check_published(part, file.digest)
+        return part.replace(part.with_name(file.name))
     except Exception as error:
         raise UserError(
             f"{what} cannot be fetched. Download {file.origin} where there is a network and put"
@@ -109,23 +109,13 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _problem_of(path: Path, published: str | None) -> str:
-    """Why a file is not the one that Keras publishes, as far as that can be told; else empty."""
+def _check_published(path: Path, published: str | None) -> None:
+    """Raises an error if a file is not the one that Keras publishes, as far as can be told."""
     if published:
         kind = "SHA-256" if len(published) == 64 else "MD5"
         with path.open("rb") as file:
             found = hashlib.file_digest(file, kind.replace("-", "").lower()).hexdigest()
-        return "" if found == published else f"a file of {kind} {found}, not {published}"
-    try:
-        if ".h5" in path.suffixes:
-            count_numbers(path)
-    except (OSError, NotPlain) as error:
-        return first_line(error)
-    return ""
-
-
-def _refuse_file(path: Path, what: str, instead: str, problem: str) -> UserError:
-    return UserError(
-        f"{what} must be the file that Keras publishes. Delete {path}, so that it is fetched again,"
-        f" or {instead}. Received: {problem}"
-    )
+        if found != published:
+            raise ValueError(f"a file of {kind} {found}, not {published}")
+    elif ".h5" in path.suffixes:
+        count_numbers(path)

@@ -61,9 +61,8 @@ def probe_scaling(module: ModuleType) -> tuple[list[float], list[float], bool]:
         ValueError: the function is not of that form.
     """
     probe = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3), [[17.0, 99.0, 201.0]]])
-    result = np.asarray(
-        module.preprocess_input(probe.reshape(1, -1, 1, 3).copy(), data_format="channels_last")
-    ).reshape(-1, 3)
+    pixels = probe.reshape(1, -1, 1, 3).copy()
+    result = np.asarray(module.preprocess_input(pixels, data_format="channels_last")).reshape(-1, 3)
     offset, matrix = result[0], (result[1:4] - result[0]) / 255
     reverse = bool(abs(matrix[0, 2]) > abs(matrix[0, 0]))
     scale = np.diag(matrix[::-1] if reverse else matrix)
