@@ -9,9 +9,9 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from graft.common.atomic import whole
 from graft.common.errors import UserError, refuse
@@ -54,11 +54,7 @@ class ModelDescription:
         graft: the version that made it.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {
-        "strict": True,
-        "extra": "forbid",
-        "allow_inf_nan": False,
-    }
+    __pydantic_config__: ClassVar = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     classes: Annotated[tuple[_Text, ...], Field(min_length=2)]
     inputs: Literal["pixels", "features"]

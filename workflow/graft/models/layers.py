@@ -1,6 +1,7 @@
 """The layers of Keras for what `stacks` reads, and a factor for those that end in logits."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,27 +22,18 @@ def apply_stack(stack: Sequence[Layer], x, initializer: str = "glorot_uniform"):
     Returns:
         The Keras tensor after the last layer.
     """
+    active = {"activation": "relu", "kernel_initializer": initializer}
+    kinds = {
+        "conv": partial(_layers.Conv2D, padding="same", **active),
+        "pool": _layers.MaxPooling2D,
+        "dense": partial(_layers.Dense, **active),
+        "dropout": _layers.Dropout,
+        # Momentum 0.9: from scratch the statistics must follow within a short training.
+        "norm": partial(_layers.BatchNormalization, momentum=0.9),
+    }
     for layer in stack:
-        x = _build(layer, initializer)(x)
+        x = kinds[layer.kind](*layer.numbers, name=layer.name)(x)
     return x
-
-
-def _build(layer: Layer, initializer: str) -> keras.Layer:
-    name, numbers = layer.name, layer.numbers
-    active = {"activation": "relu", "kernel_initializer": initializer, "name": name}
-    match layer.kind:
-        case "conv":
-            return _layers.Conv2D(*map(int, numbers), padding="same", **active)
-        case "pool":
-            return _layers.MaxPooling2D(int(numbers[0]), name=name)
-        case "dense":
-            return _layers.Dense(int(numbers[0]), **active)
-        case "dropout":
-            return _layers.Dropout(numbers[0], name=name)
-        case "norm":
-            # Momentum 0.9: from scratch the statistics must follow within a short training.
-            return _layers.BatchNormalization(momentum=0.9, name=name)
-    raise ValueError(f"a kind of layer must be one that stacks reads. Received: {layer.kind}")
 
 
 def scale_logits(head: keras.Model, scale: float) -> None:

@@ -34,12 +34,9 @@ def pool(x, pooling: str, name: str = "pooling"):
 
     An output without height and width is left as it is.
     """
-    kinds = {
-        "avg": keras.layers.GlobalAveragePooling2D,
-        "max": keras.layers.GlobalMaxPooling2D,
-        "flatten": keras.layers.Flatten,
-    }
-    return kinds["flatten" if len(x.shape) == 2 else pooling](name=name)(x)
+    kinds = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+    flat = pooling == "flatten" or len(x.shape) == 2
+    return (keras.layers.Flatten if flat else kinds[pooling])(name=name)(x)
 
 
 def truncated(model: keras.Model, layer: str, pooling: str) -> keras.Model:

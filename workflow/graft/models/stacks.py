@@ -16,13 +16,7 @@ from typing import NamedTuple
 
 IMAGE_KINDS = ("conv", "pool", "norm", "dropout")
 VECTOR_KINDS = ("dense", "norm", "dropout")
-_FORMS = {
-    "conv": "conv FILTERS [KERNEL]",
-    "pool": "pool [WINDOW]",
-    "dense": "dense WIDTH",
-    "norm": "norm",
-    "dropout": "dropout FRACTION",
-}
+_FORMS = ("conv FILTERS [KERNEL]", "pool [WINDOW]", "dense WIDTH", "norm", "dropout FRACTION")
 _DEFAULTS = {"conv": "3", "pool": "2"}  # of the last number, where it may be left out
 # The limit of each number: of a whole number from 1 on, or None for a fraction, which is below 1.
 _LIMITS = {"conv": (4096, 31), "pool": (64,), "dense": (65536,), "norm": (), "dropout": (None,)}
@@ -70,7 +64,8 @@ def read_stack(texts: Sequence[str], kinds: Sequence[str]) -> tuple[Layer, ...]:
 
 def describe_forms(kinds: Sequence[str]) -> str:
     """The forms that a list of these kinds may have."""
-    return f"a list of at most {LONGEST_STACK} layers: {', '.join(_FORMS[kind] for kind in kinds)}"
+    forms = ", ".join(form for form in _FORMS if form.split()[0] in kinds)
+    return f"a list of at most {LONGEST_STACK} layers: {forms}"
 
 
 def layer_names(stack: Sequence[Layer]) -> tuple[str, ...]:
