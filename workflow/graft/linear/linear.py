@@ -125,8 +125,7 @@ def fit_once(
         c: C of scikit-learn.
         tolerance: the largest slope of the mean loss at which the optimiser has arrived.
     """
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with threadpool_limits(1), warnings.catch_warnings(record=True, action="always") as caught:
         fitted = _estimator(rule, features.shape, tolerance).set_params(C=c).fit(features, labels)
     converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
     return Linear(*_weights(fitted, rule.classes), converged)
@@ -151,21 +150,20 @@ def cross_validate(
         rule, features, labels: as of `fit_linear`.
         divided: of `divide_folds`; one fold or more.
     """
-    n = len(labels)
-    times = len(features) // n
-    learned = [_with_views(rows, n, times) for rows, _ in divided]
+    n, (rows, width) = len(labels), features.shape
+    learned = [_with_views(chosen, n, rows // n) for chosen, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
     weights = weigh_images(own, rule.class_weight)
-    shapes = [(len(rows), features.shape[1]) for rows in learned]
-    estimators = [_estimator(rule, shape, _TOLERANCE[rule.kind][0]) for shape in shapes]
+    near = _TOLERANCE[rule.kind][0]  # enough to choose by
+    estimators = [_estimator(rule, (len(seen), width), near) for seen in learned]
     best, place = None, 0
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough to choose by
+    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
+    with threadpool_limits(1), quiet:
         for number, c in enumerate(_GRID):
             outputs = np.empty((n, rule.classes))
-            for estimator, rows, (_, others) in zip(estimators, learned, divided, strict=True):
-                estimator.set_params(C=c).fit(features[rows], labels[rows % n])
+            for estimator, seen, (_, others) in zip(estimators, learned, divided, strict=True):
+                estimator.set_params(C=c).fit(features[seen], labels[seen % n])
                 kernel, bias = _weights(estimator, rule.classes)
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
