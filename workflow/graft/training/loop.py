@@ -1,8 +1,8 @@
 """The training loop of a head and of a whole network."""
 
 import math
-import operator
-from collections.abc import Callable, Generator, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,6 @@ from graft.training.steps import Steps
 
 _LOGS = Path("logs")
 HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-_HISTORY = HISTORY_COLUMNS[1:]
 _PLAIN = "plain"  # the metric that stands in for the loss where that is smoothed
 _SIGNS = {"val_loss": -1, "val_accuracy": 1}  # times the value: more is better
 # Batches that wait for their step: with one more in the making, the steps never wait for a batch
@@ -67,41 +66,6 @@ def compile_model(
     model.compile(optimizer, loss, metrics=["accuracy"], weighted_metrics=plain, jit_compile=False)
 
 
-class _Watch(keras.callbacks.Callback):
-    """Shows the progress, and refuses a training whose loss is infinite or not a number.
-
-    Good epochs before that are no excuse: which one was the last is chance, and the report would
-    show an unintended model as the result.
-    """
-
-    def __init__(
-        self, section: str, rates: Mapping[str, float], progress: Progress, epoch: int
-    ) -> None:
-        super().__init__()
-        self._section, self._rates, self._progress, self._epoch = section, rates, progress, epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        self._check("loss", logs["loss"])
-        self._progress.advance()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        for prefix in ("", "val_"):
-            logs[f"{prefix}loss"] = logs.pop(f"{prefix}{_PLAIN}", logs[f"{prefix}loss"])
-        # The last step of an epoch can spoil the weights after its own loss was taken.
-        self._check("validation loss", logs["val_loss"])
-        shown = ", ".join(f"{name} {logs[name]:.4f}" for name in _HISTORY)
-        self._progress.advance(0, f"epoch {self._epoch}: {shown}")
-        self._epoch += 1
-
-    def _check(self, name: str, value: float) -> None:
-        if not math.isfinite(value):
-            received = ", ".join(str(rate) for rate in self._rates.values())
-            raise UserError(
-                f"{self._section}: the {name} is not a finite number in epoch {self._epoch}:"
-                f" lower {' or '.join(self._rates)}. Received: {received}"
-            )
-
-
 def fit(
     section: str,
     settings: Mapping[str, Any],
@@ -139,23 +103,15 @@ def fit(
     Raises:
         UserError: a loss is infinite or not a number.
     """
-    own = {key: value for key, value in settings.items() if key.startswith(f"{section}.")}
-    rates = {key: value for key, value in own.items() if key.endswith("learning_rate")}
-    epochs, monitor = own[f"{section}.epochs"], own[f"{section}.monitor"]
-    patience = own[f"{section}.patience"]
-    best = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True)
-    # Keras itself keeps the first of equal epochs. Accuracies on a small part are often equal, and
-    # of those the last one is better trained: it has seen more, at a lower rate.
-    best.monitor_op = operator.le if _SIGNS[monitor] < 0 else operator.ge
-    file = None if scratch is None else scratch / f"{name}.state"
-    resuming = Resuming(section, file, best, epochs)
+    epochs, patience = settings[f"{section}.epochs"], settings[f"{section}.patience"]
+    monitor = settings[f"{section}.monitor"]
+    resuming = Resuming(section, None if scratch is None else scratch / f"{name}.state", model)
     done = len(resuming.rows)
     if resuming.ended:
         print(f"{section}: the training of {name} had ended before the interruption")
         epochs = done
     elif done:
         print(f"{section}: goes on after epoch {done}, where it was interrupted")
-    follow = [] if scratch is None else [_follow(section, resuming.rows)]
     count = len(train)
     batches = train.epochs(done, epochs)
     if prepare is not None:
@@ -164,38 +120,46 @@ def fit(
         Progress(section, epochs * count, "steps", done * count) as progress,
         closing(made_ahead(batches, _AHEAD)) as ahead,
     ):
-        watch = _Watch(section, rates, progress, done + 1)
-        callbacks = keras.callbacks.CallbackList([watch, best, resuming, *follow], model=model)
         steps = Steps(model)
-        model.stop_training = False
-        callbacks.on_train_begin()
-        for epoch in range(done, epochs):
+        for epoch in range(done + 1, epochs + 1):
             model.reset_metrics()
-            for number, batch in enumerate(islice(ahead, count)):
-                callbacks.on_train_batch_end(number, steps.train(batch))
-            logs = steps.results()
-            logs |= {f"val_{key}": value for key, value in steps.test(valid).items()}
-            callbacks.on_epoch_end(epoch, logs)
-            if model.stop_training:
+            for batch in islice(ahead, count):
+                _check(section, settings, epoch, "loss", steps.train(batch)["loss"])
+                progress.advance()
+            row = {"epoch": epoch}
+            for prefix, logs in {"": steps.results(), "val_": steps.test(valid)}.items():
+                row[f"{prefix}loss"] = logs.get(_PLAIN, logs["loss"])
+                row[f"{prefix}accuracy"] = logs["accuracy"]
+            # The last step of an epoch can spoil the weights after its own loss was taken.
+            _check(section, settings, epoch, "validation loss", row["val_loss"])
+            shown = ", ".join(f"{name} {row[name]:.4f}" for name in HISTORY_COLUMNS[1:])
+            progress.advance(0, f"epoch {epoch}: {shown}")
+            history = pd.DataFrame([*resuming.rows, row])
+            best = best_epoch(history, monitor)
+            ended = epoch == epochs or epoch - best >= patience
+            resuming.keep(row, epoch == best, ended)
+            if scratch is not None:  # others can follow the training
+                with whole(_LOGS / f"{section}.csv") as (part,):
+                    write_table(part, history)
+            if ended:
                 break
-        callbacks.on_train_end()
-    return _tabulate(resuming.rows)
+    model.set_weights(resuming.best_weights)
+    return pd.DataFrame(resuming.rows, columns=HISTORY_COLUMNS)
 
 
-def _follow(section: str, rows: Sequence[Mapping[str, float]]) -> keras.callbacks.Callback:
-    """Lets others follow a training: its epochs so far are in `logs/SECTION.csv`."""
+def _check(section: str, settings: Mapping[str, Any], epoch: int, name: str, loss: float) -> None:
+    """Refuses a training whose loss is infinite or not a number.
 
-    def write(epoch: int, logs: Mapping[str, float]) -> None:
-        with whole(_LOGS / f"{section}.csv") as (part,):
-            write_table(part, _tabulate(rows))
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=write)
-
-
-def _tabulate(rows: Sequence[Mapping[str, float]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=_HISTORY)
-    table.insert(0, "epoch", range(1, len(table) + 1))
-    return table
+    Good epochs before that are no excuse: which one was the last is chance, and the report would
+    show an unintended model as the result.
+    """
+    if not math.isfinite(loss):
+        rates = [key for key in settings if re.fullmatch(rf"{section}\.\w*learning_rate", key)]
+        received = ", ".join(str(settings[key]) for key in rates)
+        raise UserError(
+            f"{section}: the {name} is not a finite number in epoch {epoch}:"
+            f" lower {' or '.join(rates)}. Received: {received}"
+        )
 
 
 def best_epoch(history: pd.DataFrame, monitor: str) -> int:

@@ -63,11 +63,7 @@ def predict_rows(model: keras.Model, batches: Batches) -> Callable[[], np.ndarra
         batches: in the order of the part.
     """
     step = _traced(model.predict_step)
-
-    def predict() -> np.ndarray:
-        return np.concatenate([step(batches[number]).numpy() for number in range(len(batches))])
-
-    return predict
+    return lambda: np.concatenate([step(batches[n]).numpy() for n in range(len(batches))])
 
 
 def _traced(step: Callable) -> Callable[[Batch], dict[str, tf.Tensor]]:
