@@ -1,8 +1,8 @@
 """Train the network and its head together, from the trained head (Kumar et al. 2022, LP-FT)."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from graft.augmentation.random_layers import switched_on
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table, write_table
 from graft.finetune.cut import Frozen, Halves, cut_model
-from graft.finetune.freeze import ParameterCounts, count_sizes
+from graft.finetune.freeze import count_sizes
 from graft.finetune.line import STEP_COLUMNS, STEPS, Judges, Step, take_step
 from graft.finetune.stored import TrainingData, frozen_outputs, open_training_data
 from graft.judging.losses import weigh_images
@@ -25,14 +25,7 @@ from graft.parts.rows import read_parts, read_units
 from graft.training.batches import Batch, Batches
 from graft.training.loop import HISTORY_COLUMNS, Preparation, best_epoch, compile_model, fit
 from graft.training.optimizers import two_rates
-from graft.training.results import (
-    Result,
-    describe_model,
-    judge,
-    summarise_validation,
-    tabulate_seeds,
-    write_results,
-)
+from graft.training.results import Result, judge, write_results, write_trained
 from graft.training.steps import predict_rows
 
 
@@ -43,13 +36,13 @@ class Start(NamedTuple):
         model: from pixels 0–255, float32 (batch, side, side, 3), to class probabilities.
         halves: its frozen part and its tail.
         head: the trained head, a part of the tail.
-        counts: how many parameters there are.
+        counts: how many parameters there are, as of `count_sizes`.
     """
 
     model: keras.Model
     halves: Halves
     head: keras.Model
-    counts: ParameterCounts
+    counts: Mapping[str, int]
 
 
 def main(stage: Stage) -> None:
@@ -62,62 +55,35 @@ def main(stage: Stage) -> None:
         UserError: a loss is not finite, or `finetune.cut` asks for what cannot be.
     """
     first = build_start(stage, 0)
-    trained = first.counts.trained
+    trained = first.counts["trained"]
     if not read_json(stage.input("data/depth/unfreeze.json"))["unfreeze"]:
         print("finetune: nothing is trained, the fine-tuned model is the head on the network")
         keep_head(stage, first)
         return
-    print(f"finetune: {trained:,} parameters trained, {first.counts.parameters - trained:,} frozen")
+    frozen = first.counts["parameters"] - trained
+    print(f"finetune: {trained:,} parameters trained, {frozen:,} frozen")
     pixels = read_parts(stage, "data/tensors")
     units = read_units(stage.input("data/units.csv"), pixels["valid"].ids)
-    labels = {part: pixels[part].labels for part in ("valid", "test")}
     pixels["train"] = pixels["train"].with_views(stage.input("data/views/pixels.npy"))
     with open_training_data(stage, first.halves, pixels) as data:
-        stored = data.stored
         # The others from the files anew: what a run with these seeds alone would give.
         found = [
             train_from(stage, number, build_start(stage, number) if number else first, data, units)
             for number in range(stage["finetune.repeats"])
         ]
-    class_weight = stage["finetune.class_weight"]
-    results = [result for result, _ in found]
-    result, step = found[0]
-    before = judge(step.start, labels["valid"], class_weight)
-    summary = {
-        **first.counts._asdict(),
-        "device": name_device(),
-        "epochs": len(result.history),
-        "best_epoch": result.best,
-        "step": step.step,
-        **{f"start_{name}": value for name, value in before.items()},
-        **summarise_validation(result, labels["valid"], class_weight, step.scale),
-        "chosen": "finetuned" if step.step else "head",
-        "cut": first.halves.cut if stored else "none",
-    }
+    results, (step, *_) = zip(*found, strict=True)
+    before = judge(step.start, pixels["valid"].labels, stage["finetune.class_weight"])
+    known = _describe_start(first, before) | {"device": name_device(), "step": step.step}
+    known["chosen"] = "finetuned" if step.step else "head"
+    known["cut"] = first.halves.cut if data.stored else "none"
     write_table(stage.output("reports/finetuned/steps.csv"), step.tried)
-    table = tabulate_seeds(results, labels, class_weight)
-    temperature = summary["temperature"]
-    about = describe_model(stage, "pixels", pixels["test"], result.test, temperature)
-    write_results(stage, "finetuned", first.model, about, result.history, table, summary)
+    write_trained(stage, "finetuned", first.model, pixels, results, known, {})
 
 
 def keep_head(stage: Stage, start: Start) -> None:
     """Writes the head on the network as the fine-tuned model; what is known of both is the same."""
-    measured = read_json(stage.input("reports/head/training.json"))
-    judged = {name: measured[name] for name in ("val_loss", "val_accuracy")}
-    summary = {
-        **start.counts._asdict(),
-        "device": "none",
-        "epochs": 0,
-        "best_epoch": 0,
-        "step": 0.0,
-        **{f"start_{name}": value for name, value in judged.items()},
-        **judged,
-        "temperature": 1.0,
-        "uncalibrated_val_loss": judged["val_loss"],
-        "chosen": "head",
-        "cut": "none",
-    }
+    known = read_json(stage.input("reports/head/training.json"))
+    summary = _describe_start(start, known)
     seeds = read_table(stage.input("reports/head/repeats.csv")).head(stage["finetune.repeats"])
     first = stage["finetune.seed"]
     seeds = seeds.assign(seed=range(first, first + len(seeds)), epochs=0)
@@ -126,6 +92,18 @@ def keep_head(stage: Stage, start: Start) -> None:
     about = read_description(stage.input("data/models/head.keras"))
     about = replace(about, inputs="pixels", temperature=summary["temperature"])
     write_results(stage, "finetuned", start.model, about, history, seeds, summary)
+
+
+def _describe_start(start: Start, judged: Mapping[str, float]) -> dict[str, Any]:
+    """What `training.json` says of a start by its val_loss and val_accuracy, if none is trained."""
+    names = ("val_loss", "val_accuracy")
+    return {
+        **start.counts,
+        **{"device": "none", "epochs": 0, "best_epoch": 0, "step": 0.0},
+        **{f"{place}{name}": judged[name] for place in ("start_", "") for name in names},
+        **{"temperature": 1.0, "uncalibrated_val_loss": judged["val_loss"]},
+        **{"chosen": "head", "cut": "none"},
+    }
 
 
 def build_start(stage: Stage, number: int) -> Start:
@@ -192,11 +170,9 @@ def train_from(
     outputs = predict_rows(model, Batches(parts["test"], batch))()
     best = best_epoch(history, stage["finetune.monitor"]) if step.step else 0
     losses = step.tried.set_index("step")["val_loss"]
-    print(
-        f"finetune: a step of {step.step:g}, validation loss {losses[step.step]:.4f};"
-        f" {losses[0.0]:.4f} of the head"
-    )
-    return Result(seed, history, best, step.outputs, outputs), step
+    said = f"a step of {step.step:g}, validation loss {losses[step.step]:.4f}"
+    print(f"finetune: {said}; {losses[0.0]:.4f} of the head")
+    return Result(seed, history, best, step.scale, step.outputs, outputs), step
 
 
 def _on_pixels(start: Start) -> keras.Model:

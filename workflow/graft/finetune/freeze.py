@@ -1,24 +1,7 @@
 """Which layers of a network are trained, and how many parameters that makes."""
 
-from typing import NamedTuple
-
 from graft.models.framework import keras
 from graft.models.pooling import NETWORK
-
-
-class ParameterCounts(NamedTuple):
-    """Numbers of parameters.
-
-    Attributes:
-        parameters: of the whole model.
-        unfrozen: of the layers that are not frozen and the head, without moving statistics, with
-            batch normalisation counted as if it were trained.
-        trained: those that change.
-    """
-
-    parameters: int
-    unfrozen: int
-    trained: int
 
 
 def freeze_layers(backbone: keras.Model, count: int, pretrained: bool) -> None:
@@ -42,13 +25,16 @@ def freeze_layers(backbone: keras.Model, count: int, pretrained: bool) -> None:
 
 def count_sizes(
     model: keras.Model, backbone: keras.Model, count: int, pretrained: bool
-) -> ParameterCounts:
-    """Freezes a backbone and counts the parameters of the model that it is a part of."""
-    freeze_layers(backbone, count, pretrained=False)
-    unfrozen = _count(model.trainable_variables)
-    freeze_layers(backbone, count, pretrained)
-    return ParameterCounts(model.count_params(), unfrozen, _count(model.trainable_variables))
+) -> dict[str, int]:
+    """Freezes a backbone and counts the parameters of the model that it is a part of.
 
-
-def _count(variables: list[keras.Variable]) -> int:
-    return sum(variable.shape.num_elements() for variable in variables)
+    Returns:
+        parameters, those of the whole model; unfrozen, those of the layers that are not frozen and
+        of the head, without moving statistics, with batch normalisation counted as if it were
+        trained; trained, those that change.
+    """
+    sizes = {"parameters": model.count_params()}
+    for name, still_norms in {"unfrozen": False, "trained": pretrained}.items():
+        freeze_layers(backbone, count, still_norms)
+        sizes[name] = sum(weight.shape.num_elements() for weight in model.trainable_variables)
+    return sizes

@@ -78,26 +78,23 @@ def take_step(
         judges: the validation part.
         steps: which are tried, rising from 0.
     """
-    labels, weights = judges.labels, judges.weights
+    _, labels, weights, units, learned = judges
     raw, predict = [], predict_rows(model, judges.batches)
     for step in steps:
         model.set_weights(blend_weights(start, trained, step))
         raw.append(predict())
-    scales = [calibrate(one, labels, weights, judges.learned) for one in raw]
+    scales = [calibrate(one, labels, weights, learned) for one in raw]
     outputs = [rescale(one, scale) for one, scale in zip(raw, scales, strict=True)]
     losses = np.stack([cross_entropies(one, labels) for one in outputs])
-    taken = choose_step(losses, judges.units, weights)
+    taken = choose_step(losses, units, weights)
     model.set_weights(blend_weights(start, trained, steps[taken]))
     means = np.average(losses, axis=1, weights=weights)
-    right = [float((one.argmax(1) == labels).mean()) for one in outputs]
-    rows = [
-        [
-            *(step, means[n], right[n], means[0] - means[n]),
-            *(_error(losses[0] - losses[n], judges), "taken" if n == taken else ""),
-        ]
-        for n, step in enumerate(steps)
-    ]
-    tried = pd.DataFrame(rows, columns=STEP_COLUMNS).round(6)
+    right = [(one.argmax(1) == labels).mean() for one in outputs]
+    gains, several = losses[0] - losses, len(np.unique(units)) > 1
+    errors = [standard_error(gain, units, weights) if several else np.nan for gain in gains]
+    roles = ["taken" if n == taken else "" for n in range(len(steps))]
+    columns = steps, means, right, means[0] - means, errors, roles
+    tried = pd.DataFrame(dict(zip(STEP_COLUMNS, columns, strict=True))).round(6)
     if not taken:
         return Step(0.0, 1.0, raw[0], raw[0], tried)
     return Step(steps[taken], scales[taken], outputs[taken], raw[0], tried)
@@ -109,9 +106,3 @@ def blend_weights(
     """The weights at a step from 0, the start, to 1, the trained ones."""
     pairs = zip(start, trained, strict=True)
     return [one + np.float32(step) * (other - one) for one, other in pairs]
-
-
-def _error(gains: np.ndarray, judges: Judges) -> float:
-    if len(np.unique(judges.units)) < 2:
-        return np.nan
-    return standard_error(gains, judges.units, judges.weights)

@@ -2,17 +2,16 @@
 
 import math
 import shutil
-from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from graft.augmentation.random_layers import switched_on
-from graft.common.arrays import Growing, Stored, in_batches
+from graft.common.arrays import INFERENCE_BATCH, Growing, Stored, in_batches
 from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.finetune.cut import Halves
@@ -84,30 +83,35 @@ def open_training_data(
     Raises:
         UserError: `finetune.cut` is `always` and cannot be; the disk is full.
     """
-    data, reason = None, _reason(settings, halves, pixels)
     shutil.rmtree(_FOLDER, ignore_errors=True)  # remains of a killed run
     try:
-        if reason is None:
-            try:
-                parts = store_outputs(halves.frozen, pixels, _FOLDER)
-                data = TrainingData(parts, None, True)
-                count = sum(map(len, parts.values()))
-                print(f"finetune: trains on {count:,} stored outputs of {halves.cut}")
-            except Overflow as overflow:
-                reason = f"of the outputs of {halves.cut} {overflow}, too large for float16"
-        if reason is not None and settings["finetune.cut"] == "always":
-            raise refuse("params.yaml: finetune.cut", f"auto or never: {reason}", "always")
-        if data is None and _splits(settings, halves, pixels):
-            print(f"finetune: trains on outputs of {halves.cut}, made in each epoch: {reason}")
-            judged = {name: pixels[name] for name in _JUDGED}
-            parts = {**pixels, **store_outputs(halves.frozen, judged, _FOLDER, np.float32)}
-            data = TrainingData(parts, _FOLDER / _GRAPH, True)
-        if data is None:
-            print(f"finetune: trains on pixels: {reason}")
-            data = TrainingData(pixels, None, False)
-        yield data
+        yield _gather(settings, halves, pixels)
     finally:
         shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
+def _gather(
+    settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]
+) -> TrainingData:
+    cut, reason = settings["finetune.cut"], _reason(settings, halves, pixels)
+    if reason is None:
+        try:
+            parts = store_outputs(halves.frozen, pixels, _FOLDER)
+            count = sum(map(len, parts.values()))
+            print(f"finetune: trains on {count:,} stored outputs of {halves.cut}")
+            return TrainingData(parts, None, True)
+        except Overflow as overflow:
+            reason = f"of the outputs of {halves.cut} {overflow}, too large for float16"
+    if cut == "always":
+        raise refuse("params.yaml: finetune.cut", f"auto or never: {reason}", cut)
+    judged = {name: pixels[name] for name in _JUDGED}
+    apart = halves.frozen is not None and cut != "never"
+    if apart and _bytes(halves.frozen, judged, np.float32) <= _LARGEST:
+        print(f"finetune: trains on outputs of {halves.cut}, made in each epoch: {reason}")
+        parts = {**pixels, **store_outputs(halves.frozen, judged, _FOLDER, np.float32)}
+        return TrainingData(parts, _FOLDER / _GRAPH, True)
+    print(f"finetune: trains on pixels: {reason}")
+    return TrainingData(pixels, None, False)
 
 
 def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> str | None:
@@ -122,14 +126,6 @@ def _reason(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Ro
     if needed > _LARGEST:
         return f"the outputs of {halves.cut} would take {needed / 1e9:,.0f} GB"
     return None
-
-
-def _splits(settings: Mapping[str, Any], halves: Halves, pixels: Mapping[str, Rows]) -> bool:
-    """Whether the frozen part runs apart from the tail although its outputs are not stored."""
-    if halves.frozen is None or settings["finetune.cut"] == "never":
-        return False
-    judged = {name: pixels[name] for name in _JUDGED}
-    return _bytes(halves.frozen, judged, np.float32) <= _LARGEST
 
 
 def _bytes(frozen: keras.Model, pixels: Mapping[str, Rows], dtype: Any) -> int:
@@ -165,19 +161,16 @@ def store_outputs(
             " GB are free. Set finetune.cut to never, or unfreeze fewer layers"
         )
     save_graph(frozen, where / _GRAPH)
-    found = {}
     # One after the other, by a graph that is made ready once.
     outputs = run_batches(where / _GRAPH, chain.from_iterable(map(in_batches, parts.values())))
     with Progress("finetune: frozen layers", sum(map(len, parts.values())), "images") as progress:
         for name, pixels in parts.items():
-            path = where / f"{name}.npy"
-            with Growing(path, dtype, frozen.output_shape[1:]) as array:
+            with Growing(where / f"{name}.npy", dtype, frozen.output_shape[1:]) as array:
                 while len(array) < len(pixels):
                     output = next(outputs)
                     array.add(_narrow(output, dtype))
                     progress.advance(len(output))
-            found[name] = Outputs(path, pixels.labels)
-    return found
+    return {name: Outputs(where / f"{name}.npy", part.labels) for name, part in parts.items()}
 
 
 def frozen_outputs(graph: Path, batches: Generator[Batch]) -> Generator[Batch]:
@@ -195,19 +188,13 @@ def frozen_outputs(graph: Path, batches: Generator[Batch]) -> Generator[Batch]:
     """
     from graft.models.inference import run_batches
 
-    waiting: deque[Batch] = deque()
-
-    def pieces() -> Iterator[np.ndarray]:
-        for batch in batches:
-            waiting.append(batch)
-            yield from in_batches(batch[0])
-
-    made: list[np.ndarray] = []
-    for output in run_batches(graph, pieces()):
-        made.append(_narrow(output, np.float32))
-        if sum(map(len, made)) == len(waiting[0][0]):
-            yield np.concatenate(made), *waiting.popleft()[1:]
-            made.clear()
+    batches, waiting = tee(batches)
+    pieces = chain.from_iterable(in_batches(pixels) for pixels, *_ in batches)
+    outputs = run_batches(graph, pieces)
+    for pixels, *others in waiting:
+        count = -(-len(pixels) // INFERENCE_BATCH)
+        made = [_narrow(output, np.float32) for output in islice(outputs, count)]
+        yield np.concatenate(made), *others
 
 
 def _narrow(output: np.ndarray, dtype: Any) -> np.ndarray:

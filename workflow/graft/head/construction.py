@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graft.linear.linear import Linear
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.stacks import Layer
@@ -18,7 +17,7 @@ _layers = keras.layers
 def dense_head(
     mean: np.ndarray, variance: np.ndarray, stack: Sequence[Layer], output: str, classes: int
 ) -> keras.Model:
-    """A head to be trained.
+    """A head to be trained, or to be given weights.
 
     Args:
         mean: float32 (d,), of the features.
@@ -32,7 +31,8 @@ def dense_head(
     Returns:
         A model from float32 (batch, d) to float32 (batch, classes), probabilities.
     """
-    inputs, x = _standardised(mean, variance)
+    inputs = keras.Input((len(mean),), name="features")
+    x = _layers.Normalization(mean=mean, variance=variance, name="standardise")(inputs)
     x = apply_stack(stack, x)
     if output == "softmax":
         x = _layers.Dense(classes, "softmax", name="probabilities")(x)
@@ -41,26 +41,3 @@ def dense_head(
         x = _layers.Concatenate(name="logits")([_layers.Rescaling(0.0, name="zero")(x), x])
         x = _layers.Softmax(name="probabilities")(x)
     return keras.Model(inputs, x, name="head")
-
-
-def linear_head(mean: np.ndarray, variance: np.ndarray, fitted: Linear) -> keras.Model:
-    """A head that scikit-learn has fitted to standardised features.
-
-    Args:
-        mean: float32 (d,), of the features.
-        variance: float32 (d,), by whose root they are divided.
-        fitted: kernel and bias, and the scale of what they give.
-
-    Returns:
-        A model from float32 (batch, d) to float32 (batch, classes), probabilities.
-    """
-    inputs, x = _standardised(mean, variance)
-    output = _layers.Dense(len(fitted.bias), "softmax", name="probabilities")
-    x = output(x)
-    output.set_weights([fitted.scores.scale * fitted.kernel, fitted.scores.scale * fitted.bias])
-    return keras.Model(inputs, x, name="head")
-
-
-def _standardised(mean: np.ndarray, variance: np.ndarray):
-    inputs = keras.Input((len(mean),), name="features")
-    return inputs, _layers.Normalization(mean=mean, variance=variance, name="standardise")(inputs)

@@ -27,13 +27,15 @@ class Result(NamedTuple):
         history: a row an epoch: epoch, loss, accuracy, val_loss, val_accuracy; none where nothing
             was trained.
         best: the epoch whose weights the model has; 0 for those that it started from.
-        valid: float (n, classes), the model's outputs on the validation part.
+        scale: the factor by which the logits were multiplied to calibrate the model.
+        valid: float (n, classes), the calibrated outputs on the validation part.
         test: the same on the test part.
     """
 
     seed: int
     history: pd.DataFrame
     best: int
+    scale: float
     valid: np.ndarray
     test: np.ndarray
 
@@ -50,78 +52,71 @@ def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> d
     return {"val_loss": found["log_loss"], "val_accuracy": found["accuracy"]}
 
 
-def summarise_validation(
-    result: Result, labels: np.ndarray, class_weight: str, scale: float
-) -> dict[str, float]:
-    """What `training.json` says of the validation part.
+def write_trained(
+    stage: Stage,
+    name: str,
+    model: keras.Model,
+    parts: Mapping[str, Rows],
+    results: Sequence[Result],
+    known: Mapping[str, Any],
+    more: Mapping[str, Any],
+) -> None:
+    """Writes a model and how it was trained, as `write_results` does.
+
+    `repeats.csv` has a row a seed: seed; epochs, how many were trained; val_loss (nats) and
+    val_accuracy of the model, weighted as in the training; accuracy and log_loss (nats) on the
+    test part, as in `metrics.json`.
+
+    `training.json` has of the first seed: epochs, how many were trained; best_epoch, whose weights
+    the model has; val_loss and val_accuracy; the temperature by which its logits were divided; and
+    uncalibrated_val_loss, that without it.
 
     Args:
-        result: the calibrated outputs.
-        labels: int (n,), of the validation part.
-        class_weight: as of `judge`.
-        scale: the factor by which the logits were multiplied.
-
-    Returns:
-        val_loss and val_accuracy of the model, the temperature by which its logits were divided,
-        and uncalibrated_val_loss, that without it.
-    """
-    before = judge(rescale(result.valid, 1 / scale), labels, class_weight)
-    return {
-        **judge(result.valid, labels, class_weight),
-        "temperature": float(f"{1 / scale:.6g}"),
-        "uncalibrated_val_loss": before["val_loss"],
-    }
-
-
-def tabulate_seeds(
-    results: Sequence[Result], labels: Mapping[str, np.ndarray], class_weight: str
-) -> pd.DataFrame:
-    """The table `repeats.csv`, a row a seed.
-
-    Args:
+        stage: must declare these outputs, the split, the units, the layer, and the parameters that
+            a model's files say.
+        name: of the model, `head` or `finetuned`.
+        model: trained, of the first seed.
+        parts: those that it is judged by, `valid` and `test`.
         results: one for each seed.
-        labels: int (n,), the true classes of the parts `valid` and `test`.
-        class_weight: how the validation images weigh, as in the training.
-
-    Returns:
-        Columns seed; epochs, how many were trained; val_loss (nats) and val_accuracy of the model;
-        accuracy and log_loss (nats) on the test part, as in `metrics.json`.
+        known: what `training.json` says before that.
+        more: what it says after that.
     """
-    rows = []
+    class_weight = stage[f"{stage.address}.class_weight"]
+    valid, test, first, rows = parts["valid"].labels, parts["test"], results[0], []
     for result in results:
         row = {"seed": result.seed, "epochs": len(result.history)}
-        row |= judge(result.valid, labels["valid"], class_weight)
-        rows.append(row | accuracy_and_loss(result.test, labels["test"]))
-    return pd.DataFrame(rows)
+        row |= judge(result.valid, valid, class_weight)
+        rows.append(row | accuracy_and_loss(result.test, test.labels))
+    description = _describe(stage, model, test, first)
+    before = judge(rescale(first.valid, 1 / first.scale), valid, class_weight)
+    summary = {
+        **known,
+        "epochs": len(first.history),
+        "best_epoch": first.best,
+        **judge(first.valid, valid, class_weight),
+        "temperature": description.temperature,
+        "uncalibrated_val_loss": before["val_loss"],
+        **more,
+    }
+    write_results(stage, name, model, description, first.history, pd.DataFrame(rows), summary)
 
 
-def describe_model(
-    stage: Stage, inputs: str, test: Rows, outputs: np.ndarray, temperature: float
-) -> ModelDescription:
-    """What the files of a model say of it.
-
-    Args:
-        stage: must declare the split, the units, the layer, and the parameters that are named.
-        inputs: `pixels` or `features`.
-        test: the test part.
-        outputs: float (n, classes), the model's outputs on it.
-        temperature: by which the logits were divided.
-    """
-    right = outputs.argmax(1) == test.labels
-    units = read_units(stage.input("data/units.csv"), test.ids)
-    interval = accuracy_interval(right, units)
+def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> ModelDescription:
+    """What the files of a model say of it: `pixels` or `features` is the name of its input."""
+    right = result.test.argmax(1) == test.labels
+    interval = accuracy_interval(right, read_units(stage.input("data/units.csv"), test.ids))
     layer = read_json(stage.input("data/depth/layer.json"))
     data = stage.input("data/split.csv").read_bytes()
     return ModelDescription(
         classes=test.classes,
-        inputs=inputs,
+        inputs=model.input.name,
         side=stage["image.side"],
         fit=stage["image.fit"],
         network=stage["backbone.name"],
         weights=stage["backbone.weights"],
         layer=layer["layer"],
         pooling=layer["pooling"],
-        temperature=temperature,
+        temperature=float(f"{1 / result.scale:.6g}"),
         accuracy=round(float(right.mean()), 6),
         accuracy_low=round(interval.low, 6),
         accuracy_high=round(interval.high, 6),
@@ -148,7 +143,7 @@ def write_results(
         model: trained, of the first seed.
         description: what its files say of it.
         history: of its training.
-        seeds: from `tabulate_seeds`.
+        seeds: the table `repeats.csv`.
         summary: what `training.json` says.
     """
     for save, kind in ((save_model, "keras"), (save_graph, "xml")):
