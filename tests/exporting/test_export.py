@@ -21,15 +21,14 @@ from PIL import Image
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
-from graft.exporting.card import as_markdown
 from graft.exporting.conversion import run_export, run_keras
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, check_format
-from graft.exporting.program import write_program
+from graft.exporting.texts import as_markdown, fill_template
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
 from graft.models.saving import load_model, save_model
-from graft.tools.export import main, tell_export
+from graft.tools.export import main
 from images import SIDE, Capture, call, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
@@ -146,11 +145,19 @@ def test_an_export_is_used_without_graft(
         assert probability == pytest.approx(own, abs=2e-4)
 
 
+def facts_of(kind: str, quantize: str = "", **about: Any) -> Facts:
+    """What might be known of an export, of 100 test images."""
+    chosen = kind, quantize, MODEL, Path("x"), describe(**about), None
+    request = Request(*chosen, metrics={}, training={}, parameters={}, licence="unknown")
+    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
+    return Facts(request, {}, found, 300, (), 10**6, "1.0")
+
+
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_the_program_decodes_as_graft_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str
 ) -> None:
-    text = write_program("keras", describe(fit=fit)).replace("import keras\n", "")
+    text = fill_template("use.py", facts_of("keras", fit=fit)).replace("import keras\n", "")
     decoding = text[: text.index("model = ")]
     (tmp_path / "model.json").write_text('{"classes": []}', encoding="utf-8")
     for name, data in photos():
@@ -280,15 +287,10 @@ def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
 
 
 def test_a_loss_is_a_warning() -> None:
-    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
-    counts: dict[str, list[int]] = {}
-    chosen = "onnx", "int8", MODEL, Path("x"), describe(), None
-    request = Request(*chosen, metrics={}, training={}, split={}, licence="unknown")
-    facts = Facts(request, counts, found, 300, (), 10**6, "1.0")
-    warnings = [line for line in tell_export(Path("x"), facts) if "warning" in line]
-    assert warnings and "int8 costs 1.5 percentage points" in warnings[0]
-    facts = facts._replace(agreement=found._replace(after=0.975))
-    assert not [line for line in tell_export(Path("x"), facts) if "warning" in line]
+    facts = facts_of("onnx", "int8")
+    assert "  warning: int8 costs 1.5 percentage points" in fill_template("said.txt", facts)
+    facts = facts._replace(agreement=facts.agreement._replace(after=0.975))
+    assert "warning" not in fill_template("said.txt", facts)
 
 
 def test_what_answers_otherwise_is_not_written(project: Path) -> None:

@@ -54,15 +54,15 @@ def compare_answers(
             f" Received: {found.shape}, {int((~np.isfinite(found)).sum())} not finite"
         )
     predicted, right = expected.argmax(1), found.argmax(1) == labels
-    interval = accuracy_interval(right, units)
+    low, high, *_ = accuracy_interval(right, units)
     return Agreement(
         n=len(labels),
         equal=int((found.argmax(1) == predicted).sum()),
         difference=float(np.abs(found - expected).max()),
         before=float((predicted == labels).mean()),
         after=float(right.mean()),
-        low=float(interval.low),
-        high=float(interval.high),
+        low=float(low),
+        high=float(high),
     )
 
 

@@ -2,17 +2,17 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from graft.common.atomic import whole
 from graft.common.errors import refuse
-from graft.common.tables import read_json, write_json
+from graft.common.tables import read_json
 
 ABOUT, LABELS = "model.json", "labels.txt"
-_MADE_BY = "graft export"
+BESIDE = (LABELS, ABOUT)  # are also within a model whose format has a place for them
+MADE_BY = "graft export"  # says `made_by` of `model.json`
 
 
 def write_labels(folder: Path, classes: tuple[str, ...]) -> None:
@@ -23,11 +23,6 @@ def write_labels(folder: Path, classes: tuple[str, ...]) -> None:
     lines = [" ".join(re.split(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+", name)) for name in classes]
     text = "".join(f"{line}\n" for line in lines)
     (folder / LABELS).write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_about(folder: Path, content: Mapping[str, Any]) -> None:
-    """Writes `model.json`, by which a later export knows that the folder is one."""
-    write_json(folder / ABOUT, {"made_by": _MADE_BY, **content})
 
 
 def check_folder_of_export(folder: Path) -> None:
@@ -52,14 +47,14 @@ def check_folder_of_export(folder: Path) -> None:
     if not inside:
         return
     try:
-        known: Any = read_json(folder / ABOUT)
-    except (ValueError, OSError, RecursionError):
-        known = None
-    if not isinstance(known, dict) or known.get("made_by") != _MADE_BY:
+        known = read_json(folder / ABOUT)
+        others = [file for file in inside if file not in known.get("files", [])]
+        is_export = known.get("made_by") == MADE_BY
+    except (ValueError, OSError, RecursionError, AttributeError, TypeError):
+        is_export = False
+    if not is_export:
         raise refuse(name, allowed, f"a folder with {inside[0]}")
-    listed = known.get("files")
-    own = {str(file) for file in listed} if isinstance(listed, list) else set()
-    if others := [file for file in inside if file not in own]:
+    if others:
         raise refuse(name, f"{allowed} to which nothing was added", f"an export with {others[0]}")
 
 

@@ -71,12 +71,11 @@ def read_evidence(stage: Stage) -> Evidence:
     parts = read_parts(stage, "data/tensors")
     test, train = parts["test"], parts["train"]
     places = _spread(test, _CHECKED)
-    units = read_units(stage.input("data/units.csv"), test.ids)
     classes = len(test.classes)
     return Evidence(
         pixels=test[places],
         labels=test.labels[places],
-        units=units[places],
+        units=read_units(stage.input("data/units.csv"), test.ids)[places],
         places=len(parts["valid"]) + places,
         calibration=train[_spread(train, _CALIBRATING)],
         counts={

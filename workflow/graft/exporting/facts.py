@@ -22,7 +22,7 @@ class Request(NamedTuple):
         metrics: of this model on the test part, as `metrics.json` has them; empty where they are
             not known.
         training: what `training.json` says of it; empty where it is another one.
-        split: the parameters `split.train`, `split.valid`, `split.test` and `dataset.group`.
+        parameters: of the project, by dotted key.
         licence: an identifier of Hugging Face.
     """
 
@@ -34,7 +34,7 @@ class Request(NamedTuple):
     predictions: Path | None
     metrics: Mapping[str, float]
     training: Mapping[str, Any]
-    split: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     licence: str
 
 

@@ -19,6 +19,7 @@ class ExportFormat(NamedTuple):
         title: its name for people.
         model: the file or folder of the model within an export.
         runtime: the package that runs it, as it is installed.
+        packages: what pip installs for `use.py`.
         library: what Hugging Face calls the library.
         tags: what a model of it is found by there.
         quantize: how it may be quantised, of QUANTIZED.
@@ -29,6 +30,7 @@ class ExportFormat(NamedTuple):
     title: str
     model: str
     runtime: str
+    packages: str
     library: str
     tags: Sequence[str]
     quantize: Sequence[str] = ()

@@ -3,23 +3,22 @@
 import sys
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graft.common.errors import UserError
 from graft.common.stage import Stage
+from graft.common.tables import write_json
 from graft.exporting.agreement import check_agreement, compare_answers, tell_agreement
-from graft.exporting.card import write_card
-from graft.exporting.contents import ABOUT, LABELS, whole_export, write_about, write_labels
+from graft.exporting.contents import ABOUT, BESIDE, MADE_BY, whole_export, write_labels
 from graft.exporting.conversion import convert_model, run_export, run_keras
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS
-from graft.exporting.program import write_program
+from graft.exporting.texts import fill_template
 
-_PROGRAM, _CARD = "use.py", "README.md"
+_TEXTS = ("use.py", "README.md")
 
 
 def make_export(request: Request, stage: Stage) -> Facts:
@@ -39,31 +38,29 @@ def make_export(request: Request, stage: Stage) -> Facts:
     with whole_export(request.folder) as folder:
         _tell(f"converting to {kind.title}")
         write_labels(folder, description.classes)
-        write_about(folder, _describe(request))
-        convert_model(
-            request.kind, request.model, folder, request.quantize, evidence.calibration, description
-        )
+        write_json(folder / ABOUT, _describe(request))
+        convert_model(request, folder, evidence.calibration)
         _tell(f"running it on {len(evidence.pixels)} test images")
         found = run_export(request.kind, folder, evidence.pixels)
         agreement = compare_answers(expected, found, evidence.labels, evidence.units)
         if not request.quantize:
             check_agreement(agreement)
-        model = sorted(path.name for path in folder.iterdir() if path.name not in (ABOUT, LABELS))
+        beside = [folder / name for name in BESIDE]
+        made = [path for path in folder.rglob("*") if path.is_file() and path not in beside]
+        model = sorted({path.relative_to(folder).parts[0] for path in made})
         facts = Facts(
             request=request,
             counts=evidence.counts,
             agreement=agreement,
             calibrated=len(evidence.calibration),
-            files=(*model, LABELS, ABOUT, _PROGRAM, _CARD),
-            weight=sum(map(_weigh, (folder / name for name in model))),
+            files=(*model, *BESIDE, *_TEXTS),
+            weight=sum(path.stat().st_size for path in made),
             version=version(kind.runtime),
         )
         about = _describe(request) | {"checked": tell_agreement(agreement), "files": facts.files}
-        write_about(folder, about)
-        for name, text in (
-            (_PROGRAM, write_program(request.kind, description)),
-            (_CARD, write_card(facts)),
-        ):
+        write_json(folder / ABOUT, about)
+        for name in _TEXTS:
+            text = fill_template(name, facts)
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return facts
 
@@ -86,6 +83,7 @@ def _describe(request: Request) -> dict[str, Any]:
     """What `model.json` says of input, output and model."""
     about = request.description
     return {
+        "made_by": MADE_BY,
         "format": request.kind,
         "quantized": request.quantize or "no",
         "model": FORMATS[request.kind].model,
@@ -101,9 +99,3 @@ def _describe(request: Request) -> dict[str, Any]:
         "description": asdict(about),
         "licence": request.licence,
     }
-
-
-def _weigh(path: Path) -> int:
-    """The bytes of a file, or of all in a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -138,7 +138,7 @@ def describe_comparison(found: Mapping[str, Any]) -> str:
     Args:
         found: from `compare_settings`.
     """
-    from graft.exporting.program import open_templates
+    from graft.exporting.texts import open_templates
 
     environment = open_templates(_TEMPLATES)
     environment.filters |= {"change": say_difference, "level": _level, "other": _OTHERS.get}

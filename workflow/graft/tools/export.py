@@ -2,16 +2,14 @@
 
 import argparse
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from graft.common.errors import UserError, refuse
-from graft.common.numbers import say_bytes, say_percent
 from graft.common.stage import Stage
 from graft.common.tables import read_json
 from graft.exporting.contents import check_folder_of_export
-from graft.exporting.facts import Facts, Request
+from graft.exporting.facts import Request
 from graft.exporting.formats import FORMATS, QUANTIZED, check_format
 from graft.integrity.ground import flatten
 from graft.models.description import read_description
@@ -22,13 +20,8 @@ from graft.project.upstream import check_upstream
 from graft.tools.options import parse_options
 
 _MODEL = Path("data/models/finetuned.keras")
-# Says with which images, and how, the chosen model was measured.
-_MEASURED_BY = "evaluate@finetuned"
 _PREDICTIONS = Path("data/predictions/finetuned.npy")
 _METRICS, _TRAINING = (Path(f"reports/finetuned/{name}.json") for name in ("metrics", "training"))
-_SPLIT = ("split.train", "split.valid", "split.test", "dataset.group")
-# A loss of accuracy, as a fraction, that is worth a warning.
-_WARN = 0.01
 
 
 def main(arguments: list[str]) -> None:
@@ -41,19 +34,18 @@ def main(arguments: list[str]) -> None:
             the pipeline has not run, or the export answers otherwise than the pipeline.
     """
     options = _options(arguments)
-    name = "-".join(filter(None, [options.format, options.quantize]))
-    folder = options.output or Path("exports", name)
+    folder = options.output or Path("exports", f"{options.format}-{options.quantize}".strip("-"))
     check_folder_of_export(folder)
     values = read_parameters()
-    stage = _measuring_stage(values, options.model)
+    chosen = options.model.resolve() == _MODEL.resolve()
+    stage = _measuring_stage(values, [options.model] if chosen else [])
     description = read_description(options.model)
     from graft.exporting.evidence import check_origin
 
     check_origin(stage, options.model, description)
     from graft.exporting.making import make_export
+    from graft.exporting.texts import fill_template
 
-    chosen = options.model.resolve() == _MODEL.resolve()
-    flat = flatten(values)
     request = Request(
         kind=options.format,
         quantize=options.quantize,
@@ -63,11 +55,10 @@ def main(arguments: list[str]) -> None:
         predictions=_PREDICTIONS if chosen else None,
         metrics=read_json(_METRICS) if chosen else {},
         training=read_json(_TRAINING) if chosen else {},
-        split={key: flat[key] for key in _SPLIT},
+        parameters=flatten(values),
         licence=options.licence,
     )
-    for line in tell_export(folder, make_export(request, stage)):
-        print(line)
+    print(fill_template("said.txt", make_export(request, stage)), end="")
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -82,17 +73,19 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _measuring_stage(values: dict[str, Any], model: Path) -> Stage:
+def _measuring_stage(values: dict[str, Any], needed: list[Path]) -> Stage:
     """The stage that measured the chosen model; its inputs are those of an export.
+
+    Args:
+        values: all parameters, nested.
+        needed: what else must be there.
 
     Raises:
         UserError: the pipeline has not run to its end, or not with the present parameters.
     """
     stages = declarations(values)
-    (measured,) = (stage for stage in stages if stage.address == _MEASURED_BY)
-    needed = [*measured.inputs, _PREDICTIONS, _METRICS, _TRAINING]
-    if model.resolve() == _MODEL.resolve():
-        needed.insert(0, model)
+    (measured,) = (stage for stage in stages if stage.address == "evaluate@finetuned")
+    needed = [*needed, *measured.inputs, _PREDICTIONS, _METRICS, _TRAINING]
     missing = [path for path in needed if not path.is_file()]
     if missing:
         raise UserError(
@@ -101,23 +94,3 @@ def _measuring_stage(values: dict[str, Any], model: Path) -> Stage:
         )
     check_upstream(measured, stages, flatten(values))
     return make_stage(measured, values, {})
-
-
-def tell_export(folder: Path, facts: Facts) -> Iterator[str]:
-    """What was written, how it agrees and what it lost, line by line."""
-    quantize, found = facts.request.quantize, facts.agreement
-    kind = FORMATS[facts.request.kind]
-    yield f"{folder / kind.model}: {say_bytes(facts.weight)}"
-    yield (
-        f"  run in {kind.runtime} {facts.version} on {found.n} test images: the label is the"
-        f" pipeline's for {found.equal}, probabilities differ by {found.difference:.1g} at most"
-    )
-    if quantize:
-        yield f"  accuracy {say_percent(found.after)}, before {say_percent(found.before)}"
-    lost = found.before - found.after
-    if lost > _WARN:
-        yield (
-            f"  warning: {quantize} costs {100 * lost:.1f} percentage points of accuracy;"
-            f" export without --quantize, or with another one"
-        )
-    yield f"  python {folder / 'use.py'} PHOTO says what a photo shows; its card is README.md there"

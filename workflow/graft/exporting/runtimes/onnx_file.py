@@ -1,46 +1,46 @@
 """ONNX, by tf2onnx; quantised and run by ONNX Runtime."""
 
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from graft.common.arrays import RowSource, in_batches
-from graft.exporting.runtimes.served import PIXELS, PROBABILITIES, build_served, served_input
+from graft.exporting.facts import Request
+from graft.exporting.runtimes.served import PIXELS, PROBABILITIES, build_served
 from graft.models.framework import keras, tf
 
-# The newest that tf2onnx writes.
-_OPSET = 18
 # Whose last sums stay float: with 256 steps a confidence of 0.999 would be 1, or 0.996.
 _LAST = ("Softmax", "Sigmoid")
 
 
-def write_onnx(
-    model: keras.Model, path: Path, quantize: str, calibration: np.ndarray, notes: Mapping[str, str]
-) -> None:
-    """Writes an ONNX file.
+def write_onnx(model: keras.Model, path: Path, request: Request, calibration: np.ndarray) -> None:
+    """Writes an ONNX file, which says what it is in its `metadata_props`.
 
     Args:
         model: as of `build_served`.
         path: the file.
-        quantize: `float16` or `int8`, or empty for float32.
+        request: quantised to `float16` or `int8`, or not.
         calibration: uint8 (n, side, side, 3), images that int8 finds its ranges from.
-        notes: texts for its `metadata_props`.
     """
     import onnx
 
     made = _convert(model)
-    if quantize == "float16":
+    if request.quantize == "float16":
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         made = convert_float_to_float16(made, keep_io_types=True)
-    elif quantize == "int8":
+    elif request.quantize == "int8":
         onnx.save(made, path)
         _quantize(path, calibration)
         made = onnx.load(path)
-    onnx.helper.set_model_props(made, dict(notes))
+    notes = {"graft": json.dumps(asdict(request.description), sort_keys=True)}
+    notes["classes"] = json.dumps(request.description.classes, ensure_ascii=False)
+    onnx.helper.set_model_props(made, notes)
     onnx.checker.check_model(made)
     onnx.save(made, path)
 
@@ -62,8 +62,9 @@ def _convert(model: keras.Model):
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    serve = tf.function(build_served(model), [served_input(model)])
-    frozen = convert_variables_to_constants_v2(serve.get_concrete_function())
+    serve, pixels = build_served(model)
+    traced = tf.function(serve, [pixels]).get_concrete_function()
+    frozen = convert_variables_to_constants_v2(traced)
     (given,), (answer,) = frozen.inputs, frozen.outputs
     with _quiet():
         from tf2onnx.convert import from_graph_def
@@ -73,14 +74,10 @@ def _convert(model: keras.Model):
             name="graft",
             input_names=[given.name],
             output_names=[answer.name],
-            opset=_OPSET,
+            opset=18,  # the newest that tf2onnx writes
+            tensors_to_rename={given.name: PIXELS, answer.name: PROBABILITIES},
         )
-    graph, names = made.graph, {given.name: PIXELS, answer.name: PROBABILITIES}
-    for node in graph.node:
-        for tensors in (node.input, node.output):
-            tensors[:] = [names.get(name, name) for name in tensors]
-    for tensor in (*graph.input, *graph.output):
-        tensor.name = names[tensor.name]
+    for tensor in (*made.graph.input, *made.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     return made
 
@@ -93,32 +90,24 @@ def _quantize(path: Path, calibration: np.ndarray) -> None:
     half of the accuracy.
     """
     import onnx
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    from onnxruntime import quantization
 
-    class Images(CalibrationDataReader):
-        def __init__(self) -> None:
-            self._rest: Iterator[np.ndarray] = iter(calibration)
+    images = ({PIXELS: image[None]} for image in calibration)
 
+    class Images(quantization.CalibrationDataReader):
         def get_next(self) -> dict[str, np.ndarray] | None:
-            image = next(self._rest, None)
-            return None if image is None else {PIXELS: image[None]}
+            return next(images, None)
 
     with _quiet():
-        quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
+        quantization.quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
         last = [node.name for node in onnx.load(path).graph.node if node.op_type in _LAST]
-        quantize_static(
+        quantization.quantize_static(
             str(path),
             str(path),
             Images(),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
             per_channel=True,
             nodes_to_exclude=last,
         )

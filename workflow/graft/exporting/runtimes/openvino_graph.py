@@ -9,29 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from graft.common.arrays import RowSource, in_batches
+from graft.exporting.facts import Request
 from graft.exporting.runtimes.served import PIXELS, PROBABILITIES
-from graft.models.description import ModelDescription, write_description
+from graft.models.description import write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph
 
 
 def write_openvino(
-    model: keras.Model,
-    path: Path,
-    quantize: str,
-    calibration: np.ndarray,
-    description: ModelDescription,
+    model: keras.Model, path: Path, request: Request, calibration: np.ndarray
 ) -> None:
     """Writes a graph: `.xml`, with its weights in `.bin` beside it.
 
     Args:
         model: from float32 (batch, side, side, 3), 0–255, to float32 (batch, classes).
         path: the `.xml` file.
-        quantize: `float16` or `int8`, or empty for float32.
+        request: quantised to `float16` or `int8`, or not.
         calibration: uint8 (n, side, side, 3), images that int8 finds its ranges from.
-        description: what the file says of itself.
     """
-    import openvino
+    import openvino as ov
     from openvino.preprocess import PrePostProcessor
 
     model(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports what was called
@@ -39,16 +35,15 @@ def write_openvino(
         # A graph maps its weights to memory: to write over them would kill the process.
         plain = Path(folder, "plain.xml")
         save_graph(model, plain)
-        steps = PrePostProcessor(openvino.Core().read_model(plain))
-        steps.input().tensor().set_element_type(openvino.Type.u8)
-        steps.input().tensor().set_layout(openvino.Layout("NHWC"))
+        steps = PrePostProcessor(ov.Core().read_model(plain))
+        steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
         graph = steps.build()
         graph.input().get_tensor().set_names({PIXELS})
         graph.output().get_tensor().set_names({PROBABILITIES})
-        if quantize == "int8":
+        if request.quantize == "int8":
             graph = _quantized(graph, calibration)
-        openvino.save_model(graph, path, compress_to_fp16=quantize == "float16")
-    write_description(path, description)
+        ov.save_model(graph, path, compress_to_fp16=request.quantize == "float16")
+    write_description(path, request.description)
 
 
 def run_openvino(path: Path, pixels: RowSource) -> np.ndarray:
@@ -57,10 +52,9 @@ def run_openvino(path: Path, pixels: RowSource) -> np.ndarray:
     Sums are in float32, as use.py asks for too: by default OpenVINO takes bfloat16 where the
     processor has it.
     """
-    import openvino
+    import openvino as ov
 
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.concatenate([compiled(batch)[0].copy() for batch in in_batches(pixels)])
 
 

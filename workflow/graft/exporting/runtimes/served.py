@@ -7,19 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from graft.common.arrays import RowSource, in_batches
+from graft.exporting.contents import BESIDE
+from graft.exporting.facts import Request
 from graft.models.framework import keras, tf
 from graft.models.saving import calm
 
 PIXELS, PROBABILITIES = "pixels", "probabilities"  # the names of input and output
 
 
-def build_served(model: keras.Model) -> Callable:
-    """The function that all converted formats compute.
+def build_served(model: keras.Model, batch: int | None = None) -> tuple[Callable, tf.TensorSpec]:
+    """The function that all converted formats compute, and what it takes.
 
     It takes uint8, as photos are: so no program can hand over pixels of 0–1 by mistake.
 
     Args:
         model: from float32 (batch, side, side, 3), 0–255, to float32 (batch, classes).
+        batch: the number of images, if it is fixed.
 
     Returns:
         From a tensor `pixels`, uint8 of the same shape, to `probabilities` by this name.
@@ -28,15 +31,10 @@ def build_served(model: keras.Model) -> Callable:
     def serve(pixels):
         return {PROBABILITIES: model(tf.cast(pixels, tf.float32), training=False)}
 
-    return serve
+    return serve, tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8, name=PIXELS)
 
 
-def served_input(model: keras.Model, batch: int | None = None):
-    """The input of `build_served`: a TensorSpec, of any number of images unless `batch` is one."""
-    return tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8, name=PIXELS)
-
-
-def write_saved_model(model: keras.Model, path: Path, batch: int | None = None) -> None:
+def write_served(model: keras.Model, path: Path, batch: int | None = None) -> None:
     """Writes a SavedModel with the signatures `serve` and `serving_default`, which are the same.
 
     Args:
@@ -46,17 +44,25 @@ def write_saved_model(model: keras.Model, path: Path, batch: int | None = None) 
     """
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("serve", build_served(model), [served_input(model, batch)])
+    serve, given = build_served(model, batch)
+    archive.add_endpoint("serve", serve, [given])
     with calm():
         archive.write_out(str(path), verbose=False)
 
 
-def add_saved_assets(path: Path, *files: Path) -> None:
-    """Puts files into a SavedModel, in the folder that TensorFlow has for what it does not read."""
+def write_saved_model(model: keras.Model, path: Path, request: Request, _: np.ndarray) -> None:
+    """Writes a SavedModel with the names of its classes, where TensorFlow reads nothing.
+
+    Args:
+        model: as of `build_served`.
+        path: the folder.
+        request: how; it cannot be quantised.
+    """
+    write_served(model, path)
     extra = path / "assets.extra"
     extra.mkdir()
-    for file in files:
-        shutil.copyfile(file, extra / file.name)
+    for name in BESIDE:
+        shutil.copyfile(path.with_name(name), extra / name)
 
 
 def run_saved_model(path: Path, pixels: RowSource) -> np.ndarray:

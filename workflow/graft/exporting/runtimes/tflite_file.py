@@ -2,48 +2,42 @@
 
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from graft.common.arrays import RowSource
-from graft.exporting.runtimes.served import PIXELS, PROBABILITIES, write_saved_model
+from graft.exporting.contents import BESIDE
+from graft.exporting.facts import Request
+from graft.exporting.runtimes.served import PIXELS, PROBABILITIES, write_served
 from graft.models.framework import keras, tf
 
 
-def write_tflite(model: keras.Model, path: Path, quantize: str, calibration: np.ndarray) -> None:
+def write_tflite(model: keras.Model, path: Path, request: Request, calibration: np.ndarray) -> None:
     """Writes a TFLite file, for one image at a time, of operations that each runtime has.
+
+    The names of its classes are in it as its metadata is: in a zip archive behind the model.
 
     Args:
         model: as of `build_served`.
         path: the file.
-        quantize: `float16` (the weights) or `int8` (weights and sums), or empty for float32.
+        request: quantised to `float16` (the weights) or `int8` (weights and sums), or not.
         calibration: uint8 (n, side, side, 3), images that int8 finds its ranges from.
     """
-
-    def images() -> Iterator[list[np.ndarray]]:
-        for image in calibration:
-            yield [image[None]]
-
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(model, Path(folder), batch=1)
+        write_served(model, Path(folder), batch=1)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if quantize:
+        if request.quantize:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if quantize == "float16":
+        if request.quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        elif quantize == "int8":
-            converter.representative_dataset = images
+        elif request.quantize == "int8":
+            converter.representative_dataset = lambda: ([image[None]] for image in calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         path.write_bytes(converter.convert())
-
-
-def add_tflite_files(path: Path, *files: Path) -> None:
-    """Puts files into a TFLite file as its metadata does: as a zip archive behind the model."""
     with zipfile.ZipFile(path, "a") as archive:
-        for file in files:
-            archive.write(file, file.name)
+        for name in BESIDE:
+            archive.write(path.with_name(name), name)
 
 
 def run_tflite(path: Path, pixels: RowSource) -> np.ndarray:
