@@ -12,7 +12,7 @@ from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError
 from graft.images.decoding import decode_files
 from graft.images.files import File
-from graft.prediction.chosen import ChosenModel, GraphStep
+from graft.prediction.chosen import ChosenModel
 
 _Label = TypeVar("_Label")
 
@@ -46,6 +46,8 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
     Raises:
         UserError: an output is not a finite number.
     """
+    from graft.models.inference import run_batches
+
     about = model.description
     waiting: deque[Answer] = deque()  # files whose turn has not come; those with pixels say nothing
 
@@ -56,7 +58,11 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
             if good:
                 yield result.pixels
 
-    for output in run_steps(model.steps, _batches(pixels())):
+    batches = stack_batches(pixels(), INFERENCE_BATCH)
+    for step in model.steps:
+        outputs = run_batches(step.graph, batches)
+        batches = map(itemgetter(np.s_[:, step.columns]), outputs)
+    for output in batches:
         if not np.isfinite(output).all():
             raise UserError("some answers are not finite numbers: the model is damaged")
         for confidences in output:
@@ -67,24 +73,10 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
     yield from waiting
 
 
-def run_steps(steps: Sequence[GraphStep], batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The outputs of graphs that follow one another, float32 (as many, classes) for each batch.
-
-    Args:
-        steps: the graphs, one or more.
-        batches: the inputs of the first, (at most INFERENCE_BATCH, …).
-    """
-    from graft.models.inference import run_batches
-
-    for step in steps:
-        batches = run_batches(step.graph, batches)
-        if step.columns is not None:
-            batches = map(itemgetter(np.s_[:, step.columns]), batches)
-    return iter(batches)
-
-
-def _batches(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    while batch := list(islice(rows, INFERENCE_BATCH)):
+def stack_batches(rows: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Rows in batches of at most `size`, each taken when its turn comes."""
+    waiting = iter(rows)
+    while batch := list(islice(waiting, size)):
         yield np.stack(batch)
 
 

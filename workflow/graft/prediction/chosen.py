@@ -2,10 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError, refuse
@@ -20,7 +21,6 @@ from graft.project.parameters import read_parameters
 OWN_MODELS = ("finetuned", "head")
 _MODELS, _BACKBONE = Path("data/models"), Path("data/backbone/graph.xml")
 _LAYER = Path("data/depth/layer.json")
-_KINDS = (".keras", ".xml")
 _MAKE = "`uv run snakemake --cores all` makes it"
 # What the head and the network are made from, by the stage: where one of these is not as DVC
 # recorded it, they may be of two settings. Parameters and images may have changed since.
@@ -37,11 +37,11 @@ class GraphStep(NamedTuple):
 
     Attributes:
         graph: the `.xml` file.
-        columns: of the output; None for all.
+        columns: of the output; all without it.
     """
 
     graph: Path
-    columns: slice | None = None
+    columns: slice = slice(None)
 
 
 class ChosenModel(NamedTuple):
@@ -71,74 +71,69 @@ def open_model(name: str) -> Iterator[ChosenModel]:
             made together; the message says which command makes it.
     """
     with ExitStack() as stack:
-        if name not in OWN_MODELS:
-            description, steps = _open_file(Path(name), stack)
-        elif name == "head":
-            description, steps = _open_head()
-        else:
-            path = _MODELS / f"{name}.xml"
-            description, steps = _describe_own(path), [GraphStep(path)]
-        _check_shapes(name, description, steps)
-        yield ChosenModel(name, description, tuple(steps))
+        model = _open_own(name) if name in OWN_MODELS else _open_file(name, stack)
+        _check_shapes(model)
+        yield model
 
 
-def _open_file(path: Path, stack: ExitStack) -> tuple[ModelDescription, list[GraphStep]]:
-    shown = files.printable(str(path))
+def _open_file(name: str, stack: ExitStack) -> ChosenModel:
+    """A model file; one of Keras becomes a graph in a temporary folder."""
+    path = graph = Path(name)
     allowed = f"{', '.join(OWN_MODELS)}, or a model file (.keras, .xml) that graft made"
     if not os.path.exists(path):  # noqa: PTH110, unlike that of Path it answers for a long name
-        raise refuse("--model", f"{allowed}{suggest_near(path)}", f"{shown} (no such file)")
-    if not path.is_file() or path.suffix not in _KINDS:
+        raise _refuse_file(path, f"{allowed}{suggest_near(path)}", " (no such file)")
+    if not path.is_file() or path.suffix not in (".keras", ".xml"):
         kind = "a folder" if path.is_dir() else "another kind of file"
-        raise refuse("--model", allowed, f"{shown} ({kind})")
+        raise _refuse_file(path, allowed, f" ({kind})")
     description = read_description(path)
     if description.inputs != "pixels":
         allowed = "a model of pixels; a head goes on its own network, by --model head"
-        raise refuse("--model", allowed, f"{shown}, a model of {description.inputs}")
-    if path.suffix == ".xml":
-        return description, [GraphStep(path)]
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="graft-")))
-    return description, [GraphStep(_convert(path, folder))]
+        raise _refuse_file(path, allowed, f", a model of {description.inputs}")
+    if path.suffix == ".keras":
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="graft-"))
+        graph = Path(folder, "model.xml")
+        _convert(path, graph)
+    return ChosenModel(name, description, (GraphStep(graph),))
 
 
-def _convert(path: Path, folder: Path) -> Path:
-    """The graph of a `.keras` file, in another folder."""
+def _convert(path: Path, graph: Path) -> None:
     from graft.network.stored_model import NotPlain, read_config
 
-    allowed = "a model that graft made"
     try:
         read_config(path)
     except NotPlain as error:
-        raise refuse("--model", allowed, f"{files.printable(str(path))} ({error})") from None
+        raise _refuse_file(path, "a model that graft made", f" ({error})") from None
     from graft.models.saving import load_model, save_graph
 
-    graph = folder / "model.xml"
     try:
         save_graph(load_model(path), graph)
     except Exception as error:
         # A file that Keras has not written can make it raise almost anything.
         reason = " ".join(str(error).split())[:300]
-        allowed = "a model that Keras can load"
-        raise refuse("--model", allowed, f"{files.printable(str(path))} ({reason})") from None
-    return graph
+        raise _refuse_file(path, "a model that Keras can load", f" ({reason})") from None
 
 
-def _open_head() -> tuple[ModelDescription, list[GraphStep]]:
-    head = _MODELS / "head.xml"
-    description = _describe_own(head)
-    for path in (_BACKBONE, _LAYER):
-        _check_made(path)
-    _check_together()
-    layer = read_json(_LAYER)
-    columns = slice(layer["start"], layer["start"] + layer["width"])
-    return description, [GraphStep(_BACKBONE, columns), GraphStep(head)]
+def _refuse_file(path: Path, allowed: str, what: str) -> UserError:
+    return refuse("--model", allowed, f"{files.printable(str(path))}{what}")
 
 
-def _describe_own(path: Path) -> ModelDescription:
-    _check_made(path)
+def _open_own(name: str) -> ChosenModel:
+    """A model of the project; the head on its network."""
+    graph = _MODELS / f"{name}.xml"
+    _check_made(graph)
     try:
-        return read_description(path)
+        description = read_description(graph)
     except UserError as error:
         raise UserError(f"{_MAKE} anew: {error}") from None
+    steps = [GraphStep(graph)]
+    if name == "head":
+        for path in (_BACKBONE, _LAYER):
+            _check_made(path)
+        _check_together()
+        layer = read_json(_LAYER)
+        columns = slice(layer["start"], layer["start"] + layer["width"])
+        steps.insert(0, GraphStep(_BACKBONE, columns))
+    return ChosenModel(name, description, tuple(steps))
 
 
 def _check_made(path: Path) -> None:
@@ -161,48 +156,39 @@ def _check_together() -> None:
     stages = pipeline.declarations(read_parameters())
     for address, changes in DvcMemory(stages).ask().items():
         watched = _TOGETHER.get(address.partition("@")[0], ())
-        for path in map(Path, _changed_paths(changes)):
+        # Changes of anything but files, such as of the command, are texts.
+        kinds = [change.values() for change in changes if isinstance(change, dict)]
+        for path in map(Path, chain.from_iterable(chain.from_iterable(kinds))):
             if path in watched:
                 allowed = f"made together with its network: {_MAKE} so"
                 raise refuse("the head", allowed, f"{path}, changed since")
 
 
-def _changed_paths(changes: Sequence[Any]) -> Iterator[str]:
-    for change in changes:
-        if not isinstance(change, dict):
-            continue
-        for what in change.values():
-            yield from what if isinstance(what, dict) else ()
-
-
-def _check_shapes(name: str, description: ModelDescription, steps: Sequence[GraphStep]) -> None:
+def _check_shapes(model: ChosenModel) -> None:
     """Checks that the graphs take and give what the description says."""
     import openvino
 
-    shape: tuple[int, ...] = (description.side, description.side, 3)
-    for step in steps:
+    side, classes = model.description.side, len(model.description.classes)
+    shape: tuple[int, ...] = (side, side, 3)
+    for step in model.steps:
         try:
-            model = openvino.Core().read_model(step.graph)
-            (given,), (result,) = model.inputs, model.outputs
+            graph = openvino.Core().read_model(step.graph)
+            (given,), (result,) = graph.inputs, graph.outputs
             takes = given.partial_shape
-            model.reshape([INFERENCE_BATCH, *shape])
+            graph.reshape([INFERENCE_BATCH, *shape])
             gives = list(result.shape)
         except (RuntimeError, ValueError) as error:
-            raise _wrong_graph(name, step, " ".join(str(error).split())[-200:]) from None
+            raise _wrong_graph(model, step, " ".join(str(error).split())[-200:]) from None
         if not takes.compatible(openvino.PartialShape([INFERENCE_BATCH, *shape])):
-            raise _wrong_graph(name, step, f"inputs of {takes}, not {shape}")
-        if step.columns is None:
-            width = wanted = len(description.classes)
-            good = gives == [INFERENCE_BATCH, width]
-        else:
-            width, wanted = step.columns.stop - step.columns.start, step.columns.stop
-            good = gives[:-1] == [INFERENCE_BATCH] and gives[-1] >= wanted
-        if not good:
-            raise _wrong_graph(name, step, f"outputs of {gives}, not {wanted} a photo")
-        shape = (width,)
+            raise _wrong_graph(model, step, f"inputs of {takes}, not {shape}")
+        first, wanted = step.columns.start or 0, step.columns.stop or classes
+        more = step.columns.stop and gives[:-1] == [INFERENCE_BATCH] and gives[-1] > wanted
+        if gives != [INFERENCE_BATCH, wanted] and not more:
+            raise _wrong_graph(model, step, f"outputs of {gives}, not {wanted} a photo")
+        shape = (wanted - first,)
 
 
-def _wrong_graph(name: str, step: GraphStep, problem: str) -> UserError:
-    where = step.graph if name in OWN_MODELS else name
+def _wrong_graph(model: ChosenModel, step: GraphStep, problem: str) -> UserError:
+    where = step.graph if model.name in OWN_MODELS else model.name
     allowed = "a graph of the shapes that its description says"
     return refuse(repr(files.printable(str(where))), allowed, problem)

@@ -1,7 +1,6 @@
 """A network of `keras.applications` with its ImageNet classifier, as Keras trained it."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from graft.common.errors import UserError, refuse
 from graft.models.framework import keras
 from graft.models.saving import calm
 from graft.network.catalogue import NETWORKS
+from graft.prediction.answers import stack_batches
 from graft.prediction.imagenet import CLASSES, ImageNetClass, read_classes
 
 # Photos at once. The batch is always full, so that an answer does not depend on what else is asked
@@ -50,9 +50,8 @@ def classify_photos(
     else:
         _load(network, name, weights)
     scaling = find_scaling(build, network)
-    waiting = iter(photos)
-    while batch := list(islice(waiting, _BATCH)):
-        pixels = np.stack(batch + [batch[0]] * (_BATCH - len(batch)))
+    for batch in stack_batches(photos, _BATCH):
+        pixels = np.concatenate([batch, batch[:1].repeat(_BATCH - len(batch), axis=0)])
         answers = network.predict_on_batch(scale_pixels(pixels, *scaling))[: len(batch)]
         if not np.isfinite(answers).all():
             raise UserError("some answers are not finite numbers: the weights are damaged")

@@ -14,7 +14,7 @@ from graft.images.files import File
 from graft.images.labels import LABELS_CSV, paths_by_csv
 from graft.images.sources import Folder, is_csv
 from graft.images.suggestions import suggest_near
-from graft.prediction.photos import find_photos, read_photos
+from graft.prediction.photos import find_photos, read_photos, refuse_photo
 
 # What stands for the paths in standard input.
 STANDARD_INPUT = "-"
@@ -51,32 +51,28 @@ def open_given(given: Sequence[str]) -> GivenPhotos:
             archive is raised once its turn comes.
     """
     sources = [_open(one) for one in given]
-    counts = [source.count for source in sources]
     if given.count(STANDARD_INPUT) > 1:
         raise refuse("standard input", "given once", f"{STANDARD_INPUT} more than once")
+    counts = [source.count for source in sources]
     count = None if None in counts else sum(counts)
     return GivenPhotos(count, chain.from_iterable(source.files for source in sources))
 
 
 def _open(one: str) -> GivenPhotos:
+    paths = [Path(one)]
     if one == STANDARD_INPUT:
-        return _listed(_read_standard_input())
-    if _is_folder(one):
-        paths = find_photos([one])
+        paths = _read_standard_input()
+    elif _is_folder(one):
         # The table that says which image is of which class is no photo.
-        return _listed([path for path in paths if path != Path(one, LABELS_CSV)])
-    if is_csv(one):
+        paths = [path for path in find_photos([one]) if path != Path(one, LABELS_CSV)]
+    elif is_csv(one):
         return _open_csv(Path(one))
-    if not _is_file(one):
+    elif not _is_file(one):
         problem = files.IRREGULAR if _is_there(one) else files.MISSING
         near = suggest_near(Path(one)) if problem == files.MISSING else ""
-        raise refuse("a photo", f"{_ALLOWED}{near}", f"{files.printable(one)} ({problem})")
-    if is_archive(one):
+        raise refuse_photo(one, problem, f"{_ALLOWED}{near}")
+    elif is_archive(one):
         return GivenPhotos(None, _read_archive(Path(one)))
-    return _listed([Path(one)])
-
-
-def _listed(paths: Sequence[Path]) -> GivenPhotos:
     return GivenPhotos(len(paths), read_photos(paths))
 
 
@@ -98,8 +94,7 @@ def _open_csv(path: Path) -> GivenPhotos:
     names = list(paths_by_csv(table.data, shown))
     if not names:
         raise refuse(shown, "a CSV with a line for each photo", "none")
-    found = zip(names, folder.files(names), strict=True)
-    return GivenPhotos(len(names), (_below(path.parent, name, file) for name, file in found))
+    return GivenPhotos(len(names), (_below(path.parent, file) for file in folder.files(names)))
 
 
 def _read_archive(path: Path) -> Iterator[File]:
@@ -107,13 +102,13 @@ def _read_archive(path: Path) -> Iterator[File]:
     try:
         for file in Archive(path).files():
             count += 1
-            yield _below(path, file.path, file)
+            yield _below(path, file)
     except NoArchive as error:
-        raise refuse("a photo", _ALLOWED, f"{files.printable(str(path))} ({error})") from None
+        raise refuse_photo(path, error, _ALLOWED) from None
     if not count:
-        raise refuse("a photo", _ALLOWED, f"{files.printable(str(path))} (an empty archive)")
+        raise refuse_photo(path, "an empty archive", _ALLOWED)
 
 
-def _below(folder: Path, name: str, file: File) -> File:
+def _below(folder: Path, file: File) -> File:
     """A file with the path of what it was found in before its own."""
-    return file._replace(path=files.printable(str(folder / name)))
+    return file._replace(path=files.printable(str(folder / file.path)))

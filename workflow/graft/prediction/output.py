@@ -55,17 +55,16 @@ def write_csv(file: TextIO, count: int, limit: float | None) -> Writer:
     """
     more = [f"{name}_{place}" for place in range(2, count + 1) for name in ("label", "confidence")]
     unsure = ["unsure"] if limit is not None else []
-    plain = csv.writer(file, lineterminator="\n")
-    # The module knows that a name with a line feed needs quotes, but not one with a return.
-    quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(["path", "label", "confidence", *more, *unsure, "reason"])
+    header = csv.writer(file, lineterminator="\n")
+    header.writerow(["path", "label", "confidence", *more, *unsure, "reason"])
 
     def write(answer: Answer) -> None:
         cells = [cell for pair in answer.labels for cell in pair] or [""] * (2 * count)
         sure = ("yes" if is_unsure(answer, limit) else "no") if answer.labels else ""
         row = [answer.path, *cells, *([sure] if unsure else []), answer.reason]
-        odd = any(isinstance(cell, str) and "\r" in cell for cell in row)
-        (quoted if odd else plain).writerow(row)
+        # The module knows that a name with a line feed needs quotes, but not one with a return.
+        quoting = csv.QUOTE_ALL if any("\r" in str(cell) for cell in row) else csv.QUOTE_MINIMAL
+        csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
 
     return write
 

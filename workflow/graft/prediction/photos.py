@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -21,6 +20,11 @@ PHOTO = "an image file that graft can read, or a folder of such files"
 _NAMED, _MANY = 5, 200
 
 
+def refuse_photo(path: Path | str, problem: object, allowed: str = PHOTO) -> UserError:
+    """The error for something that is given, and is no photo."""
+    return refuse("a photo", allowed, f"{files.printable(str(path))} ({problem})")
+
+
 def find_photos(given: Sequence[str]) -> list[Path]:
     """The photos in the order given; those below a folder in natural order.
 
@@ -34,7 +38,7 @@ def find_photos(given: Sequence[str]) -> list[Path]:
     for path in map(Path, given):
         inside = [path] if _problem_of_folder(path) else _below(path)
         if not inside:
-            raise refuse("a photo", PHOTO, f"{files.printable(str(path))} (an empty folder)")
+            raise refuse_photo(path, "an empty folder")
         found += inside
     return found
 
@@ -49,8 +53,7 @@ def _problem_of_folder(path: Path) -> str:
 
 def _below(top: Path) -> list[Path]:
     def stop(error: OSError) -> None:
-        place = files.printable(str(error.filename))
-        raise refuse("a photo", PHOTO, f"{place} ({files.unreadable(error)})")
+        raise refuse_photo(error.filename, files.unreadable(error))
 
     found = (place / name for place, _, names in walk_shown(top, stop) for name in names)
     return sorted(found, key=lambda path: natural(path.as_posix()))
@@ -84,13 +87,8 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
         received = ", ".join(bad[:_NAMED]) + more
         raise UserError(f"every photo must be {PHOTO}. Received: {received}")
     waiting.seek(0)
-    return _one_by_one(waiting, side)
-
-
-def _one_by_one(waiting: BinaryIO, side: int) -> Iterator[np.ndarray]:
-    with waiting:
-        while data := waiting.read(3 * side * side):
-            yield np.frombuffer(data, np.uint8).reshape(side, side, 3)
+    count = 3 * side * side
+    return (np.fromfile(waiting, np.uint8, count).reshape(side, side, 3) for _ in paths)
 
 
 def read_photos(paths: Iterable[Path]) -> Iterator[File]:

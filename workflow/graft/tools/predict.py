@@ -11,23 +11,17 @@ from graft.common.atomic import whole
 from graft.common.errors import refuse
 from graft.common.progress import Progress
 from graft.images import files
+from graft.prediction import output
 from graft.prediction.answers import answer_photos
 from graft.prediction.chosen import ChosenModel, open_model
 from graft.prediction.given import open_given
-from graft.prediction.output import (
-    is_unsure,
-    one_line,
-    show_confidence,
-    write_csv,
-    write_json_lines,
-    write_lines,
-)
 from graft.tools.options import parse_options
 
 _STANDARD_OUTPUT = "-"
+_SCREEN = (None, _STANDARD_OUTPUT)  # the values of `--output` that name no file
 # Unlike methods of Path, these answer no for a name that is too long.
 _is_folder, _is_there, _is_same = os.path.isdir, os.path.exists, os.path.samefile
-_FORMATS = {".csv": write_csv, ".jsonl": write_json_lines}
+_FORMATS = {".csv": output.write_csv, ".jsonl": output.write_json_lines}
 
 
 def main(arguments: list[str]) -> None:
@@ -40,27 +34,29 @@ def main(arguments: list[str]) -> None:
     """
     options = _options(arguments)
     given = open_given(options.photos)
-    asked = 0 if options.unsure is None else options.unsure
     total = bad = unsure = 0
     with open_model(options.model) as model, _open_output(options, model) as (file, write):
         _say(_introduce(model))
         write = write(file, options.top, options.unsure)
         answers = answer_photos(model, given.files, options.top)
-        with _progress(options.output, given.count) as progress:
+        # On a terminal the lines themselves say how far it is.
+        silent = options.output in _SCREEN and sys.stdout.isatty()
+        shown = nullcontext() if silent else Progress("predict", given.count, "photos")
+        with shown as progress:
             for answer in answers:
                 write(answer)
                 total += 1
                 bad += not answer.labels
-                unsure += is_unsure(answer, options.unsure)
+                unsure += output.is_unsure(answer, options.unsure)
                 if progress:
                     progress.advance()
     parts = [f"{total:,} photos"]
-    if options.output not in (None, _STANDARD_OUTPUT):
+    if options.output not in _SCREEN:
         parts.append(f"written to {options.output}")
     if bad:
         parts.append(f"{bad:,} could not be read")
     if options.unsure is not None:
-        parts.append(f"{unsure:,} unsure, below {asked:g}: a person should look at these")
+        parts.append(f"{unsure:,} unsure, below {options.unsure:g}: a person should look at these")
     _say("; ".join(parts))
     if bad:
         sys.exit(1)
@@ -72,19 +68,19 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         raise refuse("--unsure", "a number above 0 and at most 1, such as 0.9", options.unsure)
     if options.top < 1:
         raise refuse("--top", "a whole number from 1 to the number of classes", options.top)
-    if options.output not in (None, _STANDARD_OUTPUT):
+    if options.output not in _SCREEN:
         _check_output(options.output, options.photos)
     return options
 
 
-def _check_output(output: str, given: list[str]) -> None:
-    path, shown = Path(output), files.printable(output)
+def _check_output(name: str, given: list[str]) -> None:
+    path, shown = Path(name), files.printable(name)
     if path.suffix.lower() not in _FORMATS:
         allowed = f"a file {' or '.join(_FORMATS)}, or {_STANDARD_OUTPUT}"
         raise refuse("--output", allowed, shown)
-    if _is_folder(output) or not _is_folder(path.parent):
+    if _is_folder(name) or not _is_folder(path.parent):
         raise refuse("--output", "a file in a folder that is there", shown)
-    if _is_there(output) and any(_is_there(one) and _is_same(one, output) for one in given):
+    if _is_there(name) and any(_is_there(one) and _is_same(one, name) for one in given):
         raise refuse("--output", "another file than those that are read", shown)
 
 
@@ -95,28 +91,22 @@ def _open_output(options: argparse.Namespace, model: ChosenModel) -> Iterator[tu
     if options.top > classes:
         allowed = f"a whole number from 1 to {classes}, the number of classes"
         raise refuse("--top", allowed, options.top)
-    if options.output in (None, _STANDARD_OUTPUT):
-        yield sys.stdout, write_lines if options.output is None else write_csv
+    if options.output in _SCREEN:
+        yield sys.stdout, output.write_lines if options.output is None else output.write_csv
         return
     path = Path(options.output)
     with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         yield file, _FORMATS[path.suffix.lower()]
 
 
-def _progress(output: str | None, count: int | None):
-    # On a terminal the lines themselves say how far it is.
-    if output in (None, _STANDARD_OUTPUT) and sys.stdout.isatty():
-        return nullcontext()
-    return Progress("predict", count, "photos")
-
-
 def _introduce(model: ChosenModel) -> str:
     about = model.description
-    ends = f"{show_confidence(about.accuracy_low)[:-2]}–{show_confidence(about.accuracy_high)}"
+    shares = about.accuracy, about.accuracy_low, about.accuracy_high
+    accuracy, low, high = map(output.show_confidence, shares)
     return (
-        f"{files.printable(model.name)}, {one_line(about.network)} at {about.side} pixels,"
+        f"{files.printable(model.name)}, {output.one_line(about.network)} at {about.side} pixels,"
         f" {len(about.classes)} classes;"
-        f" accuracy on {about.n:,} test images {show_confidence(about.accuracy)} ({ends})"
+        f" accuracy on {about.n:,} test images {accuracy} ({low[:-2]}–{high})"
     )
 
 
