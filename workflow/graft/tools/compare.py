@@ -7,33 +7,16 @@ from typing import Any
 
 from graft.common.errors import refuse
 from graft.common.numbers import say_percent
+from graft.integrity.yaml12 import read_yaml_file
 from graft.project.parameters import list_changes, show_value
 from graft.tools.noise import compare_images, compare_seeds, say_difference
 from graft.tools.options import parse_options
-from graft.tools.revisions import MODELS, ModelResults, Setting, check_repository, read_setting
+from graft.tools.revisions import ModelResults, Setting, check_repository, read_setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Each model in words, with its section of the parameters.
-_NAMES = {"head": ("Head", "head"), "finetuned": ("Fine-tuned model", "finetune")}
-_MEASURES = {"accuracy": "accuracy", "log_loss": "log loss"}
 # Whether more is better.
 _BETTER = {"accuracy": 1, "log_loss": -1}
-# The verdict's sentence, by whether the difference exceeds the noise of the images and that of the
-# seeds, which may not be known.
-_SENTENCES = {
-    (True, None): "the difference exceeds the noise of the images.",
-    (False, None): "the difference does not exceed the noise of the images.",
-    (True, True): "the difference exceeds the noise of the images and of the seeds.",
-    (True, False): "the difference exceeds the noise of the images, not that of the seeds.",
-    (False, True): "the difference exceeds the noise of the seeds, not that of the images.",
-    (False, False): "the difference exceeds neither the noise of the images nor of the seeds.",
-}
-_SAME = {
-    "accuracy": "every image is right in both, or wrong in both.",
-    "log_loss": "every image has the same loss in both.",
-}
-# What may keep two sides from being compared image by image, in words.
-_OTHERS = {"classes": "other classes", "split": "another split", "images": "other images or labels"}
+_WORDS = read_yaml_file(Path(__file__).with_suffix(".yaml"))
 
 
 def main(arguments: list[str]) -> None:
@@ -45,21 +28,20 @@ def main(arguments: list[str]) -> None:
     """
     options = parse_options("compare", __doc__, arguments)
     check_repository()
+    if options.more and not options.html:
+        raise refuse("graft compare", "two revisions, or more with --html", options.more[0])
     part = "test" if options.test else "validation"
+    names = [options.old, options.new, *options.more]
+    first, *others = (read_setting(name, part) for name in names)
+    pairs = [(other, compare_settings(first, other)) for other in others]
+    found = pairs[0][1]
     if options.html:
         # What draws takes a second to import.
         from graft.tools.showing.comparison import write_comparison
 
-        names = [options.old, options.new, *options.more]
-        first, *others = (read_setting(name, part) for name in names)
-        pairs = [(other, compare_settings(first, other)) for other in others]
         write_comparison(options.html, first, pairs)
         print(f"The comparison is in {options.html}.")
-        return
-    if options.more:
-        raise refuse("graft compare", "two revisions, or more with --html", options.more[0])
-    found = compare_settings(read_setting(options.old, part), read_setting(options.new, part))
-    if options.json:
+    elif options.json:
         print(json.dumps(found, indent=1, default=str))
     else:
         print(describe_comparison(found), end="")
@@ -84,12 +66,12 @@ def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
     }
     changes = list_changes(old.parameters, new.parameters)
     models = {}
-    for model in MODELS:
+    for model, words in _WORDS["models"].items():
         before, after = old.models[model], new.models[model]
         # On validation, the loss of the seeds is weighted as their training is.
-        if old.part == "validation" and f"{_NAMES[model][1]}.class_weight" in changes:
+        if old.part == "validation" and f"{words['section']}.class_weight" in changes:
             before, after = (side._replace(seeds={}) for side in (before, after))
-        models[model] = {name: _compare_measure(before, after, name) for name in _MEASURES}
+        models[model] = {name: _compare_measure(before, after, name) for name in _BETTER}
     return sides | {"part": old.part, "parameters": changes, "models": models}
 
 
@@ -122,14 +104,15 @@ def verdict(
     if "classes" in images["others"]:
         return "unclear", "Not clear: the images are of other classes, so the tasks differ."
     if images["same"] and not (seeds and seeds["difference"]):
-        return "same", f"The same: {_SAME[measure]}"
+        return "same", f"The same: {_WORDS['same'][measure]}"
     beyond = images["beyond"], seeds and seeds["beyond"]
+    sentence = _WORDS["noise"][beyond[0]][beyond[1]]
     if False in beyond:
-        return "unclear", f"Not clear: {_SENTENCES[beyond]}"
+        return "unclear", f"Not clear: {sentence}"
     if seeds and images["difference"] * seeds["difference"] < 0:
         return "unclear", "Not clear: the first seed says the opposite of the mean of all."
     word = "better" if images["difference"] * _BETTER[measure] > 0 else "worse"
-    return word, f"{word.capitalize()}: {_SENTENCES[beyond]}"
+    return word, f"{word.capitalize()}: {sentence}"
 
 
 def describe_comparison(found: Mapping[str, Any]) -> str:
@@ -141,16 +124,6 @@ def describe_comparison(found: Mapping[str, Any]) -> str:
     from graft.exporting.texts import open_templates
 
     environment = open_templates(_TEMPLATES)
-    environment.filters |= {"change": say_difference, "level": _level, "other": _OTHERS.get}
-    rows = [
-        (key, *(show_value(own.get(side, "–")) for side in ("old", "new")))
-        for key, own in found["parameters"].items()
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    environment.filters |= {"change": say_difference, "percent": say_percent, "value": show_value}
     template = environment.get_template("comparison.txt.j2")
-    return template.render(found=found, rows=rows, widths=widths, names=_NAMES, measures=_MEASURES)
-
-
-def _level(value: float, measure: str) -> str:
-    """What was measured: in percent, or in nats for a log loss."""
-    return say_percent(value, 2) if measure == "accuracy" else f"{value:.3f}"
+    return template.render(found=found, words=_WORDS)

@@ -28,66 +28,55 @@ def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[s
         right. `p`: of McNemar's test, or of the permutation by unit. `lost`, `won` and `p` are
         None unless paired. Then as `compare_seeds`, of the values of the images.
     """
-    before, after = old.images.sort_index(), new.images.sort_index()
-    others = _find_others(old, new, before, after)
+    before, after = old.images, new.images
+    others = _find_others(old, new)
     column = "right" if measure == "accuracy" else "loss"
     difference = float(after[column].mean() - before[column].mean())
     lost = won = p = None
-    units = [
-        side["unit"].nunique() if results.units_known else None
-        for side, results in ((before, old), (after, new))
-    ]
     if others:
-        interval = _independent_interval(before, after, measure)
+        means, ends = zip(*(_measure_side(side, measure) for side in (before, after)), strict=True)
+        interval = significance.independent_interval(*means, *ends)
     else:
-        lost = int((before["right"] & ~after["right"]).sum())
-        won = int((after["right"] & ~before["right"]).sum())
-        # If one side does not know them, or takes fewer images together, the other's are used.
-        unit = min((before["unit"], after["unit"]), key=lambda column: column.nunique())
-        p, *interval = _paired_test(before, after, unit.to_numpy(), measure)
-    same = not others and np.array_equal(before[column], after[column])
-    found = {"others": others, "paired": not others, "same": same}
-    found |= {"n": (len(before), len(after)), "units": units, "lost": lost, "won": won, "p": p}
-    return found | _difference(difference, interval, p)
-
-
-def _find_others(
-    old: ModelResults, new: ModelResults, before: pd.DataFrame, after: pd.DataFrame
-) -> list[str]:
-    """What differs between the sides, of the classes, the split and the images."""
-    classes = [set(table.index.get_level_values("label")) for table in (before, after)]
+        lost, won, p, *interval = _paired_test(before, after, measure)
     found = {
-        "classes": classes[0] != classes[1],
+        "others": others,
+        "paired": not others,
+        "same": not others and np.array_equal(before[column], after[column]),
+        "n": (len(before), len(after)),
+        "units": [
+            side.images["unit"].nunique() if side.units_known else None for side in (old, new)
+        ],
+    }
+    return found | {"lost": lost, "won": won, "p": p} | _difference(difference, interval, p)
+
+
+def _find_others(old: ModelResults, new: ModelResults) -> list[str]:
+    """What differs between the sides, of the classes, the split and the images."""
+    before, after = old.images.index, new.images.index
+    found = {
+        "classes": set(before.unique("label")) != set(after.unique("label")),
         "split": None not in (old.split, new.split) and old.split != new.split,
-        "images": not (before.index.is_unique and before.index.equals(after.index)),
+        "images": not (before.is_unique and before.equals(after)),
     }
     return [name for name, other in found.items() if other]
 
 
 def _paired_test(
-    before: pd.DataFrame, after: pd.DataFrame, unit: np.ndarray, measure: str
-) -> tuple[float, float, float]:
-    """The p-value and both ends of the interval, of the same images in the same order."""
-    _, unit, sizes = np.unique(unit, return_inverse=True, return_counts=True)
-    n, count = len(unit), len(sizes)
-    if measure == "log_loss":
-        changes = (after["loss"] - before["loss"]).to_numpy()
-        return significance.flip_test(np.bincount(unit, changes), sizes, MOST_LOSS)
-    changes = after["right"].to_numpy().astype(int) - before["right"].to_numpy()
+    before: pd.DataFrame, after: pd.DataFrame, measure: str
+) -> tuple[int, int, float, float, float]:
+    """Of the same images in the same order: those lost and won, p, and the ends of the interval."""
+    # If one side does not know them, or takes fewer images together, the other's are used.
+    units = min((before["unit"], after["unit"]), key=lambda column: column.nunique())
+    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    changes, limit = after["right"].to_numpy().astype(int) - before["right"].to_numpy(), 1.0
     lost, won = int((changes < 0).sum()), int((changes > 0).sum())
-    if count == n or not changes.any():
+    if measure == "log_loss":
+        changes, limit = (after["loss"] - before["loss"]).to_numpy(), MOST_LOSS
+    elif len(sizes) == len(unit) or not changes.any():
         # Where nothing changes, units are as good as images, but there are fewer.
         p = significance.mcnemar_test(lost, won)
-        return p, *significance.paired_interval(lost, won, count)
-    return significance.flip_test(np.bincount(unit, changes), sizes, 1.0)
-
-
-def _independent_interval(
-    before: pd.DataFrame, after: pd.DataFrame, measure: str
-) -> tuple[float, float]:
-    """The interval of the difference of what was measured on different images."""
-    means, ends = zip(*(_measure_side(side, measure) for side in (before, after)), strict=True)
-    return significance.independent_interval(*means, *ends)
+        return lost, won, p, *significance.paired_interval(lost, won, len(sizes))
+    return lost, won, *significance.flip_test(np.bincount(unit, changes), sizes, limit)
 
 
 def _measure_side(side: pd.DataFrame, measure: str) -> tuple[float, tuple[float, float]]:

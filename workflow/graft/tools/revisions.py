@@ -39,9 +39,10 @@ class ModelResults(NamedTuple):
     Attributes:
         accuracy: fraction, 0–1.
         log_loss: nats; None where it is not known of each image.
-        images: by path and label, of each image whether it was classified right (bool), its loss
-            (nats; NaN where `log_loss` is None), its unit (int64, equal for images that must stay
-            together; each its own where it is not known), and the class predicted (str).
+        images: by path and label, in their order, of each image whether it was classified right
+            (bool), its loss (nats; NaN where `log_loss` is None), its unit (int64, equal for images
+            that must stay together; each its own where it is not known), and the class predicted
+            (str).
         units_known: whether the units are.
         seeds: by measure, `accuracy` and `log_loss`, the results of each seed that it was trained
             with, the first of them those of the model. On validation they are what training itself
@@ -140,44 +141,39 @@ def read_setting(revision: str | None, part: str) -> Setting:
     files = _Files("the work tree" if revision is None else revision, commit)
     parameters = files.parse(_PARAMETERS, "YAML", lambda data: flatten(_yaml(data)))
     outdated, splits = files.parse(
-        "dvc.lock",
-        "YAML",
-        lambda data: (find_outdated(_yaml(data), parameters), _find_splits(_yaml(data))),
-        missing=([], {}),
+        "dvc.lock", "YAML", lambda data: _read_lock(data, parameters), missing=([], {})
     )
     models = {model: _results(files, model, part, splits.get(model)) for model in MODELS}
     histories = {model: _read_history(files, model) for model in MODELS}
     return Setting(files.name, title, parameters, outdated, part, models, histories)
 
 
-def find_outdated(lock: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
-    """The parameters with which DVC last ran some stage and which have another value now.
-
-    After a change of parameters without a run, the results would be old ones.
+def _read_lock(data: bytes, parameters: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """What dvc.lock says of the runs by which the results were made.
 
     Args:
-        lock: what dvc.lock holds.
+        data: its bytes.
         parameters: by dotted key.
+
+    Returns:
+        The parameters with which some stage last ran and which have another value now: after a
+        change of parameters without a run, the results are old ones. And the hash of the split with
+        which each model was last evaluated, where it is known.
     """
-    return sorted(
-        {
-            key
-            for stage in (lock.get("stages") or {}).values()
-            for key, value in flatten(stage.get("params", {}).get(_PARAMETERS, {})).items()
-            if key not in parameters or parameters[key] != value
-        }
-    )
-
-
-def _find_splits(lock: Mapping[str, Any]) -> dict[str, str]:
-    """The hash of the split with which each model was last evaluated, where dvc.lock has it."""
-    stages = lock.get("stages") or {}
-    return {
+    stages = _yaml(data).get("stages") or {}
+    outdated = {
+        key
+        for stage in stages.values()
+        for key, value in flatten(stage.get("params", {}).get(_PARAMETERS, {})).items()
+        if key not in parameters or parameters[key] != value
+    }
+    splits = {
         model: file["md5"]
         for model in MODELS
         for file in stages.get(f"evaluate@{model}", {}).get("deps", ())
         if file["path"] == "data/split.csv"
     }
+    return sorted(outdated), splits
 
 
 def check_repository() -> None:
@@ -200,17 +196,15 @@ def _resolve(revision: str) -> tuple[str, str]:
     """The full and the readable name of a commit."""
     # Git would take a name that begins with a dash for an option.
     found = "" if revision.startswith("-") else ask_git("rev-parse", "--verify", "-q", revision)
-    # An experiment of DVC is known to git by a longer name.
-    refs = ask_git("for-each-ref", "--format=%(refname)", "refs/exps") if not found else ""
-    names = [ref for ref in refs.splitlines() if ref.endswith(f"/{revision}")]
-    if revision and len(names) == 1:
-        found = ask_git("rev-parse", "--verify", "-q", names[0])
+    if not found:  # an experiment of DVC is known to git by a longer name
+        refs = ask_git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+        names = [ref for ref in refs if ref.endswith(f"/{revision}")]
+        found = names[0] if len(names) == 1 else ""
     # A tag has a name of its own.
     commit = found and ask_git("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
     if not commit:
-        raise refuse(
-            "a revision", "a commit, branch, tag or experiment of this git repository", revision
-        )
+        allowed = "a commit, branch, tag or experiment of this git repository"
+        raise refuse("a revision", allowed, revision)
     title = ask_git("-c", "log.showSignature=false", "log", "-1", "--format=%h %s", commit)
     return commit, "".join(c if c.isprintable() else " " for c in title)
 
@@ -293,15 +287,15 @@ def _images(data: bytes) -> tuple[pd.DataFrame, bool]:
     known = "unit" in table
     found["unit"] = table["unit"].astype(np.int64) if known else np.arange(len(table))
     found["predicted"] = table["predicted"]
-    return found.set_index(pd.MultiIndex.from_frame(table[["path", "label"]])), known
+    return found.set_index(pd.MultiIndex.from_frame(table[["path", "label"]])).sort_index(), known
 
 
 def _seeds(data: bytes, columns: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
     table = _table(data)
-    accuracies = tuple(_share(float(text)) for text in table[columns["accuracy"]])
-    losses = table.get(columns["log_loss"])
-    found = {"accuracy": accuracies}
-    return found if losses is None else found | {"log_loss": tuple(map(float, losses))}
+    found = {"accuracy": tuple(_share(float(text)) for text in table[columns["accuracy"]])}
+    if columns["log_loss"] in table:
+        found["log_loss"] = tuple(map(float, table[columns["log_loss"]]))
+    return found
 
 
 def _share(value: Any) -> float:

@@ -1,6 +1,7 @@
 """The page of `graft compare --html`: verdicts, curves, and the photos that tell settings apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from graft.common import atomic
 from graft.common.errors import UserError, refuse
 from graft.common.tables import read_table, read_tables
-from graft.project.parameters import show_value
+from graft.project.parameters import list_changes, show_value
 from graft.project.pipeline import stage_keys
 from graft.report.charts import Chart, padded_ends
 from graft.report.page import read_asset
@@ -44,8 +45,12 @@ def write_comparison(
     if len(others) + 1 > _SIDES:
         raise refuse("graft compare", f"{_SIDES} revisions at most", f"{len(others) + 1}")
     settings = [first, *(setting for setting, _ in others)]
-    moved = [find_moved_images(first, setting) for setting, _ in others]
-    shown = [row for own in moved for kinds in own.values() for rows in kinds for row in rows]
+    comparisons = [
+        {"setting": setting, "found": found, "moved": find_moved_images(first, setting)}
+        for setting, found in others
+    ]
+    moved = chain.from_iterable(one["moved"].values() for one in comparisons)
+    shown = [row for kinds in moved for rows in kinds for row in rows]
     album = _open_album_here({row["path"] for row in shown})
     for row in shown:
         row["picture"] = album[row["path"]] if album else None
@@ -57,11 +62,8 @@ def write_comparison(
         names=MODEL_NAMES,
         measures=_MEASURES,
         parameters=tabulate_parameters(settings),
-        comparisons=[
-            {"setting": setting, "found": found, "moved": own}
-            for (setting, found), own in zip(others, moved, strict=True)
-        ],
-        curves={model: draw_histories(settings, model) for model in MODELS},
+        comparisons=comparisons,
+        curves={model: [*draw_histories(settings, model)] for model in MODELS},
         pictured=album is not None,
     )
     atomic.write_text(path, text)
@@ -74,40 +76,30 @@ def find_moved_images(old: Setting, new: Setting) -> dict[str, tuple[list, list]
     probability of the true class changed most.
 
     Returns:
-        Rows with path, label, and what the `old` and the `new` setting said.
+        Rows with path, label, and what the two settings said, `predicted_old` and `predicted_new`.
     """
     found = {}
     for model in MODELS:
         both = old.models[model].images.join(
             new.models[model].images, how="inner", suffixes=("_old", "_new")
         )
-        change = (both["loss_old"] - both["loss_new"]).abs().fillna(0)
-        both = both.assign(change=change.to_numpy()).sort_index()
+        both["change"] = (both["loss_old"] - both["loss_new"]).abs().fillna(0)
         both = both.sort_values("change", ascending=False, kind="stable")
-        kinds = (
-            both[both["right_new"] & ~both["right_old"]],
-            both[both["right_old"] & ~both["right_new"]],
-        )
-        names = {"predicted_old": "old", "predicted_new": "new"}
+        won, lost = both["right_new"] & ~both["right_old"], both["right_old"] & ~both["right_new"]
         found[model] = tuple(
-            table.head(_PHOTOS)[[*names]].rename(columns=names).reset_index().to_dict("records")
-            for table in kinds
+            both[kind].head(_PHOTOS).reset_index().to_dict("records") for kind in (won, lost)
         )
     return found
 
 
 def tabulate_parameters(settings: Sequence[Setting]) -> list[tuple[str, list[str]]]:
     """The parameters that differ, each with its value in every setting; – where there is none."""
-    keys = sorted(set().union(*(setting.parameters for setting in settings)))
-    rows = []
-    for key in keys:
-        values = [setting.parameters.get(key, "–") for setting in settings]
-        if any(value != values[0] for value in values[1:]):
-            rows.append((key, [show_value(value) for value in values]))
-    return rows
+    first, *others = sides = [setting.parameters for setting in settings]
+    keys = sorted(set().union(*(list_changes(first, other) for other in others)))
+    return [(key, [show_value(side.get(key, "–")) for side in sides]) for key in keys]
 
 
-def draw_histories(settings: Sequence[Setting], model: str) -> list[Chart]:
+def draw_histories(settings: Sequence[Setting], model: str) -> Iterator[Chart]:
     """Accuracy and loss on validation by epoch, a line a setting; none where there are no epochs.
 
     Args:
@@ -117,31 +109,23 @@ def draw_histories(settings: Sequence[Setting], model: str) -> list[Chart]:
     tables = [setting.histories[model] for setting in settings]
     longest = max(map(len, tables))
     if longest < 2:
-        return []
-    charts = []
+        return
     for column, title, shares in (("val_accuracy", "accuracy", "y"), ("val_loss", "loss", "")):
         values = np.concatenate([table[column] for table in tables])
         ends = padded_ends(values, 0, 1 if shares else np.inf)
         chart = Chart("epoch", f"{title} on validation", (1, longest), ends, shares, whole=True)
         for number, table in enumerate(tables):
             chart.line(table["epoch"], table[column], f"side{number}")
-        charts.append(chart)
-    return charts
+        yield chart
 
 
 def _open_album_here(paths: set[str]) -> Album | None:
     """The pictures of photos that this folder has; None where it has been built by halves."""
     try:
         keys = stage_keys("tensors")
-    except UserError:
-        return None
-    tensors = [Path(f"data/tensors/{key}.npy") for key in keys]
-    tables = [Path(f"data/checked/{key}.csv") for key in keys]
-    split = Path("data/split.csv")
-    if not all(path.is_file() for path in (*tensors, *tables, split)):
-        return None
-    try:
-        checked = read_tables(tables, ["id", "status"])
-        return open_album(read_table(split, ["id", "path"]), checked, tensors, paths, _ROOM)
-    except (OSError, ValueError, LookupError):
+        split = read_table(Path("data/split.csv"), ["id", "path"])
+        checked = read_tables([Path(f"data/checked/{key}.csv") for key in keys], ["id", "status"])
+        tensors = [Path(f"data/tensors/{key}.npy") for key in keys]
+        return open_album(split, checked, tensors, paths, _ROOM)
+    except (UserError, OSError, ValueError, LookupError):
         return None
