@@ -7,15 +7,7 @@ from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import NoYaml, read_yaml
-from graft.project.choices import (
-    BY_NUMBER,
-    CHOICES,
-    choose_network,
-    divide,
-    place_images,
-    read_shards,
-    suit_number,
-)
+from graft.project import choices
 from graft.project.parameters import PARAMETERS, list_changes, read_parameters, show_value
 from graft.project.pipeline import count_shards
 from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
@@ -33,24 +25,25 @@ def main(arguments: list[str]) -> None:
         UserError: there is no such recipe, a value is not allowed, or params.yaml has a content
             that git does not have.
     """
-    options = parse_options("use", __doc__, arguments, networks=", ".join(CHOICES))
-    number = read_shards(options.shards or BY_NUMBER)
+    options = parse_options("use", __doc__, arguments, networks=", ".join(choices.CHOICES))
+    number = choices.read_shards(options.shards or choices.BY_NUMBER)
     if options.recipe is None and options.shards:
-        dataset = read_parameters()["dataset"]["path"]
-        _divide(number or suit_number(dataset))
+        _divide(number or choices.suit_number(read_parameters()["dataset"]["path"]))
         return
     if options.recipe is None:
         recipes = list_recipes()
         width = max(map(len, recipes))
         print("\n".join(f"{name:<{width}}  {title}" for name, title in recipes.items()))
         return
-    changes = choose_network(options.network) if options.network else {}
+    changes = choices.choose_network(options.network) if options.network else {}
     if options.images is not None:
-        changes["dataset.path"] = place_images(options.images)
+        changes["dataset.path"] = choices.place_images(options.images)
     changes |= dict(map(_parse, options.set))
     text = compose_parameters(options.recipe, changes)
-    before, after = _read(_present()), _read(text)
-    if not (options.force or _in_git()):
+    there = PARAMETERS.exists()
+    present = PARAMETERS.read_text(encoding="utf-8", errors="replace") if there else ""
+    before, after = _read(present), _read(text)
+    if there and not (options.force or _in_git()):
         changes = _lines(_read(ask_git("show", f"HEAD:./{PARAMETERS}")), before)
         raise UserError(
             f"{PARAMETERS} must be in git before it is overwritten: `git add {PARAMETERS}`, or give"
@@ -59,7 +52,7 @@ def main(arguments: list[str]) -> None:
     dataset = after["dataset.path"]
     if number is None:
         kept = _present_number() if dataset == before.get("dataset.path") else None
-        number = suit_number(dataset, kept)
+        number = choices.suit_number(dataset, kept)
     write_text(PARAMETERS, text)
     print(f"{PARAMETERS} is now the recipe {options.recipe}")
     for line in _lines(before, after) if before else ():
@@ -82,7 +75,7 @@ def _divide(number: int) -> None:
     """Writes the number of shards, and says so where it is another one."""
     before = _present_number()
     if before != number:
-        divide(number)
+        choices.divide(number)
         print(f"  shards: {f'{before} → ' if before else ''}{number}")
 
 
@@ -99,10 +92,6 @@ def _parse(text: str) -> tuple[str, Any]:
     if not equals or not value:
         raise refuse("--set", "KEY=VALUE, such as head.epochs=20", text)
     return key, load_commented(f"--set {key}", value)
-
-
-def _present() -> str:
-    return PARAMETERS.read_text(encoding="utf-8", errors="replace") if PARAMETERS.exists() else ""
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -122,8 +111,6 @@ def _lines(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _in_git() -> bool:
-    """Whether git has the present content of params.yaml, or there is no such file."""
-    if not PARAMETERS.exists():
-        return True
+    """Whether git has the present content of params.yaml."""
     hashed = ask_git("hash-object", "--path", str(PARAMETERS), str(PARAMETERS))
     return bool(hashed) and ask_git("cat-file", "-t", hashed) == "blob"
