@@ -94,10 +94,11 @@ def describe(classes: Sequence[str] = ("a", "b", "c"), **changes: Any) -> Any:
     about: dict[str, Any] = {
         **{"classes": tuple(classes), "inputs": "features", "side": SIDE, "fit": "stretch"},
         **{"network": "cnn", "weights": CNN, "layer": "residual_120_out", "pooling": "avg"},
-        **{"temperature": 1.25, "accuracy": 0.8, "accuracy_low": 0.6, "accuracy_high": 0.9},
+        **{"temperature": 1.25, "accuracy": 0.8},
         **{"n": 12, "data": "0" * 64, "graft": "0.1.0"},
     }
-    return ModelDescription(**about | changes)
+    about |= changes
+    return ModelDescription(units=((1, 1, about["n"]),), **about)
 
 
 def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:

@@ -45,7 +45,7 @@ def test_a_change_makes_stale_what_it_can_change() -> None:
 
     assert stages_with("training") == {"head", "finetune"}
     assert stages_with("augmentation") == {"views", "finetune"}
-    assert stages_with("statistics") == {"cross_validation", "evaluate", "report"}
+    assert stages_with("statistics") == {"warnings", "cross_validation", "evaluate", "report"}
 
 
 @pytest.mark.parametrize("module", LIGHT)

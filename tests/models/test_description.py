@@ -38,7 +38,6 @@ DESCRIPTIONS = st.builds(
     layer=NAMES,
     temperature=st.floats(0.01, 100),
     accuracy=SHARES,
-    accuracy_low=SHARES,
     n=st.integers(1, 10**9),
 )
 
@@ -92,7 +91,7 @@ def test_the_model_stays_what_it_is(plain: Path, folder: Path) -> None:
     # A user of OpenVINO finds it without graft.
     graph = ov.Core().read_model(folder / "model.xml")
     found = json.loads(graph.get_rt_info(["graft"]).astype(str))
-    assert found["classes"] == [*ODD] and found["format"] == 1
+    assert found["classes"] == [*ODD] and found["format"] == 2
     with zipfile.ZipFile(folder / "model.keras") as archive:
         assert json.loads(archive.read("graft.json")) == found
 
@@ -125,13 +124,13 @@ def noted(folder: Path, kind: str, text: Any) -> Path:
     return folder / "noted.xml"
 
 
-GOOD = json.loads(json.dumps({"format": 1, **asdict(describe())}))
+GOOD = json.loads(json.dumps({"format": 2, **asdict(describe())}))
 HOSTILE = {
     "not JSON": ("classes: [a]", "not JSON"),
     "empty": ("", "not JSON"),
     "deep": ("[" * 100_000, "not JSON"),
     "another value": ("[1]", "format 'None'"),
-    "another format": (json.dumps(GOOD | {"format": 2}), "format '2'"),
+    "another format": (json.dumps(GOOD | {"format": 1}), "format '1'"),
     "not even a format": (json.dumps(GOOD | {"format": True}), "format 'True'"),
     "a number of classes": (json.dumps(GOOD | {"classes": 10**9}), "classes: "),
     "a long number": ('{"n": ' + "9" * 5000 + "}", "not JSON"),
@@ -146,6 +145,8 @@ HOSTILE = {
     "another fit": (json.dumps(GOOD | {"fit": "fill"}), "fit: "),
     "other inputs": (json.dumps(GOOD | {"inputs": "text"}), "inputs: "),
     "no number": (json.dumps(GOOD | {"accuracy": float("nan")}), "accuracy: "),
+    "other images": (json.dumps(GOOD | {"units": [[1, 1, 11]]}), "units: others"),
+    "more right than there are": (json.dumps(GOOD | {"units": [[2, 1, 12]]}), "units: others"),
     "too accurate": (json.dumps(GOOD | {"accuracy": 99.6}), "accuracy: "),
     "no test image": (json.dumps(GOOD | {"n": 0}), "n: "),
     "no hash": (json.dumps(GOOD | {"data": "0" * 64 + "\n"}), "data: "),

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.judging.accuracy import wilson_interval
 from graft.report.charts import Chart, padded_ends, thin, ticks
 from graft.report.confusion import mean_probabilities, order_alike
 from graft.report.page import write_data
@@ -32,6 +31,7 @@ from graft.report.sections.provenance import (
 from graft.report.sections.trust import say_trust, tabulate_kept
 from graft.report.thumbnails import Album, make_thumbnail
 from graft.report.wording import in_words, say_sentence
+from graft.statistics.accuracy import wilson_interval
 from graft.statistics.reliability import bin_confidences
 from images import write
 from pages import HISTORY_COLUMNS, METRICS, noise, outcome, reported

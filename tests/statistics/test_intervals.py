@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.judging.accuracy import (
+from graft.statistics.accuracy import (
     effective_sizes,
     unit_quantile,
     wilson_interval,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn import metrics
 
-from graft.judging.accuracy import wilson_interval
 from graft.judging.losses import accuracy_and_loss
+from graft.statistics.accuracy import wilson_interval
 from graft.statistics.measures import measure
 from graft.statistics.reliability import ECE_BINS, calibrated_errors, calibration_error
 from images import Capture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 from scipy.special import xlogy
 
-from graft.judging.accuracy import wilson_interval
+from graft.statistics.accuracy import wilson_interval
 from graft.statistics.intervals import mean_ends, repeatability
 from graft.statistics.significance import (
     LEVEL,

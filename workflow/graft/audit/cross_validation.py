@@ -21,10 +21,10 @@ from graft.common.numbers import say_percent
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import write_json, write_table
-from graft.judging.accuracy import wilson_interval
 from graft.linear.folds import divide_folds, judged_rows, sample_images
 from graft.linear.standardising import find_moments, standardise
 from graft.parts.rows import read_features, read_units
+from graft.statistics.accuracy import wilson_interval
 from graft.statistics.measures import measure
 
 _SEED = 0  # of the folds; a measurement, which no parameter has to vary

@@ -14,8 +14,8 @@ from graft.common.classes import PARTS
 from graft.common.numbers import say_percent
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables
-from graft.judging.accuracy import wilson_interval
 from graft.network.catalogue import NETWORKS, OWN
+from graft.statistics.accuracy import wilson_interval
 
 # From a threefold shrinking on, what tells classes apart is often gone. Enlarging adds nothing, and
 # twofold is what photos of an odd size undergo anyway.

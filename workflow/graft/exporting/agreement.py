@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graft.common.errors import UserError
-from graft.judging.accuracy import accuracy_interval
+from graft.statistics.accuracy import accuracy_interval
 
 # Of a probability, between two runtimes in float32, which add up in another order. Measured: 3e-6
 # for a network of 9 convolutions and 1e-5 for MobileNetV2; a wrong scaling of pixels gives 0.1.

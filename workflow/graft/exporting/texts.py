@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from graft.common.numbers import say_bytes, say_percent
 from graft.exporting.facts import Facts
 from graft.exporting.formats import FORMATS
+from graft.statistics.accuracy import interval_of_counts
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -49,6 +50,7 @@ def fill_template(name: str, facts: Facts) -> str:
     request = facts.request
     values = request._asdict() | facts._asdict()
     values |= {"about": request.description, "format": FORMATS[request.kind]}
+    values["interval"] = interval_of_counts(request.description.units)
     return environment.get_template(f"{name}.j2").render(values)
 
 

@@ -19,7 +19,7 @@ from graft.common.errors import UserError, refuse
 # The member of a `.keras` file, and the note of a graph.
 _MEMBER, _NOTE = "graft.json", "graft"
 # Version of what is written here; another one is not read.
-_FORMAT = 1
+_FORMAT = 2
 # Bytes of the longest that is read: a million names of classes, and more than any model has.
 _LONGEST = 2**26
 # The earliest time that a zip file can hold.
@@ -27,7 +27,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _ALLOWED = "a model that graft made, such as data/models/finetuned.keras or finetuned.xml"
 
 _Text = Annotated[str, Field(min_length=1)]
-_Share = Annotated[float, Field(ge=0, le=1)]
+_Whole = Annotated[int, Field(ge=1, le=2**31)]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class ModelDescription:
         temperature: by which the logits were divided to calibrate the model, as `training.json` has
             it; this is in the weights already. It is 1 for a fine-tuned model that is the head on
             the network.
-        accuracy: on the test part, 0–1, with the ends of its 95 % interval by unit.
+        accuracy: on the test part, 0–1.
         n: images of the test part.
+        units: of the test part, as `count_units` has them: right ones, images, how many such units.
         data: SHA-256 of `data/split.csv`, which lists every image by a hash of its bytes, with its
             label and part: 64 hexadecimal digits.
         graft: the version that made it.
@@ -65,10 +66,11 @@ class ModelDescription:
     layer: _Text
     pooling: Literal["avg", "max", "flatten"]
     temperature: Annotated[float, Field(gt=0)]
-    accuracy: _Share
-    accuracy_low: _Share
-    accuracy_high: _Share
-    n: Annotated[int, Field(ge=1)]
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    n: _Whole
+    units: Annotated[
+        tuple[tuple[Annotated[int, Field(ge=0)], _Whole, _Whole], ...], Field(max_length=20_000)
+    ]
     data: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
     graft: _Text
 
@@ -116,6 +118,9 @@ def read_description(path: Path) -> ModelDescription:
         raise _refuse_model(path, f"not JSON: {str(error)[:200]}") from None
     if len(set(description.classes)) < len(description.classes):
         raise _refuse_model(path, "classes: a name that is there twice")
+    sound = all(right <= images for right, images, _ in description.units)
+    if not sound or sum(images * n for _, images, n in description.units) != description.n:
+        raise _refuse_model(path, "units: others than those of n images")
     return description
 
 

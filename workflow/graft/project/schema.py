@@ -249,26 +249,19 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
     # An unknown key explains a missing one (a typing error makes both), so it comes first.
     unknown = {"extra_forbidden", "invalid_key"}
     first = min(error.errors(), key=lambda e: e["type"] not in unknown)
-    section: Any = Parameters
-    field, names = None, []
-    for name in map(str, first["loc"]):
-        names.append(name)
-        values = values.get(name)
-        field = section.model_fields.get(name)
-        if not _is_section(field):  # a value, whatever it holds, or an unknown key
-            break
-        section = field.annotation
-    where = f"{path}: {'.'.join(names)}"
+    section, (name, *keys) = Parameters, map(str, first["loc"])
+    field, value, where = section.model_fields.get(name), values.get(name), f"{path}: {name}"
+    if field and keys:  # in a section
+        section, name, where = field.annotation, keys[0], f"{where}.{keys[0]}"
+        field, value = section.model_fields.get(name), value.get(name)
     if first["type"] in unknown:
-        allowed = list(section.model_fields)
-        one_of = f"one of {', '.join(allowed)}{_find_key(names[-1], section)}"
-        return refuse(f"{where} is unknown; it", one_of, names[-1])
+        one_of = f"one of {', '.join(section.model_fields)}{_find_key(name, section)}"
+        return refuse(f"{where} is unknown; it", one_of, name)
+    allowed = _allowed(field)
     if first["type"] == "missing":
-        return UserError(f"{where} must be given: {_allowed(field)}. Received: nothing")
-    hint = (
-        "" if _is_section(field) else nearest(values, filter(_is_text, get_args(field.annotation)))
-    )
-    return refuse(where, _allowed(field) + hint, values)
+        return UserError(f"{where} must be given: {allowed}. Received: nothing")
+    names = [known for known in get_args(field.annotation) if isinstance(known, str)]
+    return refuse(where, allowed + nearest(value, names), value)
 
 
 def _find_key(name: str, section: Any) -> str:
@@ -284,16 +277,9 @@ def _find_key(name: str, section: Any) -> str:
     return nearest(name, section.model_fields)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_section(field: Any) -> bool:
-    return hasattr(getattr(field, "annotation", None), "model_fields")
-
-
 def _allowed(field: Any) -> str:
-    return _sections(field.annotation) if _is_section(field) else field.description
+    is_section = hasattr(field.annotation, "model_fields")
+    return _sections(field.annotation) if is_section else field.description
 
 
 def _sections(model: Any) -> str:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from graft.common.arrays import in_batches
-from graft.judging.accuracy import accuracy_interval, wilson_interval
 from graft.judging.losses import LEAST_PROBABILITY, cross_entropies
 from graft.statistics import reliability
+from graft.statistics.accuracy import accuracy_interval, wilson_interval
 from graft.statistics.intervals import mean_interval
 
 _TOP = 5

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.judging.accuracy import accuracy_interval
 from graft.statistics import significance
+from graft.statistics.accuracy import accuracy_interval
 from graft.statistics.intervals import mean_ends
 from graft.tools.revisions import MOST_LOSS, ModelResults
 

@@ -15,6 +15,7 @@ from graft.prediction import output
 from graft.prediction.answers import answer_photos
 from graft.prediction.chosen import ChosenModel, open_model
 from graft.prediction.given import open_given
+from graft.statistics.accuracy import interval_of_counts
 from graft.tools.options import parse_options
 
 _STANDARD_OUTPUT = "-"
@@ -101,8 +102,8 @@ def _open_output(options: argparse.Namespace, model: ChosenModel) -> Iterator[tu
 
 def _introduce(model: ChosenModel) -> str:
     about = model.description
-    shares = about.accuracy, about.accuracy_low, about.accuracy_high
-    accuracy, low, high = map(output.show_confidence, shares)
+    ends = interval_of_counts(about.units)
+    accuracy, low, high = map(output.show_confidence, (about.accuracy, ends.low, ends.high))
     return (
         f"{files.printable(model.name)}, {output.one_line(about.network)} at {about.side} pixels,"
         f" {len(about.classes)} classes;"

@@ -10,9 +10,9 @@ import pandas as pd
 
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
-from graft.judging.accuracy import accuracy_interval
 from graft.judging.calibration import rescale
 from graft.judging.losses import accuracy_and_loss
+from graft.judging.unit_counts import count_units
 from graft.models.description import ModelDescription, write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph, save_model
@@ -104,7 +104,7 @@ def write_trained(
 def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> ModelDescription:
     """What the files of a model say of it: `pixels` or `features` is the name of its input."""
     right = result.test.argmax(1) == test.labels
-    interval = accuracy_interval(right, read_units(stage.input("data/units.csv"), test.ids))
+    units = read_units(stage.input("data/units.csv"), test.ids)
     layer = read_json(stage.input("data/depth/layer.json"))
     data = stage.input("data/split.csv").read_bytes()
     return ModelDescription(
@@ -118,9 +118,8 @@ def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> M
         pooling=layer["pooling"],
         temperature=float(f"{1 / result.scale:.6g}"),
         accuracy=round(float(right.mean()), 6),
-        accuracy_low=round(interval.low, 6),
-        accuracy_high=round(interval.high, 6),
         n=len(test),
+        units=count_units(right, units),
         data=hashlib.sha256(data).hexdigest(),
         graft=version("graft"),
     )

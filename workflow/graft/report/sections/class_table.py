@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from graft.judging.accuracy import accuracy_interval
 from graft.report.charts import Chart, thin
 from graft.report.reading import ReportedModel, Tested
+from graft.statistics.accuracy import accuracy_interval
 
 
 def summarise_classes(tested: Tested) -> dict[str, Any]:

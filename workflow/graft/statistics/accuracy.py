@@ -3,13 +3,16 @@
 Images of one unit, such as copies or photos of one person, tend to be right or wrong together. So n
 of them say less than n separate ones: as much as n divided by the design effect (Kish 1965, Survey
 Sampling). All intervals are of 95 %. Where no two images belong together, it is the plain Wilson
-interval. It is in this room, and not in `statistics`, since the files of a model say it.
+interval.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+
+from graft.judging.unit_counts import UnitCount, count_units
 
 _Z = 1.959964  # of the normal distribution, for 95 %
 # The points at which a correlation and an accuracy are weighed up: evenly spread for Jeffreys'
@@ -40,11 +43,16 @@ def accuracy_interval(right: np.ndarray, units: np.ndarray) -> AccuracyInterval:
         right: bool (n,), whether the model is right; n is 1 or more.
         units: int (n,), equal for images that must stay together.
     """
-    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    hits = np.bincount(unit, right, minlength=len(sizes)).astype(np.int64)
-    effective = float(effective_sizes(sizes, hits))
-    quantile = unit_quantile(len(right), len(sizes))
-    ends = wilson_interval(right.mean() * effective, effective, quantile)
+    return interval_of_counts(count_units(right, units))
+
+
+def interval_of_counts(counts: Iterable[UnitCount]) -> AccuracyInterval:
+    """The same by what `count_units` gives."""
+    right, sizes, units = np.array([*counts]).T
+    n = int(sizes @ units)
+    effective = float(effective_sizes(sizes, right, units))
+    quantile = unit_quantile(n, int(units.sum()))
+    ends = wilson_interval(right @ units / n * effective, effective, quantile)
     return AccuracyInterval(*ends, effective, quantile)
 
 
@@ -81,12 +89,16 @@ def unit_quantile(n: int, units: int) -> float:
         degree of freedom less than there are units (Korn and Graubard 1998, Survey Methodology
         24:193).
     """
+    if units == n:
+        return _Z
     from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
-    return _Z if units == n else float(stdtrit(max(units - 1, 1), 0.975))
+    return float(stdtrit(max(units - 1, 1), 0.975))
 
 
-def effective_sizes(sizes: np.ndarray, right: np.ndarray) -> np.ndarray:
+def effective_sizes(
+    sizes: np.ndarray, right: np.ndarray, units: np.ndarray | None = None
+) -> np.ndarray:
     """How many separate images would say as much about the accuracy.
 
     The number of right images in a unit is taken as beta-binomial. The correlation within units is
@@ -96,28 +108,31 @@ def effective_sizes(sizes: np.ndarray, right: np.ndarray) -> np.ndarray:
     the worst simulated case they held the accuracy less than half of the time.
 
     Args:
-        sizes: int (units,), images of each unit, 1 or more.
-        right: int (…, units), how many of them are right. More axes hold more samples.
+        sizes: int (k,), images of each unit, 1 or more.
+        right: int (…, k), how many of them are right. More axes hold more samples.
+        units: int (k,), how many such units there are; one of each without it.
 
     Returns:
         float64 (…), at most the number of images n: n divided by 1 + (Σ sizes² / n − 1) ·
         correlation. It is n where no unit has two images.
     """
+    units = np.ones_like(sizes) if units is None else units
+    n, shape = int(sizes @ units), right.shape[:-1]
+    if n == units.sum():
+        return np.full(shape, float(n))
     from scipy.special import betaln
 
-    n, shape = int(sizes.sum()), right.shape[:-1]
-    if n == len(sizes):
-        return np.full(shape, float(n))
     pairs = right.reshape(-1, len(sizes)) * np.int64(sizes.max() + 1) + sizes
     kinds, kind = np.unique(pairs, return_inverse=True)
     samples = np.arange(len(pairs))[:, None] * len(kinds) + kind.reshape(pairs.shape)
-    counts = np.bincount(samples.ravel(), minlength=len(pairs) * len(kinds))
+    weights = np.broadcast_to(units, pairs.shape).ravel()
+    counts = np.bincount(samples.ravel(), weights, len(pairs) * len(kinds))
     good, all_ = np.divmod(kinds, sizes.max() + 1)
     a, b = (np.outer(share, (1 - _GRID) / _GRID).ravel() for share in (_GRID, 1 - _GRID))
     likelihood = betaln(a + good[:, None], b + (all_ - good)[:, None]) - betaln(a, b)
-    posterior = counts.reshape(len(pairs), -1).astype(float) @ likelihood
+    posterior = counts.reshape(len(pairs), -1) @ likelihood
     posterior = np.exp(posterior - posterior.max(1, keepdims=True))
     # On this grid equal weights are Beta(½, ½).
     weights = posterior.reshape(-1, len(_GRID), len(_GRID)).sum(1) * (_GRID * (1 - _GRID)) ** -0.25
     correlation = (weights @ _GRID / weights.sum(1)).reshape(shape)
-    return n / (1 + ((sizes.astype(float) ** 2).sum() / n - 1) * correlation)
+    return n / (1 + (sizes.astype(float) ** 2 @ units / n - 1) * correlation)
