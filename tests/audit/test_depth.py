@@ -10,19 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import read_cases
 from digits import digits, parts, store
 from graft.audit import depth
-from graft.audit.choice import (
-    DEPTH_COLUMNS,
-    DepthScores,
-    choose_depths,
-    explain_choice,
-)
+from graft.audit.choice import DEPTH_COLUMNS, DepthScores, choose_depths, explain_choice
 from graft.audit.unfreezing import count_unfrozen
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_json
 from graft.judging.losses import standard_error
 from images import change, python, run
+
+CASES = read_cases(__file__)
 
 ANSWERS = ("layer.json", "unfreeze.json", "scores.csv")
 
@@ -125,16 +123,7 @@ def test_weights_make_errors_that_repeated_draws_have() -> None:
     assert np.mean(errors) == pytest.approx(np.std(means), rel=0.15)
 
 
-@pytest.mark.parametrize(
-    ("noise", "feature", "frozen"),
-    [
-        # Noise in the depths from the input up: the feature, and what is frozen up to.
-        ([0.9, 0.0, 0.8, 0.85], 1, None),
-        ([0.9, 0.8, 0.7, 0.0], 3, 1),
-        ([0.8, 0.0, 0.0, 0.0], 3, None),
-        ([0.0, 0.8, 0.8, 0.9], 0, None),
-    ],
-)
+@pytest.mark.parametrize("noise, feature, frozen", CASES["best"])
 def test_the_best_depth_is_found(
     empty: Path, noise: list[float], feature: int, frozen: int | None
 ) -> None:
@@ -239,32 +228,17 @@ def test_a_part_that_cannot_be_divided_is_refused(empty: Path, units: np.ndarray
     assert [path.name for path in Path("data/depth").iterdir()] == ["layer.json"]
 
 
-LAYERS = ["input", "stem", "stem_norm", "block1_a", "block1_b", "block2_a", "block2_b", "block10_a"]
+LAYERS = CASES["layers"]
 
 
-@pytest.mark.parametrize(
-    ("unfreeze", "count"),
-    [
-        *[("none", 0), ("all", 8), (0, 0), (1, 1), (8, 8)],
-        *[(0.01, 1), (0.25, 2), (0.5, 4), (1.0, 8)],
-        *[("stem", 7), ("stem_norm", 6), ("block1", 5), ("block2_b", 2), ("block10", 1)],
-    ],
-)
+@pytest.mark.parametrize("unfreeze, count", CASES["counts"])
 def test_what_is_trained_is_a_number_of_layers(unfreeze: int | float | str, count: int) -> None:
     found = count_unfrozen(unfreeze, LAYERS)
     assert found == count and type(found) is int
 
 
-@pytest.mark.parametrize(
-    ("unfreeze", "allowed"),
-    [
-        (9, "none, all, auto, or at most 8 layers, which lead to block10_a"),
-        ("block3", "none, all, auto, a number, or a layer that leads to block10_a (stem, stem_"),
-    ],
-)
-def test_layers_that_do_not_lead_to_the_feature_are_refused(
-    unfreeze: int | str, allowed: str
-) -> None:
+@pytest.mark.parametrize("unfreeze, allowed", CASES["refused"])
+def test_layers_that_lead_elsewhere_are_refused(unfreeze: int | str, allowed: str) -> None:
     """The whole network may have them, in another branch."""
     with pytest.raises(UserError) as refused:
         count_unfrozen(unfreeze, LAYERS)

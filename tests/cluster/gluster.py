@@ -11,35 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from background import await_true
+from cases import read_cases
 
 _PORT = 24999
-_SERVER = """\
-volume disk
-  type storage/posix
-  option directory {folder}
-end-volume
-volume locks
-  type features/locks
-  subvolumes disk
-end-volume
-volume server
-  type protocol/server
-  option transport-type tcp
-  option transport.socket.listen-port {port}
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr.locks.allow 127.0.0.1
-  subvolumes locks
-end-volume
-"""
-_CLIENT = """\
-volume client
-  type protocol/client
-  option transport-type tcp
-  option remote-host 127.0.0.1
-  option remote-port {port}
-  option remote-subvolume locks
-end-volume
-"""
+# What the server and each client are told.
+_SETTINGS = read_cases(__file__)
 
 
 def find_missing() -> str | None:
@@ -63,7 +39,7 @@ def share(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     disk, mounted = folder / "disk", folder / "mounted"
     for path in (disk, mounted):
         path.mkdir(parents=True)
-    for name, text in (("server", _SERVER), ("client", _CLIENT)):
+    for name, text in _SETTINGS.items():
         text = text.format(folder=disk, port=_PORT)
         (folder / f"{name}.vol").write_text(text, encoding="utf-8")
     server = subprocess.Popen(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from jinja2 import Template
 
 from background import await_true
 
@@ -185,26 +186,10 @@ class Slurm:
     def _configure(self) -> str:
         host = socket.gethostname().partition(".")[0]
         (self._folder / "state").mkdir(exist_ok=True)
-        lines = [
-            *("ClusterName=graft", f"SlurmctldHost={host}(127.0.0.1)", "SlurmUser=root"),
-            *("AuthType=auth/munge", "ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none"),
-            "AuthInfo=cred_expire=20",  # so long a job waits that lost its node
-            *("SelectType=select/cons_tres", "SelectTypeParameters=CR_Core_Memory"),
-            *("MpiDefault=none", "ReturnToService=2", "SlurmdTimeout=6", "KillWait=2"),
-            *("InactiveLimit=0", "MinJobAge=300"),
-            # Without cgroups, Slurm looks each second at the memory that a job has.
-            *("JobAcctGatherType=jobacct_gather/linux", "JobAcctGatherFrequency=task=1"),
-            *("JobAcctGatherParams=OverMemoryKill", f"SlurmdSpoolDir={self._folder}/spool-%n"),
-            "SchedulerParameters=sched_interval=1,bf_interval=1,defer",
-            *(f"StateSaveLocation={self._folder}/state", f"SlurmdPidFile={self._folder}/%n.pid"),
-            f"SlurmctldPidFile={self._folder}/controller.pid",
-            f"PartitionName=all Nodes=n[1-{NODES}] Default=YES MaxTime=1440 State=UP",
-        ]
-        for number in range(1, NODES + 1):
-            node = f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={CORES}"
-            port = f"Port={_FIRST_PORT + number} RealMemory={MEMORY} State=UNKNOWN"
-            lines.insert(-1, f"{node} {port}")
-        return "\n".join(lines) + "\n"
+        where = {"host": host, "folder": self._folder, "nodes": NODES}
+        size = {"cores": CORES, "memory": MEMORY, "first_port": _FIRST_PORT}
+        template = Path(__file__).with_name("slurm.conf.j2").read_text(encoding="utf-8")
+        return Template(template, keep_trailing_newline=True).render(**where, **size)
 
     def _await(self, condition: Callable[[], bool]) -> None:
         if not await_true(condition, _PATIENCE, 0.2):

@@ -6,20 +6,19 @@ from typing import Any
 
 import pytest
 
+from cases import read_cases
 from graft.scheduling.answer import say_answer
 
-HEAD = {"valid_log_loss": 0.0471, "accuracy": 0.97786, "accuracy_low": 0.9503}
-HEAD |= {"accuracy_high": 0.9903, "log_loss": 0.0461, "n": 1271}
-TUNED = HEAD | {"valid_log_loss": 0.0238, "accuracy": 0.9963, "log_loss": 0.0154}
-CROSSED = {"accuracy": 0.9, "accuracy_low": 0.85, "accuracy_high": 0.94, "n": 180}
-WARNING = {"text": "the images are grey", "command": "uv run dvc exp run -S a.b=c"}
+CASES = read_cases(__file__)
+
+CROSSED, WARNING = CASES["crossed"], CASES["warning"]
 
 
 @pytest.fixture
 def results(empty: Path) -> dict[str, Any]:
     return {
-        "head/metrics": HEAD,
-        "finetuned/metrics": TUNED,
+        "head/metrics": CASES["head"],
+        "finetuned/metrics": CASES["tuned"],
         "finetuned/training": {"chosen": "finetuned", "trained": 100},
         "cross_validation": CROSSED | {"headline": "test"},
         "warnings": [],
@@ -64,7 +63,7 @@ def test_a_small_test_part_does_not_stand_alone(results: dict[str, Any]) -> None
 
 
 def test_what_could_not_be_measured_is_a_dash(results: dict[str, Any]) -> None:
-    nothing = dict.fromkeys(HEAD) | {"n": 0}
+    nothing = dict.fromkeys(CASES["head"]) | {"n": 0}
     results |= {"head/metrics": nothing, "finetuned/metrics": nothing}
     results["cross_validation"] = dict.fromkeys(CROSSED) | {"n": 0, "headline": "cross_validation"}
     assert "nan" not in answer(results).lower()

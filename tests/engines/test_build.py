@@ -14,7 +14,7 @@ import pytest
 import alone
 import project
 from graft.project.pipeline import PACKAGE
-from project import FRESH, UP_TO_DATE, Project
+from project import Project, assert_fresh
 
 # Every stage has something to do.
 CHANGES = project.TINY | {"augment.zoom": 0.1, "augment.copies": 1, "finetune.unfreeze": "auto"}
@@ -49,8 +49,7 @@ def test_both_engines_give_the_same_bytes(built: dict[str, Project]) -> None:
 
 def test_nothing_is_left_to_do(built: dict[str, Project]) -> None:
     for made in built.values():
-        assert FRESH in made.snakemake()
-        assert made.dvc("status").strip().endswith(UP_TO_DATE)
+        assert_fresh(made)
 
 
 def test_a_log_is_about_the_job(built: dict[str, Project]) -> None:

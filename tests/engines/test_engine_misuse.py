@@ -6,77 +6,58 @@ What they do wrong with graft's own commands is in `tools/test_misuse.py`.
 import contextlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
-import standin
+from cases import read_cases
 from graft.common.errors import UserError
 from graft.project.pipeline import find_leftovers, remove_leftovers
 from project import Project
-
-SNAKEMAKE, REPRO = ("snakemake", "--cores", "2"), ("dvc", "repro")
-Change = Callable[[Project], object]
-
-
-def nothing(made: Project) -> None:
-    """Changes nothing: the command itself is wrong."""
-
-
-def added(text: str) -> Change:
-    """Lines more in params.yaml."""
-
-    def add(made: Project) -> None:
-        with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
-            file.write(text)
-
-    return add
-
-
-def changed(key: str, value: object) -> Change:
-    """Another value in params.yaml."""
-    return lambda made: made.change({key: value})
-
-
-def no_images(made: Project) -> None:
-    (made.folder / "data/raw/tiny").rename(made.folder / "data/raw/elsewhere")
-
-
-def conflict(made: Project) -> None:
-    lock = made.folder / "dvc.lock"
-    lock.write_text("<<<<<<< ours\n" + lock.read_text(encoding="utf-8"), encoding="utf-8")
-
 
 # Eleven lines whose aliases repeat a value 10¹⁰ times; DVC would write them all out.
 REPEATED = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)]
 ALIASES = "".join(["a0: &a0 x\n", *REPEATED])
 TOO_MANY = "error: params.yaml must be YAML .* aliases that repeat more than 10,000"
-PATH = r"params.yaml: dataset.path must be a file or folder that exists.*Received: "
-BIG = "image.side must be a whole number .* Received: 'big'"
-BAD = "graft split: error: .*dataset.max_bad"
-MISUSES: list[tuple[Change, tuple[str, ...], str]] = [
-    (nothing, ("snakemake",), "Error: cores have to be specified"),
-    (nothing, (*SNAKEMAKE, "finetuned"), "No rule to produce finetuned"),
-    (nothing, (*REPRO, "finetuned"), "Stage 'finetuned' not found"),
-    (added("more: [\n"), SNAKEMAKE, "snakemake: error: params.yaml must be YAML"),
-    (added(ALIASES), SNAKEMAKE, TOO_MANY),
-    (added("surplus: 1\n"), REPRO, "params.yaml: surplus is unknown"),
-    (no_images, SNAKEMAKE, f"snakemake: error: {PATH}'data/raw/tiny'"),
-    (changed("image.side", "big"), SNAKEMAKE, BIG),
-    (changed("backbone.name", "mobilenetv2"), SNAKEMAKE, "did you mean MobileNetV2"),
-    (changed("dataset.max_bad", standin.FAILING), SNAKEMAKE, BAD),
-    (changed("dataset.max_bad", standin.FAILING), REPRO, BAD),
-    (conflict, SNAKEMAKE, "snakemake: error: .*dvc.lock"),
-]
+MISUSES = [*read_cases(__file__)["misuses"], [{"added": ALIASES}, "snakemake --cores 2", TOO_MANY]]
+
+
+def misuse(
+    made: Project,
+    changed: Mapping[str, object] | None = None,
+    added: str = "",
+    renamed: Sequence[str] = (),
+    conflict: str = "",
+) -> None:
+    """What someone does before the command.
+
+    Args:
+        made: the project.
+        changed: values in params.yaml.
+        added: lines more in it.
+        renamed: a folder, and its new name.
+        conflict: a file that a merge has left with its marks.
+    """
+    made.change(changed or {})
+    with (made.folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write(added)
+    if renamed:
+        made.run("mv", *renamed)
+    if conflict:
+        made.run("sed", "-i", "1i <<<<<<< ours", conflict)
+
+
 # What the engines say of stages and of themselves.
 STAGE = re.compile(r"[\w@]+ +(failed|\d[\d.]* s)\b|Stage '|Running stage|> |Using workflow |$")
 
 
-@pytest.mark.parametrize("misuse", range(len(MISUSES)))
-def test_misuse_is_one_message_at_the_end(standins: Project, misuse: int) -> None:
-    change, command, message = MISUSES[misuse]
-    change(standins)
-    printed = standins.run(*command, status=None)
+@pytest.mark.parametrize("before, command, message", MISUSES, ids=range(len(MISUSES)))
+def test_misuse_is_one_message_at_the_end(
+    standins: Project, before: dict[str, Any], command: str, message: str
+) -> None:
+    misuse(standins, **before)
+    printed = standins.run(*command.split(), status=None)
     lines = [line for line in printed.splitlines() if not STAGE.match(line)]
     assert re.search(message, " ".join(lines)), printed
     assert len(lines) <= 3 and "Traceback" not in printed
@@ -84,7 +65,7 @@ def test_misuse_is_one_message_at_the_end(standins: Project, misuse: int) -> Non
 
 
 def both_refuse(made: Project, message: str) -> None:
-    for status, *command in ((2, *SNAKEMAKE), (None, *REPRO)):
+    for status, *command in ((2, "snakemake", "--cores", "2"), (None, "dvc", "repro")):
         printed = made.run(*command, status=status)
         assert printed.count(message) == 1 and "Traceback" not in printed, printed
 

@@ -78,9 +78,7 @@ def test_a_command_is_answered_by_the_server(waiting: Waiting) -> None:
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, 256 - 9)]
 )
-def test_a_signal_for_the_client_is_one_for_its_command(
-    waiting: Waiting, number: int, status: int
-) -> None:
+def test_a_signal_is_handed_to_the_command(waiting: Waiting, number: int, status: int) -> None:
     engine, client, process = waiting
     client.send_signal(number)
     await_end(process)
@@ -121,8 +119,7 @@ def test_code_that_has_changed_since_is_not_run_in_a_fork(standins: Project) -> 
     """The stage must be of the code that is there when it starts."""
     path = standins.folder / PACKAGE / "scheduling/endings.py"
     script = ENGINE.replace(
-        "sys.exit(",
-        f"open({str(path)!r}, 'a').write('\\nprint(\"new\")\\n')\nsys.exit(",
+        "sys.exit(", f"open({str(path)!r}, 'a').write('\\nprint(\"new\")\\n')\nsys.exit("
     ).replace("[])\n", "[])\nimport time; time.sleep(2)\n")
     assert standins.run(sys.executable, "-c", script, GRAFT, "--help").startswith("new\n")
 

@@ -22,6 +22,12 @@ from project import Project, assert_fresh, assert_right, runs
 MADE = "data/models/head.keras"
 
 
+@pytest.fixture
+def made(standins: Project) -> Project:
+    """A project that was built."""
+    return standins
+
+
 def after(made: Project, stage: str, command: str) -> None:
     """Lets a shell command run after each run of a stage, and before DVC takes any hash."""
     made.commands = made.folder.with_name("commands")
@@ -65,9 +71,8 @@ moves = pytest.mark.parametrize(("command", "what"), MOVES)
 
 @moves
 def test_what_moves_before_dvc_hashes_it_is_found_by_the_next_stage(
-    standins: Project, command: str, what: str
+    made: Project, command: str, what: str
 ) -> None:
-    made = standins
     made.change({"head.seed": 2})
     after(made, "head", command)
     printed = made.dvc("repro", status=255)
@@ -78,9 +83,8 @@ def test_what_moves_before_dvc_hashes_it_is_found_by_the_next_stage(
 
 @pytest.mark.parametrize("command", [["graft", "verify"], ["snakemake", "--cores", "2"]])
 def test_what_moves_after_the_last_stage_is_found_by_the_next_command(
-    standins: Project, command: list[str]
+    made: Project, command: list[str]
 ) -> None:
-    made = standins
     made.change({"report.smoothing": 0.4})
     after(made, "report", "sed -i 's/smoothing: 0.4/smoothing: 0.5/' params.yaml")
     made.dvc("repro")
@@ -98,11 +102,8 @@ def test_what_moves_after_the_last_stage_is_found_by_the_next_command(
 
 
 @moves
-def test_snakemake_records_nothing_that_has_moved(
-    standins: Project, command: str, what: str
-) -> None:
+def test_snakemake_records_nothing_that_moved(made: Project, command: str, what: str) -> None:
     """An edit after a stage has ended, in mid-run."""
-    made = standins
     made.change({"head.seed": 2})
     after(made, "head", command)
     printed = made.snakemake(status=1)
@@ -117,8 +118,7 @@ def locked(made: Project) -> dict:
     return yaml.safe_load((made.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
 
 
-def test_an_edit_between_two_stages_stops_the_run(standins: Project) -> None:
-    made = standins
+def test_an_edit_between_two_stages_stops_the_run(made: Project) -> None:
     made.change({"head.seed": 2})
     edit = "'learning_rate: 0.003', 'learning_rate: 0.5'"
     edit = f"edited = Path('params.yaml').read_text().replace({edit})"
@@ -144,9 +144,8 @@ def cached(made: Project, output: str) -> Path:
     return made.folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
 
 
-def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project) -> None:
+def test_a_damaged_file_of_the_cache_is_made_anew(made: Project) -> None:
     """Whatever graft restores is hashed first."""
-    made = standins
     made.snakemake()
     before = made.outputs()
     damage(cached(made, MADE))
@@ -168,8 +167,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(standins: Project) -> None:
     assert_fresh(made)
 
 
-def test_a_damaged_output_is_seen_though_its_time_is_as_before(standins: Project) -> None:
-    made = standins
+def test_a_damaged_output_is_seen_though_its_time_is_as_before(made: Project) -> None:
     made.snakemake()  # the times are learned
     for name in ("data/units.csv", "reports/head/training.json"):
         path = made.folder / name
@@ -184,9 +182,8 @@ def test_a_damaged_output_is_seen_though_its_time_is_as_before(standins: Project
     assert_right(made)
 
 
-def test_a_killed_run_is_recorded_by_the_next(standins: Project) -> None:
+def test_a_killed_run_is_recorded_by_the_next(made: Project) -> None:
     """Nothing is computed twice: what had finished is recorded, and the rest runs."""
-    made = standins
     made.change({"head.seed": 2})
     after(made, "finetune", f"touch {made.folder}/reached; sleep 60")
     run = made.start("snakemake", "--cores", "1")
@@ -198,9 +195,8 @@ def test_a_killed_run_is_recorded_by_the_next(standins: Project) -> None:
     assert_right(made)
 
 
-def test_an_experiment_runs_the_code_of_its_commit(standins: Project) -> None:
+def test_an_experiment_runs_the_code_of_its_commit(made: Project) -> None:
     """The package in the main folder is another one by the time that the queue runs."""
-    made = standins
     made.dvc("exp", "run", "--queue", "--name", "queued", "-S", "head.seed=5")
     with (made.folder / PACKAGE / "head/head.py").open("a") as file:
         file.write("\nraise RuntimeError('the code of the main folder')\n")
@@ -212,9 +208,8 @@ def test_an_experiment_runs_the_code_of_its_commit(standins: Project) -> None:
     assert made.outputs() == standin.expect(made.folder)
 
 
-def test_verify_finds_damage_and_repairs_it(standins: Project) -> None:
+def test_verify_finds_damage_and_repairs_it(made: Project) -> None:
     """A sound copy is put in the place of a damaged file; where there is none, both go."""
-    made = standins
     assert re.fullmatch(r"all \d+ recorded files are sound\n", made.run("graft", "verify"))
     before = made.outputs()
     damage(cached(made, MADE))

@@ -5,38 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from cases import read_cases
 from graft.common.progress import say_duration
 from graft.scheduling.logs import find_reason, find_remarks, find_summary
 from images import call
 from terminal import show_on_terminal
 
-DONE = """tensors 0: 200/412 images, 100 images/s, 2.1 s left
-tensors 0: warning: 3 images are grey
-tensors 0: 412/412 images, 684 images/s
-"""
-REFUSED = """split: 1/2 steps
-graft split: error: params.yaml: split.test must be above 0.
-It may be 0.15. Received: 0
-"""
-BUG = """head: 1/3 steps, 2 steps/s
-Traceback (most recent call last):
-  File "head.py", line 1, in main
-KeyError: 'a'
-"""
-KILLED = "head: 1/3 steps, 2 steps/s\n"
+CASES = read_cases(__file__)
+
+DONE = CASES["done"]
+REFUSED = CASES["refused"]
+BUG = CASES["bug"]
+KILLED = CASES["killed"]
 
 
-@pytest.mark.parametrize(
-    ("log", "address", "summary"),
-    [
-        (DONE, "tensors@0", "412/412 images, 684 images/s"),
-        (DONE, "tensors@1", ""),
-        (DONE, "tensors", ""),
-        ("head: unchanged\n", "head", "unchanged"),
-        ("head: a: b\n", "head", "a: b"),
-        ("", "head", ""),
-    ],
-)
+@pytest.mark.parametrize("log, address, summary", CASES["summaries"])
 def test_a_line_says_how_a_stage_ended(log: str, address: str, summary: str) -> None:
     assert find_summary(log, address) == summary
 
@@ -57,13 +40,9 @@ def test_the_reason_is_the_message_of_the_stage(log: str) -> None:
     assert find_reason(log, Path("logs/x.log")).splitlines() == REASONS[log]
 
 
-TIMES = {0: "0.0 s", 9.94: "9.9 s", 9.96: "10 s", 59.6: "1 min 00 s", 185: "3 min 05 s"}
-TIMES[7800] = "2 h 10 min"
-
-
-@pytest.mark.parametrize("seconds", TIMES)
-def test_a_time_is_said_as_people_read_it(seconds: float) -> None:
-    assert say_duration(seconds) == TIMES[seconds]
+@pytest.mark.parametrize("seconds, said", CASES["times"])
+def test_a_time_is_said_as_people_read_it(seconds: float, said: str) -> None:
+    assert say_duration(seconds) == said
 
 
 CODE = """if True:

@@ -36,9 +36,7 @@ class TestNumber:
             (1, 3, 1),
         ],
     )
-    def test_follows_from_the_files(
-        self, here: Path, files: int, kept: int | None, number: int
-    ) -> None:
+    def test_follows_the_files(self, here: Path, files: int, kept: int | None, number: int) -> None:
         (here / "photos.csv").write_text("a.png,a\n" * files)
         assert suit_number("photos.csv", kept) == number
 

@@ -92,33 +92,31 @@ def test_files_from_the_future_come_back(standins: Project) -> None:
 
 
 def test_what_the_user_forces_runs(standins: Project) -> None:
-    made = standins
-    assert runs(made.snakemake("-R", "head")) == {"head"}
-    assert runs(made.snakemake("--force", "data/split.csv")) == {"split"}
-    forced = made.snakemake("-n", "-p", "--forceall").count(" --force > ")
-    assert forced == len(declarations(made.values()))
-    log = made.folder / "logs/split.log"
-    made.snakemake(*JOB, "--target-jobs", "split:")
+    assert runs(standins.snakemake("-R", "head")) == {"head"}
+    assert runs(standins.snakemake("--force", "data/split.csv")) == {"split"}
+    forced = standins.snakemake("-n", "-p", "--forceall").count(" --force > ")
+    assert forced == len(declarations(standins.values()))
+    log = standins.folder / "logs/split.log"
+    standins.snakemake(*JOB, "--target-jobs", "split:")
     assert "unchanged" not in log.read_text(encoding="utf-8")
-    assert_fresh(made)
-    made.snakemake("data/split.csv")
-    made.snakemake(*JOB, "--target-jobs", "split:")
+    assert_fresh(standins)
+    standins.snakemake("data/split.csv")
+    standins.snakemake(*JOB, "--target-jobs", "split:")
     assert log.read_text(encoding="utf-8") == "split: unchanged\n"
 
 
 def test_a_job_on_a_node_needs_no_dvc(standins: Project) -> None:
     """As a cluster runs it, where DVC cannot be imported."""
-    made = standins
-    made.change({"split.seed": 2})
-    made.snakemake("-n")  # the process that schedules leaves the flags
-    poison = made.folder.with_name("poison") / "dvc/__init__.py"
+    standins.change({"split.seed": 2})
+    standins.snakemake("-n")  # the process that schedules leaves the flags
+    poison = standins.folder.with_name("poison") / "dvc/__init__.py"
     poison.parent.mkdir(parents=True)
     poison.write_text("raise SystemExit('a node has no DVC')\n")
-    made.extra["PYTHONPATH"] = f"{poison.parents[1]}:{made.folder}/workflow"
-    made.snakemake(*JOB, "--target-jobs", "split:")
-    made.extra.clear()
-    assert made.snakemake()
-    assert_right(made)
+    standins.extra["PYTHONPATH"] = f"{poison.parents[1]}:{standins.folder}/workflow"
+    standins.snakemake(*JOB, "--target-jobs", "split:")
+    standins.extra.clear()
+    assert standins.snakemake()
+    assert_right(standins)
 
 
 @pytest.mark.parametrize("engine", [["graft", "split"], ["dvc", "repro", "split"]])

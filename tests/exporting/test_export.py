@@ -18,6 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from cases import read_cases
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
@@ -237,9 +238,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-@pytest.mark.parametrize(
-    ("kind", "way"), [("keras", ""), ("openvino", "float16"), ("onnx", "int8")]
-)
+@pytest.mark.parametrize("kind, way", [("keras", ""), ("openvino", "float16"), ("onnx", "int8")])
 def test_the_card_is_one(export: Export, built: Path, kind: str, way: str) -> None:
     folder = export(kind, way)
     empty, matter, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
@@ -365,17 +364,7 @@ def test_another_model_of_the_same_images(project: Path) -> None:
             main(["--format", "keras", "--model", model])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("", r"--format must be one of keras, .*, tflite\. Received: ''"),
-        ("--format torch", r"--format must be one of keras, .*, tflite\. Received: 'torch'"),
-        ("--format keras --quantize int8", "left out with --format keras; int8 is for onnx, openv"),
-        ("--format saved_model --quantize float16", "left out with --format saved_model; float16"),
-        ("--format onnx --quantize int4", r"of float16, int8 \(did you mean int8\?\)\. .*: 'int4'"),
-        ("--format keras --licence MIT!", "--licence must be an identifier .*: 'MIT!'"),
-    ],
-)
+@pytest.mark.parametrize("arguments, message", read_cases(__file__)["wrong"])
 def test_what_is_wrong_is_one_message(project: Path, arguments: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         main(arguments.split())
@@ -395,11 +384,6 @@ def test_a_missing_extra_is_named(
     command = f"uv run --extra {FORMATS[kind].extra} graft export {arguments}"
     with pytest.raises(UserError, match=rf"`{command}`, or `uv sync --extra .* no .*{package}"):
         main(arguments.split())
-
-
-def test_without_a_finished_run_it_says_what_to_do(here: Path) -> None:
-    assert "uv run snakemake --cores all" in complaint(here, "export", "--format", "keras")
-    assert not Path("exports").exists()
 
 
 def test_a_damaged_export_of_another_kind_is_no_answer(project: Path) -> None:

@@ -113,6 +113,7 @@ def _harmless() -> Iterator[Fault]:
     """Edits that concern no stage that runs or has run: the run must not stop over them."""
     remark = ("a comment in params.yaml", append("params.yaml", "# a remark"))
     note = append("notes.txt", "to do: everything")
+    kind = "edits that concern no running stage"
     for engine in EITHER:
         for address, point, name, edit in (
             ("head", "half", "a parameter of a later stage only", set_to(REPORT)),
@@ -123,10 +124,7 @@ def _harmless() -> Iterator[Fault]:
             ("report", "before", "a file beside the project's", note),
         ):
             name = f"{name}, while {address} of {engine} is at {point}"
-            kind, inject = (
-                "edits that concern no running stage",
-                partial(_calm, address, point, edit),
-            )
+            inject = partial(_calm, address, point, edit)
             yield Fault(kind, name, inject, engine=engine, changes=EDITS[address][0])
 
 

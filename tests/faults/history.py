@@ -161,10 +161,8 @@ def _worktree(trial: Trial, code: bool = False) -> None:
         trial.edit_code("head")
     trial.end(trial.start())
     # Refused is right, if the message says how to go on; the plain run will tell.
-    if (
-        differences(tree, trial.base.expect(tree))
-        and UP_TO_DATE in trial.call("dvc", "status").text
-    ):
+    wrong = differences(tree, trial.base.expect(tree))
+    if wrong and UP_TO_DATE in trial.call("dvc", "status").text:
         raise Wrong("silently wrong: the worktree has results of the first folder's code")
 
 

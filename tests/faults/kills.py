@@ -36,12 +36,10 @@ def _in_stages() -> Iterator[Fault]:
 
 def _at(address: str, point: str, number: signal.Signals, group: bool, trial: Trial) -> None:
     forget(trial, address)
-    _while_held(address, point, number, group, trial)
+    _held(address, point, number, group, trial)
 
 
-def _while_held(
-    address: str, point: str, number: signal.Signals, group: bool, trial: Trial
-) -> None:
+def _held(address: str, point: str, number: signal.Signals, group: bool, trial: Trial) -> None:
     with moment(trial, address, point) as run:
         run.send(number, group)
         if point != GAP:
@@ -78,7 +76,7 @@ def _while_recording() -> Iterator[Fault]:
     for seed in range(6):
         address, changes = (("report", REPORT), ("head", HEAD))[seed % 2]
         name = f"SIGKILL between the end of {address} and its record"
-        inject = partial(_while_held, address, GAP, signal.SIGKILL, True)
+        inject = partial(_held, address, GAP, signal.SIGKILL, True)
         yield Fault(kind, name, inject, seed, EITHER[seed // 3], changes=changes)
 
 

@@ -113,13 +113,11 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="only N of them, drawn at random")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="writes the table there")
     parser.add_argument("--list", action="store_true", help="lists the faults and ends")
-    chosen = parser.parse_args()
-    faults = [
-        replace(f, seed=f.seed + chosen.seed) for f in all_faults() if _matches(f, chosen.only)
-    ]
-    if chosen.sample is not None:
-        faults = random.Random(chosen.seed).sample(faults, min(chosen.sample, len(faults)))
-    if chosen.list:
+    asked = parser.parse_args()
+    faults = [replace(f, seed=f.seed + asked.seed) for f in all_faults() if _matches(f, asked.only)]
+    if asked.sample is not None:
+        faults = random.Random(asked.seed).sample(faults, min(asked.sample, len(faults)))
+    if asked.list:
         print(*(fault.title for fault in faults), sep="\n")
         return 0
     if not faults:
@@ -128,20 +126,18 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began, outcomes = time.monotonic(), dict[Fault, Outcome]()
     with tempfile.TemporaryDirectory(prefix="graft-faults-", ignore_cleanup_errors=True) as name:
-        for fault, outcome in run_all(faults, chosen.jobs, Path(name)):
+        for fault, outcome in run_all(faults, asked.jobs, Path(name)):
             outcomes[fault] = outcome
             head = f"[{len(outcomes)}/{len(faults)}] {outcome.verdict} ({outcome.seconds:.0f} s)"
-            said = [
-                f"{head}: {fault.title}",
-                *([f"    {outcome.detail}"] if outcome.detail else []),
-            ]
+            said = [f"{head}: {fault.title}"]
+            said += [f"    {outcome.detail}"] if outcome.detail else []
             if outcome.verdict not in (trial.SURVIVED, trial.SKIPPED):
                 said += [f"    | {line}" for line in outcome.printed.splitlines()]
             print(*said, sep="\n", flush=True)
     outcomes = {fault: outcomes[fault] for fault in faults}
-    print(f"\n{draw(count(outcomes))}\n\n{time.monotonic() - began:.0f} s with {chosen.jobs} jobs")
-    if chosen.markdown:
-        write_markdown(chosen.markdown, outcomes)
+    print(f"\n{draw(count(outcomes))}\n\n{time.monotonic() - began:.0f} s with {asked.jobs} jobs")
+    if asked.markdown:
+        write_markdown(asked.markdown, outcomes)
     bad = {trial.HAND, trial.WRONG, trial.BROKEN}
     return int(any(outcome.verdict in bad for outcome in outcomes.values()))
 

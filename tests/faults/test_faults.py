@@ -4,35 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from cases import read_cases
 from faults.bases import Base
 from faults.table import all_faults, bases
 from faults.trial import BROKEN, SKIPPED, WRONG, Fault, named_commands, perform
 from faults.truth import Knowledge, false_records, read_lock
 
-RUNNING = (
-    "kill in a stage: SIGKILL to the leader of dvc, features@0 at half",
-    "kill while DVC records: SIGKILL while dvc makes DVC rewrite dvc.lock",
-    "kill while DVC records: SIGKILL between the end of report and its record",
-    "parameters edited in mid-run: edited while report of dvc is at half",
-    "code edited in mid-run: edited while report of snakemake is at start",
-    "edits before DVC has recorded: parameters edited while dvc has not seen the end of report",
-    "edits that concern no running stage: a comment in params.yaml, while report of dvc is at half",
-)
-BETWEEN = (
-    "images that change in mid-run: one arrives while manifest of dvc is at half",
-    "damaged files of the cache: a bit flipped, its time kept; earlier parameters return",
-    "damaged outputs: a file of data/ a bit flipped, its time new",
-    "damaged dvc.lock: emptied, then dvc",
-    "damaged memories of the engines: .dvc/tmp/rwlock emptied, then dvc",
-    "several engines at once: dvc starts while a stage of dvc runs",
-    "branches, merges and remotes: a merge with a conflict in dvc.lock, then dvc",
-)
 
-
-def chosen(titles: tuple[str, ...]) -> list[Fault]:
-    """The faults of these kinds and names."""
+def chosen(when: str) -> list[Fault]:
+    """The faults that the list of this name has, by their kinds and names."""
     found = {f"{fault.kind}: {fault.name}": fault for fault in reversed(all_faults())}
-    return [found[title] for title in titles]
+    return [found[title] for title in read_cases(__file__)[when]]
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +35,7 @@ def check(fault: Fault, base: Base, folder: Path) -> None:
 class TestWhileItRuns:
     """Faults that hit a run."""
 
-    @pytest.mark.parametrize("fault", chosen(RUNNING), ids=lambda fault: fault.name)
+    @pytest.mark.parametrize("fault", chosen("running"), ids=lambda fault: fault.name)
     def test_a_fault_is_survived(self, fault: Fault, base: Base, tmp_path: Path) -> None:
         check(fault, base, tmp_path / "trial")
 
@@ -61,7 +43,7 @@ class TestWhileItRuns:
 class TestInBetween:
     """Faults that hit files, and the harness itself."""
 
-    @pytest.mark.parametrize("fault", chosen(BETWEEN), ids=lambda fault: fault.name)
+    @pytest.mark.parametrize("fault", chosen("between"), ids=lambda fault: fault.name)
     def test_a_fault_is_survived(self, fault: Fault, base: Base, tmp_path: Path) -> None:
         check(fault, base, tmp_path / "trial")
 

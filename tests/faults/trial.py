@@ -172,10 +172,6 @@ class Trial:
         """A file of the project."""
         return self.made.folder / name
 
-    def addresses(self) -> list[str]:
-        """Every stage."""
-        return [stage.address for stage in declarations(self.made.values())]
-
     # Runs
 
     def start(self, *command: str) -> Run:
@@ -361,7 +357,8 @@ class Trial:
         if run.wait(LONGEST) != 0:
             return None
         stale = re.findall(r'"([^"]+)": \[', run.text)
-        return [address for address in self.addresses() if address not in stale]
+        stages = declarations(self.made.values())
+        return [stage.address for stage in stages if stage.address not in stale]
 
     def _note(self, run: Run) -> None:
         lines = [line for line in run.text.splitlines() if line.strip()]

@@ -9,28 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cases import read_cases
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import PACKAGE, declarations
 
-# What starts every stage and is no dependency of a result. Of the rooms only those modules are
-# there that check parameters; the others import more than a stage may need.
-STARTER = (
-    "dvc.yaml",
-    "params.yaml",
-    "workflow/libraries.yaml",
-    "workflow/shards.yaml",
-    *(f"{PACKAGE}/{name}.py" for name in ("__init__", "__main__", "cli")),
-    *(f"{PACKAGE}/{room}" for room in ("integrity", "project")),
-    *(f"{PACKAGE}/scheduling/{name}.py" for name in ("__init__", "endings", "fork_server")),
-    *(f"{PACKAGE}/{name}.py" for name in ("images/__init__", "images/files", "images/suggestions")),
-    *(f"{PACKAGE}/{name}.py" for name in ("models/__init__", "models/stacks")),
-    *(f"{PACKAGE}/network/{name}.py" for name in ("__init__", "catalogue", "pretrained")),
-    f"{PACKAGE}/network/networks.json",
-    *(f"{PACKAGE}/audit/{name}.py" for name in ("__init__", "unfreezing")),
-    *(f"{PACKAGE}/augmentation/{name}.py" for name in ("__init__", "random_layers")),
-)
-
-
+STARTER = read_cases(__file__)["starter"]
 MANIFEST = Path("data/manifest.csv")
 
 

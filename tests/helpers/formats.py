@@ -167,17 +167,10 @@ def gif(
     codes += b"\x81"
     blocks = [codes[i : i + 255] for i in range(0, len(codes), 255)]
     control = b"" if clear is None else b"!\xf9\4\1\0\0" + bytes([clear]) + b"\0"
-    return (
-        b"GIF89a"
-        + struct.pack("<HHBBB", wide, high, 0xF6, 0, 0)
-        + colours.tobytes()
-        + control
-        + b","
-        + struct.pack("<HHHHB", *place, width, height, 0x40 * interlaced)
-        + b"\7"
-        + b"".join(bytes([len(block)]) + block for block in blocks)
-        + b"\0;"
-    )
+    screen = struct.pack("<HHBBB", wide, high, 0xF6, 0, 0) + colours.tobytes()
+    frame = b"," + struct.pack("<HHHHB", *place, width, height, 0x40 * interlaced) + b"\7"
+    packed = b"".join(bytes([len(block)]) + block for block in blocks)
+    return b"GIF89a" + screen + control + frame + packed + b"\0;"
 
 
 def with_thumbnail(jpeg: bytes, thumbnail: bytes) -> bytes:

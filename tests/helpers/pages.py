@@ -7,27 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cases import read_cases
 from graft.common.classes import ALL_CLASSES, LEFT_OUT, PARTS
 from graft.report.page import render_page
 from graft.report.reading import ReportedModel, Tested
 from graft.report.sections.audit import LEAKS, summarise_images
 
-METRICS = {
-    **{"valid_accuracy": 0.9333, "valid_log_loss": 0.3111},
-    **{"accuracy": 0.91234, "accuracy_low": 0.8811, "accuracy_high": 0.9355},
-    **{"balanced_accuracy": 0.9, "balanced_accuracy_low": 0.87, "balanced_accuracy_high": 0.92},
-    **{"macro_f1": 0.9012, "macro_f1_low": 0.8765, "macro_f1_high": 0.9234},
-    **{"log_loss": 0.3456, "log_loss_low": 0.2789, "log_loss_high": 0.4321},
-    **{"ece": 0.0321, "ece_low": 0.0, "ece_high": 0.0444, "ece_expected": 0.0222},
-    **{"uncalibrated_log_loss": 0.4567, "uncalibrated_ece": 0.0876},
-    **{"n": 1234, "units": 321, "n_effective": 456.7},
-}
+CASES = read_cases(__file__)
+
+METRICS = CASES["metrics"]
 # What classifiers said of all images that did not learn from them, as the page shows it.
-CROSSED = {
-    **{"accuracy": 0.875, "accuracy_low": 0.8521, "accuracy_high": 0.8949, "log_loss": 0.4},
-    **{"n": 4321, "units": 4320, "label_errors": 0, "headline": "test"},
-    **{"test_units": 1234, "test_bound": 0.9969},
-}
+CROSSED = CASES["crossed"]
 # The reasons for which a file in the summary could not be read; the last would be markup.
 MARKUP = "</td><script>alert(1)</script>\u202e {{ 7 * 7 }} & \"quoted\" 'text'"
 BAD = ("zero bytes", "truncated", MARKUP)
@@ -54,7 +44,7 @@ def reported(key: str, predicted: Sequence[int], labels: Sequence[int], **values
         **{"key": key, "name": {"head": "Head", "finetuned": "Fine-tuned model"}[key]},
         "metrics": METRICS,
         "history": pd.DataFrame(
-            [(1, 1, 0.5, 1, 0.5), (2, 1, 0.5, 1, 0.5)], columns=HISTORY_COLUMNS
+            [(epoch, 1, 0.5, 1, 0.5) for epoch in (1, 2)], columns=HISTORY_COLUMNS
         ),
         "training": trained | {"temperature": 1.0},
         "predicted": np.array(predicted),

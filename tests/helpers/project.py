@@ -20,6 +20,7 @@ from PIL import Image
 
 import standin
 from background import Run
+from cases import read_cases
 from graft.project.launcher import find_module
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations, stage_names
@@ -31,11 +32,7 @@ SOURCES = (
     *("Snakefile", "dvc.yaml", "environment.yml", "profiles", "workflow"),
 )
 DEFAULTS = "workflow/defaults.yaml"
-TINY = {"dataset.path": "data/raw/tiny", "image.side": 32}
-TINY |= {"backbone.name": "cnn", "backbone.weights": "none", "head.batch": 8, "head.epochs": 2}
-TINY |= {"finetune.batch": 8, "finetune.epochs": 1, "finetune.warmup": 0}
-# Changed images start TensorFlow once more in every build; tests of their own switch them on.
-TINY |= {"augment.rotation": 0, "augment.shift": 0.0, "augment.zoom": 0.0}
+TINY = read_cases(__file__)["tiny"]
 
 # What Snakemake and DVC say where nothing is to be done.
 FRESH = "Nothing to be done"

@@ -17,6 +17,7 @@ OTHER = Image.fromarray(picture(2))
 SHOWN = Image.fromarray(KNOWN)
 GREY = np.asarray(SHOWN.convert("L"))
 LEVELS = (np.arange(SIDE * SIDE).reshape(SIDE, SIDE) * 64).astype(np.uint16)
+EIGHT = LEVELS // 257  # the same in 8 bits
 # The palette's first colour is clear in the files that have holes.
 PALETTE = SHOWN.quantize(16)
 INDICES = np.asarray(PALETTE)
@@ -96,6 +97,11 @@ JPEG = jpeg()
 GIF = gif(INDICES, COLOURS)
 PART = gif(INDICES[8:24, 8:24], COLOURS, SQUARE, (8, 8))
 FIRST = PNG.index(b"IDAT") - 4  # where the pixels begin
+# With one level, colour or grey value that is clear.
+ONE_LEVEL = png(big(LEVELS), 16, 0, chunk(b"tRNS", struct.pack(">H", 6400)))
+ONE_COLOUR = png(KNOWN, 8, 2, chunk(b"tRNS", KNOWN[0, 0].astype(">u2").tobytes()))
+ONE_GREY = png(GREY, 8, 0, chunk(b"tRNS", b"\0" + bytes([GREY[0, 0]])))
+FIRST_COLOUR = (KNOWN[0, 0] == KNOWN).all(-1)[..., None]
 
 PNGS = {
     "rgb.png": (PNG, KNOWN, 0),
@@ -105,25 +111,13 @@ PNGS = {
     "1 bit.png": (encoded(TWO_TONES), TONES, 0),
     "2 bits.png": (png(bits(GREY >> 6, 2), 2, 0), grey(GREY // 64 * 85), 0),
     "4 bits.png": (png(bits(GREY >> 4, 4), 4, 0), grey(GREY // 16 * 17), 0),
-    "16 bits.png": (encoded(LEVELS), grey(LEVELS // 257), 0),
-    "16 bits, one level clear.png": (
-        png(big(LEVELS), 16, 0, chunk(b"tRNS", struct.pack(">H", 6400))),
-        grey(np.where(LEVELS == 6400, 255, LEVELS // 257)),
-        0,
-    ),
+    "16 bits.png": (encoded(LEVELS), grey(EIGHT), 0),
+    "16 bits, one level clear.png": (ONE_LEVEL, grey(np.where(LEVELS == 6400, 255, EIGHT)), 0),
     "16 bits and alpha.png": (png(big(OPAQUE), 16, 4), grey(LEVELS // 256), 0),
     "16 bits rgb.png": (png(big(KNOWN * np.uint16(257)), 16, 2), KNOWN, 0),
     "16 bits rgb and alpha.png": (png(big(HALF * np.uint16(257)), 16, 6), OVER_WHITE, 1),
-    "one colour clear.png": (
-        png(KNOWN, 8, 2, chunk(b"tRNS", KNOWN[0, 0].astype(">u2").tobytes())),
-        np.where((KNOWN[0, 0] == KNOWN).all(-1)[..., None], 255, KNOWN),
-        0,
-    ),
-    "one grey clear.png": (
-        png(GREY, 8, 0, chunk(b"tRNS", b"\0" + bytes([GREY[0, 0]]))),
-        grey(np.where(GREY[0, 0] == GREY, 255, GREY)),
-        0,
-    ),
+    "one colour clear.png": (ONE_COLOUR, np.where(FIRST_COLOUR, 255, KNOWN), 0),
+    "one grey clear.png": (ONE_GREY, grey(np.where(GREY[0, 0] == GREY, 255, GREY)), 0),
     "interlaced.png": (interlaced(KNOWN), KNOWN, 0),
     "palette.png": (encoded(PALETTE), OF_PALETTE, 0),
     "palette of 4 bits.png": (encoded(PALETTE, bits=4), OF_PALETTE, 0),
@@ -196,6 +190,7 @@ TILED = {number: value for number, value in TIFF.items() if number != 278}  # ro
 TILED |= {322: (3, [16]), 323: (3, [16])}
 SIXTEEN = (KNOWN * np.uint16(257)).astype("<u2").tobytes()
 INVERSE = (65535 - LEVELS).astype("<u2").tobytes()
+TWELVE = (LEVELS // 16).astype(int) * 255 // 4095
 TIFFS = {
     **{
         f"{packing or 'not packed'}.tif": (encoded(KNOWN, "TIFF", compression=packing), KNOWN, 0)
@@ -213,14 +208,10 @@ TIFFS = {
     "cmyk.tif": (encoded(SHOWN.convert("CMYK"), "TIFF"), KNOWN, 2),
     "alpha.tif": (encoded(HALF, "TIFF"), OVER_WHITE, 1),
     "palette.tif": (encoded(PALETTE, "TIFF"), OF_PALETTE, 0),
-    "16 bits.tif": (encoded(LEVELS, "TIFF"), grey(LEVELS // 257), 0),
+    "16 bits.tif": (encoded(LEVELS, "TIFF"), grey(EIGHT), 0),
     "16 bits rgb.tif": (tiff(tags([16] * 3, 2), [SIXTEEN]), KNOWN, 0),
-    "12 bits.tif": (
-        tiff(tags([12], 1), [twelve(LEVELS >> 4)]),
-        grey((LEVELS // 16).astype(int) * 255 // 4095),
-        0,
-    ),
-    "16 bits, 0 is white.tif": (tiff(tags([16], 0), [INVERSE]), grey(LEVELS // 257), 0),
+    "12 bits.tif": (tiff(tags([12], 1), [twelve(LEVELS >> 4)]), grey(TWELVE), 0),
+    "16 bits, 0 is white.tif": (tiff(tags([16], 0), [INVERSE]), grey(EIGHT), 0),
     "0 is white.tif": (tiff(tags([8], 0), [(255 - GREY).tobytes()]), grey(GREY), 0),
     "held sideways.tif": (encoded(SIDEWAYS, "TIFF", **WAY), KNOWN, 0),
 }
@@ -233,7 +224,7 @@ OTHERS = {
     "gif inside.csv": (GIF, OF_PALETTE, 0),
     "rgb.ppm": (encoded(KNOWN, "PPM"), KNOWN, 0),
     "plain.ppm": (b"P3 # of numbers\n32 32 255\n" + NUMBERS, KNOWN, 0),
-    "16 bits.pgm": (b"P5 32 32 65535\n" + LEVELS.astype(">u2").tobytes(), grey(LEVELS // 257), 0),
+    "16 bits.pgm": (b"P5 32 32 65535\n" + LEVELS.astype(">u2").tobytes(), grey(EIGHT), 0),
     "1 bit.pbm": (encoded(TWO_TONES, "PPM"), TONES, 0),
     "rgb.avif": (encoded(KNOWN, "AVIF", **FINE), KNOWN, 6),
     "held sideways.avif": (encoded(SIDEWAYS, "AVIF", **FINE, **WAY), KNOWN, 6),

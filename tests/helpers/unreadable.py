@@ -33,6 +33,8 @@ def patched(data: bytes, place: int, other: bytes) -> bytes:
 SIZE = JPEG.index(b"\xff\xc0") + 5  # the place of height and width
 BOMB = header(60000, 60000, zlib.compress(bytes(1000)))
 TEXT_BOMB = chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(2**23)))
+WRONG_TEXT = b"\0\0\0\5tEXtkey\0vWRNG"
+TALL = tags([8, 8, 8], 2, 32, 6400)
 NO_IMAGE = {
     "text": b"this is text\n" * 20,
     "page": b"<!DOCTYPE html><html><body>404</body></html>",
@@ -83,20 +85,14 @@ UNREADABLE = {
     "text bomb behind.png": (PNG[:-12] + TEXT_BOMB + PNG[-12:], "unreadable: Decompressed data"),
     "taller than its pixels.bmp": (bmp(ROWS, 24, height=64), "truncated"),
     "taller than its pixels.ppm": (b"P6 32 64 255\n" + KNOWN.tobytes(), "truncated"),
-    "taller than its pixels.tif": (
-        tiff(tags([8, 8, 8], 2, 32, 6400), [KNOWN.tobytes()]),
-        "truncated",
-    ),
+    "taller than its pixels.tif": (tiff(TALL, [KNOWN.tobytes()]), "truncated"),
     "no pixels.png": (PNG[:FIRST] + PNG[-12:], "unreadable: "),
     "no width.png": (header(0, 0, zlib.compress(b"")), "damaged header"),
     "no height.jpg": (patched(JPEG, SIZE, b"\0\0"), "damaged header"),
     "negative width.bmp": (bmp([], 24, width=-32, height=32), "decompression bomb"),
     "wrong sum.png": (patched(PNG, FIRST + 20, bytes([PNG[FIRST + 20] ^ 1])), "unreadable: "),
     "wrong sum of the header.png": (patched(PNG, 29, bytes(4)), "damaged header"),
-    "wrong sum of text.png": (
-        PNG[:FIRST] + b"\0\0\0\5tEXtkey\0vWRNG" + PNG[FIRST:],
-        "damaged header",
-    ),
+    "wrong sum of text.png": (PNG[:FIRST] + WRONG_TEXT + PNG[FIRST:], "damaged header"),
     "wrong length.png": (PNG.replace(b"IDAT", b"IDAT\xff", 1), "unreadable: "),
     "unknown packing.bmp": (bmp([], 24, packing=9), "unreadable: "),
     "unknown process.jpg": (patched(JPEG, SIZE - 4, b"\xcb"), "unreadable: "),

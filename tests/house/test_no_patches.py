@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import read_cases
 from images import ROOT
 
 FOLDERS = ("graft", "snakemake_logger_plugin_graft", "scripts")
@@ -117,33 +118,7 @@ def test_nothing_of_another_package_is_assigned_to(module: str) -> None:
     assert find_patches(TEXTS[module]) == []
 
 
-@pytest.mark.parametrize(
-    "line, found",
-    [
-        ("keras.utils.get_file = print", "keras.utils.get_file"),
-        ("own = keras.src.utils\nown.get_file = print", "keras.src.utils.get_file"),
-        ("n, own = 1, Repo\nown.status = None", "dvc.repo.Repo.status"),
-        ("Repo.runs += 1", "dvc.repo.Repo.runs"),
-        ("Repo.runs: int = 1", "dvc.repo.Repo.runs"),
-        ("del Repo.status", "dvc.repo.Repo.status"),
-        ("for Repo.status in (1, 2): pass", "dvc.repo.Repo.status"),
-        ("with open('x') as np.file: pass", "numpy.file"),
-        ("np.a, other = 1, 2", "numpy.a"),
-        ("setattr(Repo, 'status', print)", "dvc.repo.Repo"),
-        ("delattr(np, 'array')", "numpy"),
-        ("type.__setattr__(Repo, 'status', print)", "dvc.repo.Repo"),
-        ("Repo.__dict__['status'] = print", "dvc.repo.Repo.__dict__"),
-        ("np.__dict__.update(array=print)", "numpy.__dict__"),
-        ("@functools.wraps(Repo.status)\ndef status(): pass", "dvc.repo.Repo.status"),
-        ("from unittest.mock import patch", "unittest.mock"),
-        ("sys.meta_path.insert(0, None)", "sys.meta_path"),
-        ("sys.path_hooks[:] = []", "sys.path_hooks"),
-        ("sys.modules['numpy'] = None", "sys.modules"),
-        ("del sys.modules['numpy']", "sys.modules"),
-        ("sys.modules.pop('numpy')", "sys.modules"),
-        ("sys.displayhook = print", "sys.displayhook"),
-    ],
-)
+@pytest.mark.parametrize("line, found", read_cases(__file__)["patches"])
 def test_an_assignment_would_be_found(line: str, found: str) -> None:
     head = """
 import functools, sys

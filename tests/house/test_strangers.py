@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 import pytest
 
+from cases import read_cases
 from commands import Command
 from graft.common.errors import UserError
 from graft.common.tables import read_table
@@ -388,9 +389,7 @@ def test_a_recipe_may_have_aliases(here: Path) -> None:
 # --- dvc.yaml -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "out", ["../x", "/elsewhere/x", "data/../../x", ".", "data/${dataset.path}"]
-)
+@pytest.mark.parametrize("out", ["../x", "/other/x", "data/../../x", ".", "data/${dataset.path}"])
 def test_outputs_lead_nowhere_else(here: Path, screen: Command, out: str) -> None:
     change(here, {"dataset.path": "../../x"})
     text = Path("dvc.yaml").read_text()
@@ -412,25 +411,9 @@ def test_a_dvc_yaml_has_stages(here: Path, screen: Command, text: str) -> None:
 
 # --- packages -------------------------------------------------------------------------------------
 
-FIXED = {"id": "CVE-1", "fix_versions": ["2.0"]}
-OPEN = {"id": "CVE-2", "fix_versions": []}
-SOUND = {"name": "b", "version": "1", "vulns": []}
-BOTH = {"name": "a", "version": "1", "vulns": [FIXED, OPEN]}
 
-
-@pytest.mark.parametrize(
-    ("packages", "status", "said"),
-    [
-        (None, 0, "pip-audit was skipped"),
-        ([{"name": "a", "skip_reason": "not found"}], 0, "pip-audit was skipped"),
-        ([SOUND], 0, "pip-audit: 1 package, no known vulnerability"),
-        ([SOUND, BOTH], 1, "a 1: CVE-1, mended in 2.0"),
-        ([BOTH | {"vulns": [OPEN]}], 0, "a 1: CVE-2, not mended yet"),
-    ],
-)
-def test_known_vulnerabilities_that_are_mended_fail(
-    packages: list[Any] | None, status: int, said: str
-) -> None:
+@pytest.mark.parametrize("packages, status, said", read_cases(__file__)["audits"])
+def test_mended_vulnerabilities_fail(packages: list[Any] | None, status: int, said: str) -> None:
     report = "" if packages is None else json.dumps({"dependencies": packages, "fixes": []})
     ended = call(sys.executable, ROOT / ".ci/audit.py", input=report)
     assert ended.returncode == status and said in ended.stdout and not ended.stderr

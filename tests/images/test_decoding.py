@@ -51,9 +51,7 @@ def test_any_size_becomes_a_square_and_is_given_as_shown(
 
 
 @given(st.integers(1, 3000), st.integers(1, 10), st.booleans(), st.sampled_from(FITS))
-def test_a_side_that_shows_nothing_is_too_small(
-    long: int, short: int, upright: bool, fit: str
-) -> None:
+def test_a_side_of_nothing_is_too_small(long: int, short: int, upright: bool, fit: str) -> None:
     shape = (long, short) if upright else (short, long)
     data = encoded(np.full((*shape, 3), 7, np.uint8))
     if min(shape) < decoding._SHORTEST:

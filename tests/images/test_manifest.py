@@ -149,9 +149,7 @@ class TestNames:
 class TestFilesThatAreNone:
     """What is among files and cannot be read."""
 
-    def test_they_are_set_aside_with_a_reason(
-        self, here: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_they_are_set_aside_and_why(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(files, "LARGEST_FILE", 10_000)
         good = classes(CLASSES)
         write(here / "photos", good | {"dog/large.png": bytes(10_001), "dog/x.jpg/1.png": b"1"})
@@ -213,9 +211,7 @@ def test_nothing_to_learn_from_is_an_error(here: Path, files: Mapping[str, bytes
     assert nothing_made()
 
 
-@pytest.mark.parametrize(
-    "path", ["nowhere", "x" * 5000, "a\0b", "pipe", "round", "photos.csv", "\n"]
-)
+@pytest.mark.parametrize("path", ["none", "x" * 5000, "a\0b", "pipe", "round", "photos.csv", "\n"])
 def test_what_is_no_source_is_one_message(here: Path, path: str) -> None:
     os.mkfifo(here / "pipe")
     (here / "round").symlink_to("round")

@@ -17,9 +17,7 @@ PHOTOS = ROOT.parent / "shared/data/sign-language-digits.zip"
 
 
 @given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=1, max_size=20), st.data())
-def test_a_digit_that_is_not_larger_begins_the_next_person(
-    shown: list[set[int]], data: st.DataObject
-) -> None:
+def test_a_digit_no_larger_begins_a_person(shown: list[set[int]], data: st.DataObject) -> None:
     expected, number, person, last = {}, 1000, 0, 10
     for digits in shown:
         # Two persons can only be distinguished where the second begins again.

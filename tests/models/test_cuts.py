@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cases import read_cases
 from graft.backbone.architectures import build_network
 from graft.backbone.backbone import find_candidates
 from graft.models.cuts import find_cuts
@@ -55,16 +56,7 @@ def test_both_sides_of_a_cut_are_the_whole(name: str) -> None:
         assert np.array_equal(halves, whole), cut
 
 
-@pytest.mark.parametrize(
-    "name, side, pooling, stack",
-    [
-        ("cnn", 32, "avg", ()),
-        ("MobileNetV2", 64, "max", ()),
-        ("VGG16", 32, "flatten", ()),
-        ("stack", 30, "flatten", ("conv 4", "norm", "pool", "dropout 0.5", "conv 8", "pool 3")),
-        ("stack", 8, "avg", ("conv 4",)),
-    ],
-)
+@pytest.mark.parametrize("name, side, pooling, stack", read_cases(__file__)["networks"])
 def test_the_columns_of_each_depth_are_the_features_of_that_layer(
     name: str, side: int, pooling: str, stack: tuple[str, ...]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import read_cases
 from graft.common.errors import UserError
 from graft.models.description import ModelDescription, read_description, write_description
 from graft.models.framework import keras
@@ -125,40 +126,20 @@ def noted(folder: Path, kind: str, text: Any) -> Path:
 
 
 GOOD = json.loads(json.dumps({"format": 2, **asdict(describe())}))
-HOSTILE = {
-    "not JSON": ("classes: [a]", "not JSON"),
-    "empty": ("", "not JSON"),
-    "deep": ("[" * 100_000, "not JSON"),
-    "another value": ("[1]", "format 'None'"),
-    "another format": (json.dumps(GOOD | {"format": 1}), "format '1'"),
-    "not even a format": (json.dumps(GOOD | {"format": True}), "format 'True'"),
-    "a number of classes": (json.dumps(GOOD | {"classes": 10**9}), "classes: "),
-    "a long number": ('{"n": ' + "9" * 5000 + "}", "not JSON"),
-    "one class": (json.dumps(GOOD | {"classes": ["a"]}), "classes: "),
-    "a class without a name": (json.dumps(GOOD | {"classes": ["a", ""]}), "classes.1: "),
-    "a class that is no text": (json.dumps(GOOD | {"classes": ["a", 1]}), "classes.1: "),
-    "one class twice": (json.dumps(GOOD | {"classes": ["a", "a"]}), "twice"),
-    "half a letter": (json.dumps(GOOD | {"classes": ["a", "\ud800"]}), ""),
-    "a side of nothing": (json.dumps(GOOD | {"side": 0}), "side: "),
-    "a side for all memory": (json.dumps(GOOD | {"side": 10**9}), "side: "),
-    "a side in text": (json.dumps(GOOD | {"side": "32"}), "side: "),
-    "another fit": (json.dumps(GOOD | {"fit": "fill"}), "fit: "),
-    "other inputs": (json.dumps(GOOD | {"inputs": "text"}), "inputs: "),
-    "no number": (json.dumps(GOOD | {"accuracy": float("nan")}), "accuracy: "),
-    "other images": (json.dumps(GOOD | {"units": [[1, 1, 11]]}), "units: others"),
-    "more right than there are": (json.dumps(GOOD | {"units": [[2, 1, 12]]}), "units: others"),
-    "too accurate": (json.dumps(GOOD | {"accuracy": 99.6}), "accuracy: "),
-    "no test image": (json.dumps(GOOD | {"n": 0}), "n: "),
-    "no hash": (json.dumps(GOOD | {"data": "0" * 64 + "\n"}), "data: "),
-    "one thing more": (json.dumps(GOOD | {"more": 1}), "more: "),
-    "one thing less": (json.dumps({k: v for k, v in GOOD.items() if k != "fit"}), "fit: "),
+# By name, what is changed in a good description or written in its place, and what is said.
+HOSTILE = read_cases(__file__)["hostile"] | {
+    "deep": ["[" * 100_000, "not JSON"],
+    "a long number": ['{"n": ' + "9" * 5000 + "}", "not JSON"],
+    "half a letter": [{"classes": ["a", "\ud800"]}, ""],
+    "one thing less": [json.dumps({k: v for k, v in GOOD.items() if k != "fit"}), "fit: "],
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_wrong_description_is_refused(folder: Path, kind: str, case: str) -> None:
-    text, message = HOSTILE[case]
+    what, message = HOSTILE[case]
+    text = what if isinstance(what, str) else json.dumps(GOOD | what)
     refused(noted(folder, kind, text), message)
 
 

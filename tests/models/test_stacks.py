@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import read_cases
 from graft.models import stacks
 from graft.models.stacks import IMAGE_KINDS, VECTOR_KINDS, Layer, count_parameters, read_stack
 
@@ -62,15 +63,7 @@ def test_any_text_is_a_layer_or_refused(text: str) -> None:
     assert text.split()[0] in IMAGE_KINDS and len(text.split()) <= 1 + len(layer.numbers)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", " ", "conv", "conv 0", "conv 4097", "conv 8 0", "conv 8 32", "conv 8 3 1"),
-        *("conv 8.5", "conv -8", "conv ٣", "conv 1e3", "pool 0", "pool 65", "pool 2 2", "norm 1"),
-        *("dropout", "dropout 1", "dropout 1.0", "dropout -0.1", "dropout nan", "dropout .5"),
-        *("dropout 0.5 1", "Conv 8", "convolution 8", "conv8", "dense 8"),
-    ],
-)
+@pytest.mark.parametrize("text", read_cases(__file__)["refused"])
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_stack([text], IMAGE_KINDS)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from cases import read_cases
 from graft.backbone.fetched import fetching, find_published
 from graft.backbone.scaling import find_scaling, probe_scaling
 from graft.common.errors import UserError
@@ -19,7 +20,7 @@ from graft.network.catalogue import NETWORKS
 from graft.prediction.classifier import classify_photos, scale_pixels
 from graft.prediction.imagenet import CLASSES, IMAGENET_NAMES, ImageNetClass
 from graft.tools.classify import label_text, main
-from images import Capture, complaint, encoded, picture, write
+from images import Capture, encoded, picture, write
 
 INDEX = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(CLASSES)}
 GIVEN = ["--weights", "mine.weights.h5", "--classes", "classes.json"]
@@ -191,33 +192,7 @@ def test_pixels_are_prepared_as_keras_does(module: str) -> None:
     assert np.abs(found - own.preprocess_input(photos)).max() < 1e-4
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing.jpg"], r"nothing\.jpg \(missing\)$"),
-        (["nowhere/a.jpg"], r"nowhere/a\.jpg \(missing\)$"),
-        (["classes.json", "photos", "cut.jpg"], r"classes\.json \(not .*, cut\.jpg \(truncated\)$"),
-        (["bad"], r"bad/1 \(zero bytes\), bad/2 .*, bad/5 \(zero bytes\) and 2 more$"),
-        (["empty"], r"a photo must be .*: 'empty \(an empty folder\)'$"),
-        (["photos", "--backbone", "vgg16"], r"cations \(did you mean VGG16\?\)\. .*: 'vgg16'$"),
-        (["photos", "--backbone", "cnn"], r"--backbone must be a class of keras\.applic.*: 'cnn'$"),
-        (["photos", "--top", "0"], r"--top must be a whole number from 1 to 1000\. Received: 0$"),
-        (["photos", "--top", "1001"], r"--top must be a whole number from 1 to 1000.*: 1001$"),
-        (["photos", "--weights", "none"], r"--weights must be imagenet, or .*\(no such file\)'$"),
-        (["photos", "--weights", "classes.json"], r"\.h5\) of MobileNet .*\(not an \.h5 file\)'$"),
-        (["photos", "--weights", "text.h5"], r"'text\.h5 \(not an \.h5 file\)'$"),
-        (["photos", "--weights", "cut.weights.h5"], r"'cut\.weights\.h5 \(.*truncated"),
-        (["photos", "--weights", "other.weights.h5"], r"classifier of 1000 classes.*'other\.wei"),
-        (["photos", "--weights", "headless.weights.h5"], r"headless\.weights\.h5 \(.*conv_preds"),
-        (["photos", "--weights", "odd.h5"], r"\Wodd\.h5 \("),
-        (["photos", "--weights", "infinite.weights.h5"], r"answers are not finite numbers"),
-        (["photos", "--classes", "none.json"], r"--classes must be a class index .*No such file"),
-        (["photos", "--classes", "photos/a.jpg"], r"photos/a\.jpg \(not JSON: "),
-        (["photos", "--classes", "list.json"], r"\(its keys do not count from 0\)'$"),
-        (["photos", "--classes", "few.json"], r"'few\.json \(10 classes instead of 1000\)'$"),
-        (["photos", "--classes", "odd.json"], r"'odd\.json \(entry 7 is no id and label\)'$"),
-    ],
-)
+@pytest.mark.parametrize("arguments, message", read_cases(__file__)["wrong"])
 def test_what_is_wrong_is_one_message(
     answer, wrong: None, capsys: Capture, arguments: list[str], message: str
 ) -> None:
@@ -278,8 +253,3 @@ def test_a_network_has_a_file_for_each_side_that_keras_trained_it_at() -> None:
         assert found.name == f"mobilenet_1_0_{own}_tf_no_top.h5"
         assert found.origin.endswith(f"/{found.name}")
     assert find_published("MobileNetV2", 96).name.endswith("_1.0_96.h5")
-
-
-def test_the_command_ends_with_status_2(folder: Path) -> None:
-    said = complaint(folder, "classify", "photos", "nothing.jpg")
-    assert said.startswith("every photo must be ")

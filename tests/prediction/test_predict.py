@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from cases import read_cases
 from graft.common.errors import UserError
 from graft.images.decoding import decode
 from graft.images.files import File
@@ -25,6 +26,8 @@ from graft.tools.predict import main
 from images import ROOT, Capture, complaint, content, encoded, graft, picture, workspace, write
 from packing import KINDS, pack
 from trainings import CNN, describe
+
+CASES = read_cases(__file__)
 
 SIDE, SHARPNESS = 16, 0.03
 # A class may be called anything; none of this may reach a terminal as it is.
@@ -274,9 +277,7 @@ def test_json_has_an_object_a_line(predict: Predict, here: Path) -> None:
     assert list(first) == ["path", "label", "confidence", "reason"]
 
 
-def test_an_answer_does_not_depend_on_other_photos(
-    models: Path, here: Path, predict: Predict
-) -> None:
+def test_an_answer_depends_on_no_other_photo(models: Path, here: Path, predict: Predict) -> None:
     """Nor on how many there are: they are taken as they are needed, in their order."""
     data = [encoded(picture(seed, 20, 20)) for seed in range(40)]
     taken = answered = most = 0
@@ -301,31 +302,7 @@ def test_an_answer_does_not_depend_on_other_photos(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing.jpg"], r"^a photo must be an image file, .*: 'nothing\.jpg \(missing\)'"),
-        (["photos", "x" * 5000], r"\(missing\)'$"),
-        (["pipe"], r"pipe \(not a regular file\)'$"),
-        (["nowhere"], r"nowhere \(not a regular file\)'$"),
-        (["empty"], r"a photo must be .*'empty \(an empty folder\)'$"),
-        (["empty.zip"], r"a photo must be .*'empty\.zip \(an empty archive\)'$"),
-        (["photos", "cut.tar"], r"'cut\.tar' is damaged at "),
-        (["gone.tar.gz"], r"a photo must be .*gone\.tar\.gz \("),
-        (["-"], r"^standard input must be paths of photos, one a line\. Received: 'nothing'$"),
-        (["-", "-"], r"^standard input must be "),
-        (["odd.csv"], r"odd\.csv must be a CSV whose first line names .*, path among them, once"),
-        (["none.csv"], r"none\.csv must be a CSV with a line for each photo\. Received: 'none'$"),
-        (["hole.csv"], r"hole\.csv, line 3: path must be given\. Received: ''$"),
-        (["latin.csv"], r"latin\.csv must be a CSV in UTF-8"),
-        (["photos", "--top", "0"], r"^--top must be a whole number from 1 to the number"),
-        (["photos", "--top", "4"], r"^--top must be .* from 1 to 3, the number of classes.*: 4$"),
-        (["photos", "--unsure", "90"], r"^--unsure must be a number above 0 and at most 1.*90\.0$"),
-        (["photos", "--unsure", "nan"], r"^--unsure must be "),
-        (["photos", "--output", "x.txt"], r"^--output must be a file \.csv or \.jsonl, or -\. "),
-        (["photos", "--output", "no/x.csv"], r"^--output must be a file in a folder that is there"),
-        (["photos", "--output", "folder.csv"], r"^--output must be a file in a folder"),
-        (["list.csv", "--output", "photos/../list.csv"], r"^--output must be another file than"),
-    ],
+    "arguments, message", [*CASES["wrong"], (["photos", "x" * 5000], r"\(missing\)'$")]
 )
 def test_what_is_wrong_is_one_message(
     predict: Predict, here: Path, arguments: list[str], message: str
@@ -333,14 +310,7 @@ def test_what_is_wrong_is_one_message(
     """And no file appears or changes."""
     os.mkfifo("pipe")
     Path("nowhere").symlink_to("nothing")
-    write(
-        here,
-        {
-            **{"empty/.hidden": b"", "list.csv": b"path\nphotos/2.png\n", "folder.csv/x": b""},
-            **{"odd.csv": b"file\n2.png\n", "none.csv": b"path\n\n", "latin.csv": b"path\n\xe9\n"},
-            **{"hole.csv": b"path,label\nphotos/2.png,a\n,b\n", "x.csv": b"of before"},
-        },
-    )
+    write(here, {name: text.encode("latin-1") for name, text in CASES["files"].items()})
     pack(here / "empty.zip", {})
     pack(here / "cut.tar", PHOTOS)
     data = (here / "cut.tar").read_bytes()
@@ -354,18 +324,7 @@ def test_what_is_wrong_is_one_message(
     assert content() == before
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        ("none.xml", r"^--model must be finetuned, head, or a model file.*\Wnone\.xml \(no such f"),
-        ("silent.keras", r"silent\.keras' must be a model that graft made.*without graft\.json"),
-        ("head.keras", r"^--model must be a model of pixels; .* by --model head\. "),
-        ("four.xml", r"four\.xml' must be .* Received: 'outputs of \[16, 4\], not 3 a photo'$"),
-        ("four.keras", r"four\.keras' must be .* Received: 'outputs of \[16, 4\], not 3 a photo'$"),
-        ("large.xml", r"large\.xml' must be a graph of the shapes that its description says"),
-        ("broken.xml", r"^some answers are not finite numbers: the model is damaged$"),
-    ],
-)
+@pytest.mark.parametrize("model, message", CASES["models"])
 def test_a_model_that_cannot_answer_is_refused(
     predict: Predict, here: Path, model: str, message: str
 ) -> None:
@@ -375,9 +334,7 @@ def test_a_model_that_cannot_answer_is_refused(
     assert [path.name for path in here.iterdir()] == ["photos"]
 
 
-def test_a_keras_file_that_is_none_is_refused(
-    predict: Predict, models: Path, tmp_path: Path
-) -> None:
+def test_a_false_keras_file_is_refused(predict: Predict, models: Path, tmp_path: Path) -> None:
     import zipfile
 
     with zipfile.ZipFile(models / "mine.keras") as old:
@@ -405,9 +362,3 @@ def test_a_missing_model_says_what_makes_it(here: Path, name: str) -> None:
     write(here, {f"data/models/{name}.xml": b"<net/>"})
     earlier = complaint(here, *arguments)
     assert earlier.startswith("`uv run snakemake --cores all` makes it anew: ")
-
-
-def test_help_has_an_example(capsys: Capture) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    assert "example: graft predict " in capsys.readouterr().out

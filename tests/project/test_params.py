@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from cases import read_cases
 from graft.audit.unfreezing import first_of_block
 from graft.common.errors import UserError
 from graft.common.stage import Stage, Undeclared
@@ -29,6 +30,8 @@ from graft.project.pipeline import declarations
 from graft.project.recipes import DEFAULTS
 from graft.project.schema import Parameters
 from images import ROOT, complaint, python
+
+CASES = read_cases(__file__)
 
 GOOD = YAML(typ="safe").load(DEFAULTS.read_text(encoding="utf-8"))
 # As the schema has them, so that a number has the type of its key however it is written.
@@ -109,30 +112,12 @@ def test_no_text_is_a_number_and_numbers_have_limits(folder: Path, key: str) -> 
 
 
 # Values that are outside of the limits of their keys.
-OUTSIDE: dict[str, list[Any]] = {
-    **{"dataset.path": [""], "image.side": [7], "split.test": [0], "split.train": [1]},
-    **{"features.runtime": ["torch"], "features.precision": ["bf16"]},
-    "backbone.name": ["mobilenetv2", "cnn\n", "stack "],
-    "backbone.weights": [
-        *("weights.h5", "/data/pretrained/a.h5", "data/pretrained/../a.h5"),
-        *(f"data/pretrained/{name}" for name in ("deeper/a.h5", "a.zip", "a.keras.zip")),
-    ],
-    **{"backbone.pooling": ["average"], "backbone.initializer": ["he"], "backbone.layer": [""]},
-    "backbone.stack": ["conv 32", [32], ["conv 32", "dense 8"], ["conv 8"] * 101],
-    "head.stack": [["dense 64", "conv 8"], ["dense 64 64"]],
-    **{"head.kind": ["linear"], "head.output": ["logits"], "head.optimizer": ["adam"]},
-    **{"head.label_smoothing": [1], "head.monitor": ["loss"], "head.repeats": [0]},
-    **{"head.learning_rate": [0], "head.batch": [0]},
-    **{"finetune.unfreeze": [-1, 3.0, 1.0, 0.0, ""], "finetune.cut": ["none"]},
-    **{"finetune.repeats": [101], "finetune.weight_decay": [1.01], "report.smoothing": [1]},
-    **{"augment.flip": ["both"], "augment.rotation": [181], "augment.copies": [101]},
-}
-OUTSIDE["backbone.stack"] += [["conv"], ["conv 0"], ["pool 2 2"]]
-OUTSIDE["head.stack"] += [["dropout 1"], ["dropout -0.1"], ["norm 1"], [" "]]
-
-
 @pytest.mark.parametrize(
-    "key, value", [(key, value) for key, values in OUTSIDE.items() for value in values]
+    "key, value",
+    [
+        *((key, value) for key, values in CASES["outside"].items() for value in values),
+        ("backbone.stack", ["conv 8"] * 101),
+    ],
 )
 def test_a_value_outside_its_limits_is_shown_with_them(folder: Path, key: str, value: Any) -> None:
     message = refusal(folder, changed({key: value}))
@@ -143,9 +128,7 @@ def test_a_value_outside_its_limits_is_shown_with_them(folder: Path, key: str, v
 @pytest.mark.parametrize(
     "written, value", [("1e-3", 0.001), ("1E-3", 0.001), ("0.001", 0.001), ("1", 1.0), ("+.5", 0.5)]
 )
-def test_a_rate_may_be_written_in_any_way_that_numbers_are(
-    folder: Path, written: str, value: float
-) -> None:
+def test_a_rate_may_be_written_as_numbers_are(folder: Path, written: str, value: float) -> None:
     text = DEFAULTS.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^(  learning_rate: )[0-9.]+", rf"\g<1>{written}", text, count=1)
     rate = read(folder, text)["head"]["learning_rate"]
@@ -265,23 +248,7 @@ def test_the_layers_above_the_feature_are_not_there(folder: Path) -> None:
     assert message.endswith(", block3_conv1, block3_conv2). Received: 'block4'")
 
 
-@pytest.mark.parametrize(
-    "network, key, value, named",
-    [
-        ({}, "backbone.layer", "mixed9", "last, or a layer of cnn (stem, stem_norm, stem_relu, "),
-        ({}, "backbone.layer", "input_layer", "last, or a layer of cnn (stem, "),
-        ({}, "backbone.layer", "residual_64_ot", "did you mean residual_64_out?)"),
-        ({}, "finetune.unfreeze", "block5", "or a layer or block of cnn (stem, "),
-        ({}, "finetune.unfreeze", "residual_6", "did you mean residual_"),
-        ({"backbone.name": "InceptionV3", "image.side": 75}, "backbone.layer", "mixed99", "mixed9"),
-        (
-            {"backbone.name": "stack", "backbone.stack": ["conv 4", "pool", "conv 4"]},
-            "backbone.layer",
-            "conv_3",
-            "last, or a layer of stack (conv_1, pool_1, conv_2) (did you mean conv_2?)",
-        ),
-    ],
-)
+@pytest.mark.parametrize("network, key, value, named", CASES["layers"])
 def test_a_layer_that_is_not_there_is_answered_with_those_that_are(
     folder: Path, network: dict[str, Any], key: str, value: str, named: str
 ) -> None:
@@ -300,34 +267,7 @@ def test_a_block_is_a_layer_of_that_name_or_of_one_that_goes_on_with_it() -> Non
         assert first_of_block(vgg, unknown) is None
 
 
-STACK = {"backbone.name": "stack"}
-POOLS = {"backbone.stack": ["conv 4", "pool 3", "pool 4", "pool"]}
-FETCHED = {"backbone.weights": "imagenet"}
-SVM, LOGISTIC = {"head.kind": "svm"}, {"head.kind": "logistic"}
-THREE = {"dataset.classes": ["a", "b", "c"], "head.kind": "dense", "head.output": "sigmoid"}
-ROUNDED = {"features.precision": "bfloat16", "features.runtime": "tensorflow"}
-
-
-@pytest.mark.parametrize(
-    "changes, key, allowed",
-    [
-        (STACK, "backbone.stack", "one layer or more for backbone.name stack"),
-        (STACK | POOLS, "image.side", "from 24 to 1024 pixels for stack"),
-        ({"augment.copies": 2}, "augment.copies", "0 where nothing else in augment changes"),
-        (LOGISTIC | {"head.stack": ["norm"]}, "head.stack", "[] for head.kind log"),
-        (ROUNDED, "features.precision", "float32 where features.runtime is tensorflow"),
-        ({"finetune.repeats": 3}, "finetune.repeats", "at most head.repeats, 1: each seed starts"),
-        (SVM | {"head.stack": ["dense 8"]}, "head.stack", "[] for head.kind svm"),
-        (SVM | {"head.output": "sigmoid"}, "head.output", "softmax for head.kind"),
-        (THREE, "head.output", "softmax for 3 classes; sigmoid is one unit for two"),
-        (
-            STACK | FETCHED | {"backbone.stack": ["conv 4"]},
-            "backbone.weights",
-            "none or a file for stack, which has no ImageNet weights",
-        ),
-        (FETCHED, "backbone.weights", "none or a file for cnn, which has no ImageNet weights"),
-    ],
-)
+@pytest.mark.parametrize("changes, key, allowed", CASES["apart"])
 def test_what_cannot_be_together_is_refused_with_what_can(
     folder: Path, changes: dict[str, Any], key: str, allowed: str
 ) -> None:
@@ -341,17 +281,7 @@ def test_what_cannot_be_together_is_refused_with_what_can(
 
 
 def test_what_can_be_together_is_read(folder: Path) -> None:
-    for changes in (
-        {"augment.copies": 5},
-        {"head.kind": "svm"},
-        {"head.kind": "dense", "head.output": "sigmoid"},
-        {"head.kind": "dense", "head.output": "sigmoid", "dataset.classes": ["a", "b"]},
-        {"head.kind": "dense", "head.stack": ["dense 64", "norm", "dropout 0.5"]},
-        {"head.repeats": 3, "finetune.repeats": 3},
-        {"backbone.name": "MobileNetV2", "backbone.weights": "imagenet"},
-        {"backbone.name": "stack", "backbone.stack": ["conv 4", "pool", "conv 8 5", "norm"]},
-        {"backbone.layer": "residual_64_out", "finetune.unfreeze": "auto"},
-    ):
+    for changes in CASES["together"]:
         values = changed({"backbone.weights": "none", **changes})
         assert read(folder, values) == values
 
@@ -359,23 +289,10 @@ def test_what_can_be_together_is_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     "content, received",
     [
-        ("head: [1,\n", r"line \d+, column \d+"),
-        ("a: 1\n\tb: 2\n", "line 2, column 1"),
-        ("a: @\n", "line 1, column 4"),
-        ("image:\n  side: 32\n  side: 64\n", "duplicate key 'side' .*line 3, column 3"),
-        ("head: {}\nimage: {}\nhead: {}\n", "duplicate key 'head' .*line 3, column 1"),
-        ("a: 1\n---\nb: 2\n", "another document"),
-        ("a: *b\n", "undefined alias"),
-        ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
-        ("a: 2001-13-45\n", "month must be in 1..12"),
+        *CASES["texts"],
         ("a: " + "9" * 5000, "digits"),
-        ("a: \0\n", "control characters"),
-        ('a: "\\ud800"\n', "Unicode character"),
-        ("[1, 2]: 3\n", "unhashable key"),
-        ("[" * 5000 + "]" * 5000, "levels"),
-        ("- " * 10**6, "levels"),
-        (b"a: \xff\xfe\n", "can't decode"),
-        ("größe: 1".encode("latin-1"), "can't decode"),
+        *(("[" * 5000 + "]" * 5000, "levels"), ("- " * 10**6, "levels")),
+        *((b"a: \xff\xfe\n", "can't decode"), ("größe: 1".encode("latin-1"), "can't decode")),
     ],
 )
 def test_what_is_no_yaml_is_refused_with_its_place(
@@ -521,9 +438,7 @@ class TestWeights:
         assert "has no layer widen_120" in self.error(weights=weights)
 
     @pytest.mark.parametrize("around, lacks", [((), "backbone"), (("backbone",), "network")])
-    def test_a_model_that_graft_did_not_make_is_refused(
-        self, around: tuple[str, ...], lacks: str
-    ) -> None:
+    def test_a_model_of_strangers_is_refused(self, around: tuple[str, ...], lacks: str) -> None:
         message = self.error(weights=self.model(["a", "b"], around))
         assert "a model that graft made, such as data/models/finetuned.keras" in message
         assert message.endswith(f"which has no layer {lacks}'")
@@ -544,16 +459,7 @@ class TestCommand:
     """Every stage checks the whole of params.yaml before anything happens."""
 
     @pytest.mark.parametrize(
-        "content",
-        [
-            YAML(typ="safe").load("{head: 1}"),
-            changed({"split.test": 0.2}),
-            changed({"head.epoch": 1}),
-            changed({"report.smoothing": 2}),
-            "a: [\n",
-            b"\xff",
-        ],
-        ids=["section", "sum", "unknown", "other", "broken", "bytes"],
+        "content", [*map(changed, CASES["wrong"]), {"head": 1}, "a: [\n", b"\xff"]
     )
     def test_an_error_is_one_line_and_leaves_nothing(
         self, tmp_path: Path, content: dict[str, Any] | str | bytes

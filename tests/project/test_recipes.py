@@ -4,7 +4,6 @@ import re
 import runpy
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cases import read_cases
 from graft.common.tables import read_json
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import read_yaml, read_yaml_file
@@ -153,18 +153,10 @@ def results(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return metrics, training
 
 
-# Classes, photos of each, side, parameters of the fine-tuned model, those unfrozen, and those of
-# the head. They are as published, or counted by hand from the sizes of the layers. Large networks
-# see smaller images than in their recipes, which changes nothing but the map that VGG16 flattens.
-GENERATED: dict[str, tuple[Callable[[Path, int, int], None], int, int, int, int, int, int]] = {
-    "cats-dogs-inceptionv3": (photos, 2, 9, 80, 21_806_882, 6_077_634, 4_098),
-    "cats-dogs-xception": (photos, 2, 9, 80, 20_863_529, 20_809_001, 2_049),
-    "cats-dogs-vgg16": (photos, 2, 9, 64, 14_714_688 + 131_522, 131_394, 131_522),
-    "sign-digits-vgg16": (photos, 10, 3, 64, 14_714_688 + 5_130, 7_079_424 + 5_130, 5_130),
-    "fashion-cnn": (fashion, 10, 6, 28, 19_392 + 402_826, 19_392 + 402_826, 402_826),
-    "thirty-classes-cnn": (photos, 30, 4, 64, 390_336 + 74_526, 389_376 + 74_014, 74_526),
-    "cifar10-scratch": (fashion, 10, 6, 32, 442_368 + 1_210, 441_072 + 1_210, 1_210),
-}
+# Images, classes, images of each, side, parameters of the fine-tuned model, those unfrozen, and
+# those of the head.
+GENERATED = read_cases(__file__)["generated"]
+MAKERS = {"photos": photos, "fashion": fashion}
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -199,7 +191,7 @@ def test_a_recipe_makes_the_published_model(name: str) -> None:
 def test_a_recipe_runs_to_the_end(name: str, empty: Path) -> None:
     """From drawn weights on generated images of the right shape, an epoch each."""
     make, classes, count, side, parameters, unfrozen, own = GENERATED[name]
-    make(Path("photos"), classes, count)
+    MAKERS[make](Path("photos"), classes, count)
     once = {f"{stage}.epochs": 1 for stage in ("head", "finetune")}
     drawn = {"backbone.weights": "none", "finetune.warmup": 0}
     run(name, {"image.side": side, **drawn, **once})

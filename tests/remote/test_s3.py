@@ -102,9 +102,7 @@ def test_a_clone_pulls_and_has_nothing_to_do(made: Project, tmp_path: Path) -> N
     assert_fresh(other)
 
 
-def test_what_is_fetched_but_not_checked_out_is_built_from_the_cache(
-    made: Project, tmp_path: Path
-) -> None:
+def test_what_is_only_fetched_is_built_from_the_cache(made: Project, tmp_path: Path) -> None:
     made.dvc("push")
     other = clone(made, tmp_path / "other")
     other.dvc("fetch")

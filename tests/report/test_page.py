@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cases import read_cases
 from graft.common.classes import in_order
 from graft.tools import compare
 from images import run, workspace
@@ -27,19 +28,9 @@ api = pytest.importorskip("playwright.sync_api", reason="needs `uv run --group b
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 RIGHT_TO_LEFT = "\u202e\u05e9\u05dc\u05d5\u05dd"
-CLASSES = in_order(
-    [
-        "<img src=x onerror=document.title='run'>",
-        "</script><script>document.title='run'</script>",
-        "\"><b onclick='x'>' & \" quoted",
-        RIGHT_TO_LEFT,
-        "a" * 200,
-        "two words " * 20,
-        "{{ 7 * 7 }}",
-        "nan",
-        *(f"class {i}" for i in range(8)),
-    ]
-)
+NAMES = read_cases(__file__)["names"]
+NAMES += [RIGHT_TO_LEFT, "a" * 200, "two words " * 20, *(f"class {i}" for i in range(8))]
+CLASSES = in_order(NAMES)
 # A file of the first class and one of the second.
 PATHS = ["photos/<img src=x onerror=document.title='run'>.jpg", "=cmd|' /C calc'!A0.jpg"]
 PHONE = {"width": 390, "height": 844}

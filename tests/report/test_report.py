@@ -1,7 +1,6 @@
 """The stage `report`: its pictures and its page, from small inputs that are written here."""
 
 import base64
-import csv
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 
@@ -21,8 +20,9 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from PIL import Image
 
+from cases import read_cases
 from graft.common.classes import in_order
-from graft.common.tables import write_json
+from graft.common.tables import write_json, write_table
 from graft.report.confusion import count_confusion, most_confused
 from graft.report.lettering import drawable_labels
 from graft.report.pictures import draw_confusion, draw_curves, smooth
@@ -31,29 +31,21 @@ from images import change, python, run, workspace
 from pages import HISTORY_COLUMNS, METRICS, Page
 from runs import MODELS, make_run
 
+CASES = read_cases(__file__)
 PICTURES = ("curves.png", "curves_smoothed.png", "confusion.png")
 HISTORY = [(1, 1.0, 0.5, 1.2, 0.4), (2, 0.7, 0.7, 0.9, 0.6), (3, 0.5, 0.8, 1.0, 0.6)]
-HOSTILE = ["<script>alert(1)</script>", "<img src=https://example.org/x onerror=alert(1)>"]
-HOSTILE += ["say \"hi\", you & 'me'", "{{ 7 * 7 }}", "$x$", "nan", "한국어", "two\nlines"]
-HOSTILE += ["Ursus arctos horribilis, seen from far away in the fog of a morning"]
-TRAINED = {"parameters": 2_260_546, "trained": 2_562, "best_epoch": 2}
-TRAINED |= {"val_loss": 0.9, "val_accuracy": 0.6, "temperature": 0.8}
-TUNED = {"unfrozen": 1_521_666, "trained": 1_494_594, "cut": "block_12_add", "chosen": "finetuned"}
-TUNED |= {"start_val_loss": 0.95, "start_val_accuracy": 0.55}
+HOSTILE = CASES["hostile"]
+TRAINED, TUNED = CASES["trained"], CASES["tuned"]
 TRAINING = {"head": TRAINED, "finetuned": TRAINED | TUNED}
 SEEDS = [(1, 0.9631), (2, 0.9705), (3, 0.9668)]
 
 
-def write_table(path: Path, header: str, rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(header.split(","))
-        table.writerows(rows)
+def put(path: Path, header: str, rows: Sequence[Sequence[object]]) -> None:
+    """Writes a table."""
+    write_table(path, pd.DataFrame(rows, columns=header.split(",")))
 
 
-def make(
-    folder: Path, classes: Sequence[str], **histories: Sequence[Sequence[float | str]]
-) -> None:
+def make(folder: Path, classes: Sequence[str], **histories: Sequence[tuple]) -> None:
     """Everything that the stage reads, with one wrong image, one bad file and one pair a class.
 
     Args:
@@ -67,7 +59,7 @@ def make(
         (i, f"{name}/{i} {part}", name, part)
         for i, (name, part) in enumerate((name, part) for name in classes for part in parts)
     ]
-    write_table(folder / "data/split.csv", "id,path,label,part", images)
+    put(folder / "data/split.csv", "id,path,label,part", images)
     checked = [
         (i, *(("quarantined", "not an image") if "not an image" in part else ("ok", "")), 9, 9, "")
         for i, _, _, part in images
@@ -75,15 +67,15 @@ def make(
     pixels = np.random.default_rng(3).integers(0, 256, (len(images), 32, 32, 3), np.uint8)
     for shard in range(4):
         path = folder / f"data/checked/{shard}.csv"
-        write_table(path, "id,status,reason,width,height,phash", checked[shard::4])
+        put(path, "id,status,reason,width,height,phash", checked[shard::4])
         good = [i for i, status, *_ in checked[shard::4] if status == "ok"]
         np.save(folder / f"data/tensors/{shard}.npy", pixels[good])
     shares = {"train": (2, "0.500000"), "valid": (1, "0.250000"), "test": (1, "0.250000")}
     rows = [(name, part, n, share, n) for name in classes for part, (n, share) in shares.items()]
-    write_table(folder / "data/parts.csv", "label,part,images,share,groups", rows)
+    put(folder / "data/parts.csv", "label,part,images,share,groups", rows)
     header = "kind,first,first_label,second,second_label,difference"
     rows = [("near", f"{name}/first", name, f"{name}/second", name, "0.125") for name in classes]
-    write_table(folder / "data/duplicates/pairs.csv", header, rows)
+    put(folder / "data/duplicates/pairs.csv", header, rows)
     pixels = np.random.default_rng(1).integers(0, 256, (len(classes), 2, 32, 32, 3), np.uint8)
     np.save(folder / "data/duplicates/pairs.npy", pixels)
     counts = {"images": len(images), "groups": 4 * len(classes), "clusters": 7, "duplicates": 20}
@@ -108,13 +100,13 @@ def make(
         np.save(folder / f"data/predictions/{model}.npy", np.concatenate([answered, answered]))
         maps = np.zeros((0, 0, 0), np.uint8)
         np.savez(folder / f"data/looks/{model}.npz", rows=np.zeros(0, int), maps=maps)
-        write_table(reports / "history.csv", "epoch,loss,accuracy,val_loss,val_accuracy", history)
+        put(reports / "history.csv", "epoch,loss,accuracy,val_loss,val_accuracy", history)
         columns = "path,label,predicted,confidence,truth,unit"
-        write_table(reports / "predictions.csv", columns, predictions)
-        write_table(reports / "repeats.csv", "seed,accuracy", SEEDS)
+        put(reports / "predictions.csv", columns, predictions)
+        put(reports / "repeats.csv", "seed,accuracy", SEEDS)
         write_json(reports / "training.json", TRAINING[model] | {"epochs": len(history)})
         write_json(reports / "metrics.json", METRICS)
-    write_table(
+    put(
         folder / "reports/label_errors.csv",
         "path,part,label,looks_like,confidence,self_confidence,likely",
         [
@@ -198,29 +190,7 @@ def test_class_names_are_text(html: str) -> None:
 
 def test_the_page_says_what_was_measured(html: str) -> None:
     text = Page(html).text
-    assert "right, of 1,234 test photos in 321 units; 95 % interval 88.1 % to 93.5 %." in text
-    assert "lower is better 0.032 0.000 to 0.044" in text
-    assert "with as many images 0.022" in text
-    assert "say as much about the accuracy 457" in text
-    assert "by which settings are to be chosen 93.3 %" in text
-    kept = "kept is epoch 2, which has the lowest validation loss: validation loss 0.900, 60.0 %"
-    assert f"3 epochs; {kept} of the validation images right." in text
-    assert "Parameters 2,260,546 2,260,546 Of them in unfrozen layers" in text
-    assert "Of them trained 2,562 1,494,594" in text
-    assert "Chosen on the validation part: the fine-tuned model ." in text
-    assert "96.7 % 96.3 % to 97.0 %" in text
-    assert "block_13_expand_relu feature 0.145 lowest 96.1 % 119 576" in text
-    assert "out_relu 0.210 +0.065 ± 0.011 93.0 % 154 1,280" in text
-    assert "Switched on: rotation up to 10° to either side, shift up to 10 % of the side" in text
-    assert f"All {len(HOSTILE) * 2} " in text
-    assert f"not an image {len(HOSTILE)} " in text
-    assert f"two labels {len(HOSTILE)} " in text
-    assert f"54 files, 7 sets of copies, {len(HOSTILE) * 4} groups checked" in text
-    assert "1 warning" in text and "is rare. To change it: graft <mend>" in text
-    assert f"{len(HOSTILE)} photos of {4 * len(HOSTILE)} are wrong, the surest mistakes" in text
-    assert "1 of 4 photos of nan was taken for 한국어" in text
-    assert "image.side" in text and "dataset.path photos data/raw/digits.zip" in text
-    assert "uv run graft use digits --set dataset.path=photos" in text
+    assert [said for said in CASES["says"] if said not in text] == []
 
 
 def test_nothing_is_half_written(here: Path) -> None:

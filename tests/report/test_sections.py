@@ -16,18 +16,13 @@ from PIL import Image
 from graft.report.charts import Chart, padded_ends, thin, ticks
 from graft.report.confusion import mean_probabilities, order_alike
 from graft.report.page import write_data
+from graft.report.sections import provenance
 from graft.report.sections.class_table import judge_classes, rank_curves, worst_first
 from graft.report.sections.doubts import write_spreadsheet
 from graft.report.sections.headline import say_gain, say_meaning, summarise_headline
 from graft.report.sections.learning import chart_history
 from graft.report.sections.matrix import choose_part, describe_pairs_of_classes, list_cells
 from graft.report.sections.mistakes import rank_photos, summarise_mistakes
-from graft.report.sections.provenance import (
-    find_md5,
-    find_recipe,
-    summarise_provenance,
-    write_commands,
-)
 from graft.report.sections.trust import say_trust, tabulate_kept
 from graft.report.thumbnails import Album, make_thumbnail
 from graft.report.wording import in_words, say_sentence
@@ -319,7 +314,9 @@ class TestMaking:
         values |= {"head.epochs": 10, "head.stack": []}
         values |= {key.replace("__", "."): value for key, value in parameters.items()}
         files = [folder / "data"]
-        return summarise_provenance(values, folder / "defaults.yaml", folder / "recipes", files)
+        return provenance.summarise_provenance(
+            values, folder / "defaults.yaml", folder / "recipes", files
+        )
 
     def test_what_was_changed_comes_first(self, tmp_path: Path) -> None:
         found = self.make(tmp_path, dataset__path="my photos")
@@ -338,12 +335,12 @@ class TestMaking:
         assert found["commands"][0] == "uv run graft use two"
 
     def test_without_recipes_the_commands_begin_with_the_run(self) -> None:
-        assert find_recipe({"a.b": 1}, {}) == ""
-        assert write_commands("", [])[0] == "uv run snakemake --cores all"
+        assert provenance.find_recipe({"a.b": 1}, {}) == ""
+        assert provenance.write_commands("", [])[0] == "uv run snakemake --cores all"
 
     def test_a_hash_is_that_of_the_whole_file(self, tmp_path: Path) -> None:
         write(tmp_path, {"x": bytes(2**20 + 1), "y": bytes(2**20 + 2)})
-        assert find_md5(tmp_path / "x") != find_md5(tmp_path / "y")
+        assert provenance.find_md5(tmp_path / "x") != provenance.find_md5(tmp_path / "y")
 
 
 class TestCharts:

@@ -12,36 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from cases import read_cases
 from graft.audit.choice import DEPTH_COLUMNS
 from graft.report.sections.doubts import summarise_doubts
 from graft.report.sections.headline import summarise_headline
 from graft.report.sections.learning import chart_history
-from graft.report.sections.transfer import (
-    describe_depths,
-    summarise_transfer,
-    tile_samples,
-)
+from graft.report.sections.transfer import describe_depths, summarise_transfer, tile_samples
 from graft.report.thumbnails import Album
 from graft.report.wording import say_sentence
 from graft.statistics.intervals import repeatability
 from pages import CROSSED, Page, audited, doubts, noise, outcome, rendered, reported
 
+CASES = read_cases(__file__)
+
 NAMES = {"head": "Head", "finetuned": "Fine-tuned model"}
 STEPS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
-PARAMETERS = {
-    **{"report.smoothing": 0.8, "dataset.path": "photos"},
-    **{f"{stage}.monitor": "val_loss" for stage in ("head", "finetune")},
-    **{f"{stage}.class_weight": "none" for stage in ("head", "finetune")},
-    **{"head.learning_rate": 0.003, "head.optimizer": "Adam"},
-    **{"finetune.learning_rate": 0.0002, "finetune.head_learning_rate": 0.001},
-    **{"finetune.epochs": 5, "finetune.optimizer": "AdamW", "finetune.warmup": 1},
-    **{"augment.brightness": 0.0, "augment.contrast": 0.125, "augment.copies": 0},
-    **{"augment.flip": "horizontal_and_vertical", "augment.rotation": 20},
-    **{"augment.shift": 0.1, "augment.zoom": 0},
-}
-TRAINED = {"parameters": 2049, "trained": 2049, "epochs": 2, "best_epoch": 2}
-TRAINED |= {"val_loss": 0.25, "val_accuracy": 0.9}
-TUNED = TRAINED | {"unfrozen": 99, "cut": "none", "chosen": "finetuned", "start_val_loss": 0.5}
+PARAMETERS = CASES["parameters"]
+TRAINED = CASES["trained"]
+TUNED = CASES["tuned"]
 HOSTILE = "<script>alert(1)</script> {{ 7 * 7 }}"
 
 
@@ -118,14 +106,7 @@ def test_only_what_a_model_has_is_in_the_table() -> None:
     assert "Fitted at once, without epochs: validation loss 0.250, 90.0 %" in text
 
 
-@pytest.mark.parametrize(
-    ("unfreeze", "expected"),
-    [
-        (0, "All 40 layers up to it stay as they were; fine-tuning trains the head alone."),
-        (1, "Of the 40 layers up to it, fine-tuning trains the last 1."),
-        (40, "Fine-tuning trains all 40 layers up to it."),
-    ],
-)
+@pytest.mark.parametrize("unfreeze, expected", CASES["depths"])
 def test_the_depth_is_one_sentence_where_nothing_was_measured(unfreeze: int, expected: str) -> None:
     text = page(unfreeze=unfreeze).text
     assert f"mixed9 : 2,048 values, average pooling. {expected}" in text
@@ -228,15 +209,7 @@ def test_depths_lie_on_one_axis(values: list[tuple[float, float]]) -> None:
     assert [depth["place"] for depth in order] == sorted(depth["place"] for depth in depths)
 
 
-@pytest.mark.parametrize(
-    ("monitor", "best", "device", "expected"),
-    [
-        ("loss", 2, "CPU", "2 epochs; kept is epoch 2, which has the lowest validation loss: "),
-        ("accuracy", 1, "CPU", "2 epochs; kept is epoch 1, which has the highest validation acc"),
-        ("accuracy", 0, "CPU", "2 epochs, none better than the start by more than chance, "),
-        ("loss", 2, "NVIDIA A2", "2 epochs on NVIDIA A2; "),
-    ],
-)
+@pytest.mark.parametrize("monitor, best, device, expected", CASES["kept"])
 def test_the_kept_epoch_is_named(monitor: str, best: int, device: str, expected: str) -> None:
     trained = TRAINED | {"best_epoch": best, "device": device}
     model = reported("head", (0, 1), (0, 1), training=trained)

@@ -16,14 +16,8 @@ from graft.common.arrays import Joined
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.tables import read_table
 from graft.images.decoding import decode
-from graft.split.similarity import (
-    NEAR_BITS,
-    contrast_difference,
-    field_means,
-    find_near,
-    join_pairs,
-    near_hashes,
-)
+from graft.split import similarity
+from graft.split.similarity import contrast_difference, field_means, find_near, join_pairs
 from images import change, check, encoded, run, write
 
 
@@ -71,9 +65,11 @@ def test_every_near_pair_of_hashes_is_a_candidate_once(drawn: list[int], flips: 
         if values:
             values.append(values[-1 - number % len(values)] ^ (1 << bit))
     hashes = np.array(values, np.uint64)
-    found = [tuple(pair) for block in near_hashes(hashes) for pair in block.tolist()]
+    found = [tuple(pair) for block in similarity.near_hashes(hashes) for pair in block.tolist()]
     pairs = itertools.combinations(range(len(values)), 2)
-    expected = [(i, j) for i, j in pairs if (values[i] ^ values[j]).bit_count() <= NEAR_BITS]
+    expected = [
+        (i, j) for i, j in pairs if (values[i] ^ values[j]).bit_count() <= similarity.NEAR_BITS
+    ]
     assert sorted(found) == expected
 
 

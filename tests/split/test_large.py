@@ -11,15 +11,10 @@ from PIL import Image
 
 from graft.common.classes import PARTS
 from graft.common.tables import read_table
+from graft.split import similarity
 from graft.split.forest import Forest, grow_forest
 from graft.split.large import CHAIN, LargeSet, copy_difference, examine_set, find_large
-from graft.split.similarity import (
-    NEAR_BITS,
-    contrast_difference,
-    field_means,
-    find_near,
-    join_pairs,
-)
+from graft.split.similarity import contrast_difference, field_means, find_near, join_pairs
 from images import Capture, change, check, complaint, encoded, graft, run, write
 
 SIDE = 64
@@ -88,7 +83,7 @@ def test_a_forest_has_the_sets_of_every_limit(seed: int, n: int, limit: float) -
     fields = field_means(pixels)
     apart = contrast_difference(fields[i], fields[j])
     assert math.isclose(forest.near, (apart <= limit).mean() if n > 1 else 1, abs_tol=0.02)
-    apart[np.bitwise_count(hashes[i] ^ hashes[j]) > NEAR_BITS] = np.inf
+    apart[np.bitwise_count(hashes[i] ^ hashes[j]) > similarity.NEAR_BITS] = np.inf
     for level in (limit, limit / 2, limit / 4):
         expected = join_pairs(np.stack([i, j], 1)[apart <= level], n)
         found = join_pairs(forest.pairs[forest.differences <= level], n)
@@ -199,9 +194,7 @@ class TestStage:
         run("split")
         assert self.used() == {(label, part) for label in mixed(2) for part in PARTS}
 
-    def test_a_set_that_cannot_be_divided_is_named_with_a_remedy_that_works(
-        self, here: Path
-    ) -> None:
+    def test_a_set_that_cannot_be_divided_is_named_with_a_remedy(self, here: Path) -> None:
         self.save(here, part_in_view(1, 60, noise=3, light=0, shift=0))
         check()
         status, _, errors = graft(here, "duplicates")

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.statistics.accuracy import (
-    effective_sizes,
-    unit_quantile,
-    wilson_interval,
-)
+from graft.statistics.accuracy import effective_sizes, unit_quantile, wilson_interval
 from graft.statistics.intervals import mean_interval
 
 # Images of each unit.
@@ -84,9 +80,7 @@ def test_intervals_that_take_groups_as_independent_are_too_narrow() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.floats(0, 1)), min_size=1, max_size=60))
-def test_the_effective_size_is_between_one_correlation_and_the_other(
-    drawn: list[tuple[int, float]],
-) -> None:
+def test_the_effective_size_is_between_its_extremes(drawn: list[tuple[int, float]]) -> None:
     sizes = np.array([size for size, _ in drawn])
     right = np.array([round(size * share) for size, share in drawn])
     n = sizes.sum()

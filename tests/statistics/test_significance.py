@@ -12,16 +12,10 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 from scipy.special import xlogy
 
+from graft.statistics import significance
 from graft.statistics.accuracy import wilson_interval
 from graft.statistics.intervals import mean_ends, repeatability
-from graft.statistics.significance import (
-    LEVEL,
-    flip_test,
-    independent_interval,
-    mcnemar_test,
-    paired_interval,
-    welch_interval,
-)
+from graft.statistics.significance import flip_test, mcnemar_test, paired_interval
 
 counts = st.integers(0, 400)
 # Accuracies as they are written, rounded to six decimals.
@@ -49,7 +43,7 @@ def test_published_examples() -> None:
         ((0, 29), (5, 56), (-0.0381, 0.1926)),
     ):
         ends = [wilson_interval(*side) for side in (old, new)]
-        found = independent_interval(old[0] / old[1], new[0] / new[1], *ends)
+        found = significance.independent_interval(old[0] / old[1], new[0] / new[1], *ends)
         assert found == pytest.approx(expected, abs=5e-5)
 
 
@@ -62,7 +56,7 @@ def test_intervals_of_pairs(lost: int, won: int, agreed: int) -> None:
     assert low <= (won - lost) / n <= high
     assert paired_interval(won, lost, n) == pytest.approx((-high, -low))
     # The test finds a difference exactly where the interval is on one side of 0.
-    assert (mcnemar_test(lost, won) < LEVEL) == (not low <= 0 <= high)
+    assert (mcnemar_test(lost, won) < significance.LEVEL) == (not low <= 0 <= high)
     # Its ends are where Tango's score turns, or the end that the test widens it to.
     for end in {low, high} - {-1.0, 0.0, 1.0}:
         assert abs(_score(lost, won, n, end)) == pytest.approx(1.959964, rel=1e-5)
@@ -85,7 +79,7 @@ def _score(lost: int, won: int, n: int, difference: float) -> float:
 @given(st.integers(0, 2000), st.integers(0, 2000))
 def test_the_interval_of_pairs_and_its_test_agree(lost: int, won: int) -> None:
     low, high = paired_interval(lost, won, 5000)
-    assert (mcnemar_test(lost, won) < LEVEL) == (not low <= 0 <= high)
+    assert (mcnemar_test(lost, won) < significance.LEVEL) == (not low <= 0 <= high)
 
 
 def units(most: int) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
@@ -109,7 +103,7 @@ def test_few_units_have_an_exact_test(case: tuple[np.ndarray, np.ndarray]) -> No
     assert p == pytest.approx(expected)
     centre = differences.sum() / sizes.sum()
     assert -1 <= low <= centre + 1e-9 and centre - 1e-9 <= high <= 1
-    assert (p < LEVEL) == (not low <= 0 <= high)
+    assert (p < significance.LEVEL) == (not low <= 0 <= high)
     if len(sizes) < 6:  # with so few signs no difference can be rejected
         assert (low, high) == (-1, 1)
     turned = flip_test(-differences, sizes, 1.0)
@@ -118,13 +112,11 @@ def test_few_units_have_an_exact_test(case: tuple[np.ndarray, np.ndarray]) -> No
 
 @settings(max_examples=20, deadline=None)
 @given(units(60), st.floats(-0.3, 0.3))
-def test_many_units_are_drawn_always_the_same(
-    case: tuple[np.ndarray, np.ndarray], shift: float
-) -> None:
+def test_many_units_are_drawn_the_same(case: tuple[np.ndarray, np.ndarray], shift: float) -> None:
     differences, sizes = case[0] + shift * case[1], case[1]
     p, low, high = flip_test(differences, sizes, 1.4)
     assert flip_test(differences, sizes, 1.4) == (p, low, high)
-    assert (p < LEVEL) == (not low <= 0 <= high)
+    assert (p < significance.LEVEL) == (not low <= 0 <= high)
 
 
 def test_the_test_by_unit_is_students_where_there_are_many_units() -> None:
@@ -156,8 +148,8 @@ def test_equal_models_differ_in_one_of_twenty_cases(correlated: bool) -> None:
         scale = generator.normal(size=30)[unit] if correlated else 0
         values = generator.normal(size=180) + 2 * scale
         p, low, high = flip_test(np.bincount(unit, values), np.full(30, 6), 16.0)
-        found += p < LEVEL
-        assert (p < LEVEL) == (not low <= 0 <= high)
+        found += p < significance.LEVEL
+        assert (p < significance.LEVEL) == (not low <= 0 <= high)
     assert 5 <= found <= 27  # 15 are expected
 
 
@@ -171,16 +163,16 @@ def test_intervals_of_different_images(old_n: int, new_n: int, data: st.DataObje
     old, new = data.draw(st.integers(0, old_n)), data.draw(st.integers(0, new_n))
     sides = ((old, old_n), (new, new_n))
     ends = [wilson_interval(*side) for side in sides]
-    low, high = independent_interval(old / old_n, new / new_n, *ends)
+    low, high = significance.independent_interval(old / old_n, new / new_n, *ends)
     assert -1 - 1e-9 <= low <= new / new_n - old / old_n <= high <= 1 + 1e-9
-    turned = independent_interval(new / new_n, old / old_n, *ends[::-1])
+    turned = significance.independent_interval(new / new_n, old / old_n, *ends[::-1])
     assert turned == pytest.approx((-high, -low))
 
 
 @given(accuracies, accuracies)
 def test_the_interval_of_means_is_that_of_scipy(old: list[float], new: list[float]) -> None:
     with warnings.catch_warnings(action="error"):  # one side may have no spread
-        low, high = welch_interval(old, new)
+        low, high = significance.welch_interval(old, new)
     if len({*old}) == len({*new}) == 1:
         assert low == high == new[0] - old[0]
         return

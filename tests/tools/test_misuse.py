@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
+from cases import read_cases
 from commands import Command
 from graft.cli import find_tools
 from graft.project.choices import divide
@@ -45,118 +46,9 @@ class Misuse(NamedTuple):
     changes: Mapping[str, object] = MappingProxyType({})
 
 
-MANIFEST = "manifest --shards 4"
 # Of a data set, what its list of files tells is said by the first stage after it.
 AFTER = "tensors 0"
-
-
-def images(path: str, **more: object) -> dict[str, object]:
-    return {"dataset.path": path, **{f"dataset.{key}": value for key, value in more.items()}}
-
-
-def network(weights: str) -> dict[str, object]:
-    file = f"data/pretrained/{weights}.h5"
-    return {"backbone.name": "MobileNetV2", "backbone.weights": file}
-
-
-SET = "use photos --set "
-ARCHIVE = r"\(an archive in it, and no class folder: give the path of 'pets\.zip', or unpack it\)$"
-TWELVE = r"must be weights of MobileNetV2 without its classifier.* with 12 numbers"
-LOOSE = r"'loose' \(5 images loose in it, and no class folder\)$"
-ONE_CLASS = r"images of two classes or more, .*Received: \"class 'cat' alone\"$"
-ROWS = [
-    # graft use
-    ("a wrong path", "use photos --images pet", r"exists \(did you mean .*/pets\?\)"),
-    ("no path", "use photos --images=", r"--images must be a file or folder that exists"),
-    ("~ and a wrong path", "use photos --images ~/none", r"exists.*'.*/none'$"),
-    ("the project itself", "use photos --images .", r"the project is in this one"),
-    ("a folder around it", "use photos --images ..", r"the project is in this one"),
-    ("the whole disk", "use photos --images /", r"must be a folder of images: the project is"),
-    ("small letters", "use photos --network vgg16", r"did you mean VGG16\?\)\. .*: 'vgg16'$"),
-    ("a near choice", "use photos --network bst", r"\(did you mean best\?\)\. .*: 'bst'$"),
-    ("no such recipe", "use photo", r"a recipe must be one of .*did you mean photos\?"),
-    ("a path for a recipe", "use ../../params", r"a recipe must be one of .*Received: "),
-    ("a path alone", "use photos pets", r"it takes no pets\. Right is `graft use photos --i"),
-    ("a space for =", SET + "head.epochs 3", r"it takes no 3\. "),
-    ("no value", SET + "head.epochs", r"--set must be KEY=VALUE, such as"),
-    ("no YAML", SET + "head.epochs=[", r"--set head\.epochs must be YAML.*Received: "),
-    ("a misspelled key", SET + "head.epoch=3", r"did you mean epochs\?\)\. .*: 'epoch'$"),
-    ("a key alone", SET + "epochs=3", r"did you mean head\.epochs or finetune\.epochs\?"),
-    ("no such section", SET + "nothing.x=1", r"nothing is unknown; it must be one of dataset"),
-    ("a section for a key", SET + "head=3", r"head must be a section with the keys.*: 3$"),
-    ("a word for a number", SET + "head.epochs=ten", r"epochs must be a whole number .*'ten'$"),
-    ("a fraction", SET + "head.epochs=3.0", r"head\.epochs must be a whole number .*: 3\.0$"),
-    (
-        *("a comma for a point", SET + "finetune.learning_rate=0,001"),
-        r"a number above 0, at most 10\. Received: '0,001'$",
-    ),
-    ("a side too small", SET + "image.side=16", r"from 32 to 1024 pixels for Mob"),
-    ("shares above 1", SET + "split.train=0.9", r"shares that sum to 1\. .*= 1\.2"),
-    ("no layer", SET + "finetune.unfreeze=half", r"layer or block of MobileNetV2"),
-    ("~ as a value", SET + "dataset.path=~/pets", r"a path without ~, which `graft"),
-    ("quotes lost", SET + "dataset.classes=cat,dog", r"all, or a list of two"),
-    ("small letters to set", SET + "backbone.name=mobilenetv2", r"did you mean MobileNetV2\?"),
-    (
-        *("weights elsewhere", SET + "backbone.weights=elsewhere/w.h5"),
-        r"none, imagenet, or a file data/pretrained/\*\.h5",
-    ),
-    ("a near option", "use photos --netwrok fast", r"it takes no --netwrok.*--network\?"),
-    # params.yaml by hand
-    ("~ by hand", MANIFEST, r"a path without ~, which `graft use", images("~/pets")),
-    ("a wrong path by hand", MANIFEST, r"did you mean .*/pets\?", images("pest")),
-    ("a near name", "split", r"did you mean MobileNetV2\?", {"backbone.name": "mobilenetv2"}),
-    (
-        "missing weights",
-        "backbone",
-        r"weights must be a file or folder that exists",
-        network("none"),
-    ),
-    ("weights of another network", "backbone", TWELVE, network("other")),
-    # the data
-    ("an archive in the folder", MANIFEST, ARCHIVE, images("zipped")),
-    ("loose images", MANIFEST, LOOSE, images("loose")),
-    ("the folder of a class", MANIFEST, r"did you mean pets, which has", images("pets/cat")),
-    ("an empty folder", MANIFEST, r"'empty' \(nothing in it\)$", images("empty")),
-    ("no images", MANIFEST, r"'texts' \(1 file in it, none an image\)$", images("texts")),
-    ("a cut archive", MANIFEST, r"'cut\.zip \(a \.zip that is cut off", images("cut.zip")),
-    ("no such archive", MANIFEST, r"a folder of class folders, an arch", images("n.zip")),
-    ("a photo", MANIFEST, r"a folder of class folders, an a", images("pets/cat/0.png")),
-    ("no column label", MANIFEST, r"path and label among them.*'path,kind'", images("k.csv")),
-    ("one class", AFTER, ONE_CLASS, images("one")),
-    ("a class of one", AFTER, r"of class 'dog' must be 3 or more, .*: 1$", images("few")),
-    (
-        "a mistyped class",
-        AFTER,
-        r"dataset\.classes must be .*some of 'cat', 'dog' \(did you mean 'dog'\?\)\. .*: 'dgo'$",
-        images("pets", classes=["cat", "dgo"]),
-    ),
-    # graft STAGE
-    ("a stage out of order", "head", r"`uv run dvc repro head` runs the stages before it"),
-    ("no shard", "tensors", r"a stage must be one of tensors 0, tensors 1"),
-    ("no command", "trian", r"a command must be one of classify, .*: 'trian'$"),
-    # graft predict, before there is a model
-    ("no model yet", "predict pets", r"`uv run snakemake --cores all` makes it"),
-    ("no such photo", "predict pets/cat/00.png", r"did you mean .*/pets/cat/0\.png\?"),
-    ("nothing to predict", "predict", r"are required: PHOTO\. Right is `graft predict"),
-    ("per cent", "predict pets --unsure 90", r"above 0 and at most 1, such as 0\.9"),
-    ("a sign", "predict pets --unsure 90%", r"--unsure: must be a number.*: '90%'"),
-    ("no such folder", "predict pets --output no/x.csv", r"a file in a folder that is ther"),
-    ("a table", "predict pets --output x.xlsx", r"a file \.csv or \.jsonl"),
-    ("a network", "predict pets --model VGG16", r"finetuned, head, or a model file"),
-    ("an empty folder of photos", "predict empty", r"\(an empty folder\)"),
-    # graft export
-    ("a near format", "export --format onx", r"did you mean onnx\?"),
-    ("a near type", "export --format keras --quantize in8", r"did you mean int8\?"),
-    ("a format alone", "export keras", r"it takes no keras\. Right is `uv run --extra onnx"),
-    ("nothing to export", "export --format keras", r"`uv run snakemake --cores all`, then"),
-    ("no folder", "export --format keras --output k.csv", r"or empty folder.*a file"),
-    # the other commands
-    ("small letters", "classify pets --backbone vgg16", r"did you mean VGG16\?"),
-    ("no such file", "classify pets --weights no.h5", r"--weights must be .*no such file"),
-    ("no such commit", "compare HEAD~9", r"a commit, branch, tag or experiment of this"),
-    ("another word", "verify --fix", r"it takes no --fix\. Right is `graft verify --repair`"),
-]
-MISUSES = [Misuse(*row) for row in ROWS]
+MISUSES = [Misuse(*row) for row in read_cases(__file__)["misuses"]]
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +128,7 @@ def test_what_no_one_can_decode_is_named(here: Path, screen: Command) -> None:
     kinds = {"heic": b"\0\0\0\x18ftypheic", "mp4": b"\0\0\0\x18ftypmp42", "pdf": b"%PDF-1.7"}
     for number, (label, end) in enumerate(itertools.product(PETS, [*kinds] * 3)):
         write(here / "other" / label, {f"{number}.{end}": kinds[end] + bytes([number])})
-    change(here, images("other"))
+    change(here, {"dataset.path": "other"})
     listing()
     for shard in "0123":
         run("tensors", shard)

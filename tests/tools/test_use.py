@@ -140,9 +140,7 @@ class TestNetwork:
     """`--network` brings its weights and its side."""
 
     @pytest.mark.parametrize(("given", "choice"), [*CHOICES.items(), ("Xception", None)])
-    def test_by_what_it_is_good_for_or_by_name(
-        self, place: Path, given: str, choice: Choice | None
-    ) -> None:
+    def test_by_its_use_or_by_name(self, place: Path, given: str, choice: Choice | None) -> None:
         use(place, "photos", "--network", given)
         found = values(place)
         assert found["backbone.weights"] == "imagenet"
