@@ -29,7 +29,7 @@ from graft.training.batches import Batches
 from graft.training.loop import compile_model, fit
 from graft.training.optimizers import two_rates
 from images import SIDE, Capture, change, run
-from trainings import COUNTS, backbone, describe, pictures, place, stage_here, start
+from trainings import COUNTS, backbone, cost, describe, pictures, place, stage_here, start
 
 REPORTS = ("history.csv", "training.json", "steps.csv", "repeats.csv")
 FILES = [f"data/models/finetuned.{kind}" for kind in ("keras", "bin")]
@@ -203,12 +203,6 @@ def predicted(path: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     return load_model(path).predict(pixels[mine], verbose=0), labels[mine]
 
 
-def balanced(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The mean over classes of their mean cross-entropies."""
-    own = -np.log(probabilities[np.arange(len(labels)), labels])
-    return float(np.mean([own[labels == label].mean() for label in np.unique(labels)]))
-
-
 def assert_head_on_network(layer: str, pooling: str) -> Any:
     """Holds the fine-tuned model to answer as the head on the network; returns its backbone."""
     network = truncated(load_model(Path("data/backbone/network.keras")), layer, pooling)
@@ -256,7 +250,7 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: Capture) -> None:
     assert seeds["seed"].tolist() == [1, 2] and seeds["epochs"].tolist() == [2, 2]
     assert seeds["val_loss"][0] == summary["val_loss"] != seeds["val_loss"][1]
     outputs, labels = predicted(Path("data/models/finetuned.keras"), "valid")
-    assert balanced(outputs, labels) == pytest.approx(summary["val_loss"], rel=2e-3)
+    assert cost(outputs, labels, "balanced") == pytest.approx(summary["val_loss"], rel=2e-3)
     outputs, labels = predicted(Path("data/models/finetuned.keras"), "test")
     right = (outputs.argmax(1) == labels).mean()
     assert right == pytest.approx(seeds["accuracy"][0], abs=1e-6)

@@ -24,6 +24,36 @@ def parts(n: int) -> np.ndarray:
     return np.resize(["train", "valid", "train", "test", "train"], n)
 
 
+def write_rows(
+    labels: Sequence[str],
+    part: np.ndarray,
+    rows: np.ndarray,
+    folder: str,
+    units: Sequence[int] | np.ndarray | None = None,
+) -> None:
+    """Writes the split of some images, `image 0` …, and what a folder of `data` has of each.
+
+    Args:
+        labels: their classes.
+        part: of each image.
+        rows: an array whose first axis counts the images.
+        folder: where its shards go.
+        units: int (n,), equal for images that must stay together; otherwise none must.
+    """
+    split = pd.DataFrame({"id": [f"image {i}" for i in range(len(labels))], "label": labels})
+    split = split.assign(path=split["id"] + ".png", part=part)
+    units = range(len(labels)) if units is None else units
+    write_table(Path("data/split.csv"), split)
+    write_table(Path("data/units.csv"), pd.DataFrame({"id": split["id"], "unit": units}))
+    for name in ("checked", folder):
+        Path("data", name).mkdir(parents=True, exist_ok=True)
+    for shard in range(SHARDS):
+        mine = np.arange(shard, len(labels), SHARDS)
+        table = pd.DataFrame({"id": split["id"][mine], "status": "ok"})
+        write_table(Path(f"data/checked/{shard}.csv"), table)
+        np.save(f"data/{folder}/{shard}.npy", rows[mine])
+
+
 def store(
     depths: Mapping[str, np.ndarray],
     labels: np.ndarray,
@@ -48,22 +78,12 @@ def store(
         row = {"layer": layer, "pooling": "avg", "width": features.shape[1], "start": start}
         rows.append(row | {"layers": count})
         start += features.shape[1]
-    for name in ("backbone", "checked", "depth", "features", "views"):
+    for name in ("backbone", "depth", "views"):
         Path("data", name).mkdir(parents=True, exist_ok=True)
     layers = [f"layer {number}" for number in range(5 * len(depths))]
     write_json(Path("data/backbone/depths.json"), {"layers": layers, "depths": rows})
     write_json(Path("data/depth/layer.json"), rows[0])
-    split = pd.DataFrame({"id": [f"image {i}" for i in range(n)]})
-    split["label"] = [f"class {label}" for label in labels]
-    split["path"] = split["id"] + ".png"
-    split["part"] = parts(n)
-    write_table(Path("data/split.csv"), split)
-    table = pd.DataFrame({"id": split["id"], "unit": range(n) if units is None else units})
-    write_table(Path("data/units.csv"), table)
+    names = [f"class {label}" for label in labels]
     together = np.concatenate(list(depths.values()), axis=1)
     np.save("data/views/features.npy", together[:0] if views is None else views)
-    for shard in range(SHARDS):
-        mine = np.arange(shard, n, SHARDS)
-        table = pd.DataFrame({"id": split["id"][mine], "status": "ok"})
-        write_table(Path(f"data/checked/{shard}.csv"), table)
-        np.save(f"data/features/{shard}.npy", together[mine])
+    write_rows(names, parts(n), together, "features", units)

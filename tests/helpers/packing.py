@@ -53,19 +53,14 @@ def pack_tar(
             archive.addfile(info, io.BytesIO(data))
 
 
-def pack_members(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+def pack_members(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]]) -> None:
     """Makes an archive of files one after the other, whatever they are called."""
     if path.suffix == ".zip":
-        pack_zip(path, members)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for info, data in members:
+                archive.writestr(info, data)
     else:
         pack_tar(path, [(name, 0, data) for name, data in members])
-
-
-def pack_zip(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]]) -> None:
-    """Makes a .zip of members one after the other, whatever they are called."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for info, data in members:
-            archive.writestr(info, data)
 
 
 def header(

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
 
+from digits import write_rows
 from graft.common.arrays import Joined
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
@@ -17,7 +19,7 @@ from graft.parts.rows import Rows
 from graft.project.launcher import select_parameters
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
-from images import ROOT, SHARDS, SIDE, workspace
+from images import ROOT, SIDE, workspace
 
 CNN = "data/pretrained/cnn-cifar10.weights.h5"
 STILL = {"augment.rotation": 0, "augment.shift": 0.0, "augment.zoom": 0.0}
@@ -44,6 +46,13 @@ def blobs(labels: np.ndarray, seed: int = 0) -> Rows:
     points = np.random.default_rng(seed).normal(size=(len(labels), 3)) + np.eye(3)[labels]
     ids, stored = tuple(map(str, range(len(labels)))), Joined([points.astype(np.float32)])
     return Rows(ids, ids, labels, tuple("abc"), stored, np.arange(len(labels)))
+
+
+def cost(probabilities: np.ndarray, labels: np.ndarray, class_weight: str = "none") -> float:
+    """The mean cross-entropy, nats: of all images, or `balanced`, of the classes' own means."""
+    own = -np.log(probabilities[np.arange(len(labels)), labels].astype(float))
+    weight = "balanced" if class_weight == "balanced" else None
+    return float(np.average(own, weights=compute_sample_weight(weight, labels)))
 
 
 def stage_here(address: str) -> Stage:
@@ -73,18 +82,7 @@ def place(changes: Mapping[str, Any]) -> None:
     shutil.copyfile(ROOT / CNN, CNN)
     parts = np.repeat([*COUNTS], [*COUNTS.values()])
     pixels, labels = pictures(len(parts))
-    ids = np.array([f"{i}" for i in range(len(parts))])
-    split = pd.DataFrame({"id": ids, "label": np.array([*"abc"])[labels], "part": parts})
-    split["path"] = split["id"] + ".png"
-    write_table(Path("data/split.csv"), split)
-    write_table(Path("data/units.csv"), pd.DataFrame({"id": ids, "unit": range(len(ids))}))
-    for name in ("checked", "tensors"):
-        Path("data", name).mkdir()
-    for shard in range(SHARDS):
-        mine = np.arange(shard, len(parts), SHARDS)
-        table = pd.DataFrame({"id": ids[mine], "status": "ok"})
-        write_table(Path(f"data/checked/{shard}.csv"), table)
-        np.save(f"data/tensors/{shard}.npy", pixels[mine])
+    write_rows(np.array([*"abc"])[labels], parts, pixels, "tensors")
 
 
 def describe(classes: Sequence[str] = ("a", "b", "c"), **changes: Any) -> Any:

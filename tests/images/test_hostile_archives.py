@@ -15,18 +15,7 @@ import pytest
 from graft.common.errors import UserError
 from graft.images import archives, files
 from images import change, check, complaint, encoded, listing, nothing_made, picture
-from packing import (
-    GOOD,
-    KINDS,
-    header,
-    mark,
-    pack,
-    pack_members,
-    pack_tar,
-    pack_zip,
-    problems,
-    read,
-)
+from packing import GOOD, KINDS, header, mark, pack, pack_members, pack_tar, problems, read
 
 pytestmark = pytest.mark.usefixtures("nothing_outside")
 
@@ -36,16 +25,9 @@ TARS = KINDS[1:]
 HEADERS = [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE]
 HEADERS += [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
 # Paths that lead elsewhere, and what is said of them.
-PATHS = {
-    "/etc/passwd": files.ABSOLUTE,
-    "//etc/passwd": files.ABSOLUTE,
-    "/cat/1.png": files.ABSOLUTE,
-    "../secret.png": files.LEADS_OUT,
-    "cat/../../secret.png": files.LEADS_OUT,
-    "cat/../dog/0.png": files.LEADS_OUT,
-    "..": files.LEADS_OUT,
-    "x/" * 3000 + "1.png": files.TOO_LONG,
-}
+PATHS = dict.fromkeys(("/etc/passwd", "//etc/passwd", "/cat/1.png"), files.ABSOLUTE)
+OUTSIDE = ("../secret.png", "cat/../../secret.png", "cat/../dog/0.png", "..")
+PATHS |= dict.fromkeys(OUTSIDE, files.LEADS_OUT) | {"x/" * 3000 + "1.png": files.TOO_LONG}
 
 
 class TestHostileMembers:
@@ -86,7 +68,7 @@ class TestHostileMembers:
             info = zipfile.ZipInfo(f"cat/{name}")
             info.external_attr = (mode | 0o777) << 16
             members.append((info, b"../secret.png"))
-        pack_zip(here / "photos.zip", members)
+        pack_members(here / "photos.zip", members)
         assert problems("photos.zip") == {
             "cat/link": files.LINK,
             **{f"cat/{name}": files.IRREGULAR for name in ("pipe", "device", "socket")},
@@ -107,7 +89,8 @@ class TestHostileMembers:
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_two_tables_of_one_name_are_an_error(self, here: Path) -> None:
         table = b"path,label\ncat/0.png,cat\n"
-        pack_zip(here / "photos.zip", [*GOOD.items(), ("labels.csv", table), ("labels.csv", b"")])
+        twice = [("labels.csv", data) for data in (table, b"")]
+        pack_members(here / "photos.zip", [*GOOD.items(), *twice])
         with pytest.raises(UserError, match=r"'labels.csv' cannot be read: two files of this name"):
             listing("photos.zip")
 

@@ -26,7 +26,7 @@ from graft.parts.rows import Rows, read_features, read_parts
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
 from images import SIDE, check_cores, python, run, workspace
-from trainings import backbone, blobs, pictures
+from trainings import backbone, blobs, cost, pictures
 
 SETTINGS = {"test.epochs": 12, "test.patience": 12, "test.monitor": "val_loss"}
 
@@ -34,13 +34,6 @@ SETTINGS = {"test.epochs": 12, "test.patience": 12, "test.monitor": "val_loss"}
 def classes(*counts: int, seed: int = 0) -> Rows:
     """Classes of so many points each."""
     return blobs(np.repeat(np.arange(len(counts)), counts), seed)
-
-
-def loss(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> float:
-    """The mean cross-entropy, of all images or of the classes' own means."""
-    own = -np.log(probabilities[np.arange(len(labels)), labels])
-    classes = [own[labels == label].mean() for label in np.unique(labels)]
-    return float(np.mean(classes if class_weight == "balanced" else own))
 
 
 def new_head(train: Rows):
@@ -91,9 +84,7 @@ def test_rows_come_in_the_order_of_the_split(empty: Path) -> None:
 
 
 @pytest.mark.parametrize(("batch", "least", "expected"), [(4, 1, 3), (4, 7, 9), (64, 30, 30)])
-def test_an_epoch_of_few_images_goes_through_them_again(
-    batch: int, least: int, expected: int
-) -> None:
+def test_an_epoch_of_few_images_repeats_them(batch: int, least: int, expected: int) -> None:
     """Each time through all of them, in another order, and never twice in one batch."""
     part = classes(10)
     batches = Batches(part, batch, 1, least=least)
@@ -118,7 +109,7 @@ def test_losses_are_plain_and_weighted(smoothing: float) -> None:
     batches = Batches(train, 16, 1, "balanced"), Batches(valid, 16, class_weight="balanced")
     settings = SETTINGS | {"test.epochs": 3, "test.patience": 3}
     history = fit("test", settings, model, *batches)
-    expected = loss(model.predict(valid[:], verbose=0), valid.labels, "balanced")
+    expected = cost(model.predict(valid[:], verbose=0), valid.labels, "balanced")
     assert history["val_loss"].min() == pytest.approx(expected, rel=1e-4)
 
 
@@ -154,7 +145,7 @@ def test_balanced_training_finds_the_rare_class() -> None:
         history = fit("test", SETTINGS, model, Batches(train, 64, 1, class_weight), judged)
         assert list(history) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
         outputs = model.predict(valid[:], verbose=0)
-        expected = loss(outputs, valid.labels, class_weight)
+        expected = cost(outputs, valid.labels, class_weight)
         assert history["val_loss"].min() == pytest.approx(expected, rel=1e-4)
         # Accuracy is that of the images, whatever they weigh.
         best = history["val_accuracy"][history["val_loss"].idxmin()]

@@ -95,9 +95,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("optimizer", ["Adafactor", "Ftrl", "Lion", "Nadam", "SGD"])
-def test_optimizers_of_all_kinds_go_on_exactly(
-    tmp_path: Path, optimizer: str, capsys: Capture
-) -> None:
+def test_every_optimizer_goes_on_exactly(tmp_path: Path, optimizer: str, capsys: Capture) -> None:
     ways = {"warmup": 0}  # Ftrl divides by the rate, which is 0 in the first step of a warm-up
     expected = train(optimizer, 2, None, **ways)
     assert train(optimizer, 2, tmp_path, last=2, **ways) is None
@@ -162,9 +160,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_state(tmp_path / "none.state") is None
 
 
-def test_other_versions_of_the_libraries_start_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_versions_start_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from graft.training import states
 
     file = tmp_path / "one.state"
