@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cases import read_cases
 from graft.common.arrays import Stored
 from graft.common.errors import UserError
 from graft.common.tables import write_json
@@ -24,20 +25,11 @@ from trainings import stage_here
 class TestNumber:
     """How many there are."""
 
-    @pytest.mark.parametrize(
-        ("files", "kept", "number"),
-        [
-            (0, None, 1),
-            (SHARD_FILES, None, 1),
-            (SHARD_FILES + 1, None, 2),
-            (3 * SHARD_FILES, 2, 2),  # another number would compute all anew
-            (5 * SHARD_FILES, 2, 5),
-            (1, 2, 2),
-            (1, 3, 1),
-        ],
-    )
-    def test_follows_the_files(self, here: Path, files: int, kept: int | None, number: int) -> None:
-        (here / "photos.csv").write_text("a.png,a\n" * files)
+    @pytest.mark.parametrize("full, more, kept, number", read_cases(__file__)["numbers"])
+    def test_follows_the_files(
+        self, here: Path, full: int, more: int, kept: int | None, number: int
+    ) -> None:
+        (here / "photos.csv").write_text("a.png,a\n" * (full * SHARD_FILES + more))
         assert suit_number("photos.csv", kept) == number
 
     def test_of_nothing_is_one(self, here: Path) -> None:

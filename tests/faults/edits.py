@@ -42,13 +42,8 @@ def edit_code(room: str) -> Action:
 
 
 def append(path: str, text: str) -> Action:
-    """Appends to a file, or writes a new one."""
-
-    def add(trial: Trial) -> None:
-        with trial.path(path).open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-
-    return add
+    """Appends a line to a file, or writes a new one."""
+    return lambda trial: trial.append(path, text)
 
 
 def _back_and_forth(address: str, point: str, edit: Action, undo: Action, trial: Trial) -> None:

@@ -151,9 +151,13 @@ class Trial:
 
     def edit_code(self, room: str) -> None:
         """Appends a comment to the code of a room."""
-        with (self.path(PACKAGE) / room / "__init__.py").open("a", encoding="utf-8") as file:
-            file.write(f"# {self.random.random()}\n")
+        self.append(PACKAGE / room / "__init__.py", f"# {self.random.random()}")
         self.learn()
+
+    def append(self, name: str | Path, text: str) -> None:
+        """Appends a line to a file, or writes a new one."""
+        with self.path(name).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
 
     def git(self, *command: str) -> str:
         """Runs git, which must end well."""

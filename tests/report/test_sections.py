@@ -16,6 +16,7 @@ from PIL import Image
 from graft.report.charts import Chart, padded_ends, thin, ticks
 from graft.report.confusion import mean_probabilities, order_alike
 from graft.report.page import write_data
+from graft.report.reading import ReportedModel, Tested
 from graft.report.sections import provenance
 from graft.report.sections.class_table import judge_classes, rank_curves, worst_first
 from graft.report.sections.doubts import write_spreadsheet
@@ -31,7 +32,12 @@ from graft.statistics.reliability import bin_confidences
 from images import write
 from pages import HISTORY_COLUMNS, METRICS, noise, outcome, reported
 
-ONE_WRONG = ([0, 0, 1, 1], [0, 0, 1, 0])  # what is said, what is true
+
+def one_wrong(**values: Any) -> tuple[ReportedModel, Tested]:
+    """A model that is wrong on the last of four photos, and the test part with it."""
+    labels = [0, 0, 1, 0]
+    model = reported("finetuned", [0, 0, 1, 1], labels, **values)
+    return model, outcome(model, labels=labels)
 
 
 def test_shares_are_said_as_people_say_them() -> None:
@@ -45,19 +51,17 @@ class TestHeadline:
     """How good is it."""
 
     def test_it_says_what_the_accuracy_means(self) -> None:
-        said, labels = ONE_WRONG
         metrics = METRICS | {"accuracy_low": 0.9, "accuracy_high": 0.998}
-        sure = np.array([0.99, 0.96, 0.9, 0.95])
-        model = reported("finetuned", said, labels, metrics=metrics, confidence=sure)
-        first, second = say_meaning(np.array(labels), model)
+        model, tested = one_wrong(metrics=metrics, confidence=np.array([0.99, 0.96, 0.9, 0.95]))
+        first, second = say_meaning(tested.labels, model)
         assert first.startswith("About 25 in 100 new photos will be wrong (between 2 in 1,000 and")
         assert second.endswith("or more), 75 in 100, about 33 in 100 are wrong.")
-        allwrong = model._replace(predicted=1 - np.array(labels))
-        first, second = say_meaning(np.array(labels), allwrong)
+        allwrong = model._replace(predicted=1 - tested.labels)
+        first, second = say_meaning(tested.labels, allwrong)
         assert first == "Every test photo is wrong; of new ones, 2 in 1,000 or more will be."
         assert second.endswith("75 in 100, all are wrong.")
         unsure = model._replace(confidence=np.full(4, 0.5))
-        assert "It is never sure" in say_meaning(np.array(labels), unsure)[1]
+        assert "It is never sure" in say_meaning(tested.labels, unsure)[1]
 
     def test_without_a_mistake_it_says_how_many_there_may_be(self) -> None:
         model = reported("finetuned", [0, 1], [0, 1], metrics=METRICS | {"accuracy_low": 0.96})
@@ -76,9 +80,7 @@ class TestHeadline:
 
     @pytest.mark.parametrize(("low", "guessing"), [(0.6, True), (0.8, False)])
     def test_it_is_measured_against_guessing(self, low: float, guessing: bool) -> None:
-        said, labels = ONE_WRONG
-        model = reported("finetuned", said, labels, metrics=METRICS | {"accuracy_low": low})
-        tested = outcome(model, labels=labels)
+        _, tested = one_wrong(metrics=METRICS | {"accuracy_low": low})
         found = summarise_headline(tested, np.array([9, 5]))
         assert (found["guess"], found["largest"]) == (0.75, "a")
         assert found["guessing"] == guessing
@@ -108,9 +110,7 @@ class TestMistakes:
     def test_what_has_no_room_is_left_out(self) -> None:
         pictures = noise(4, 32)
         places = {f"photo {i}": i for i in (0, 2, 3)}
-        said, labels = ONE_WRONG
-        model = reported("finetuned", said, labels)
-        found = outcome(model, labels=labels)
+        _, found = one_wrong()
         photos = summarise_mistakes(found, Album(pictures, places, 10**6), {})["photos"]
         assert [photo["path"] for photo in photos] == ["photo 3", "photo 2", "photo 0"]
         assert [photo["mistaken"] for photo in photos] == [True, False, False]
@@ -120,20 +120,18 @@ class TestMistakes:
         assert (one["wrong"], one["shown"]) == ({"finetuned": 1}, {"finetuned": 1})
 
     def test_the_second_guess_is_told(self) -> None:
-        said, labels = ONE_WRONG
         shares = np.array([[0.9, 0.1], [0.999, 0.001], [0.2, 0.8], [0.3, 0.7]], np.float32)
-        model = reported("finetuned", said, labels, probabilities=shares)
+        _, tested = one_wrong(probabilities=shares)
         album = Album(noise(4, 32), {f"photo {i}": i for i in range(4)}, 10**6)
-        photos = summarise_mistakes(outcome(model, labels=labels), album, {})["photos"]
+        photos = summarise_mistakes(tested, album, {})["photos"]
         seconds = {photo["path"]: photo["answers"]["finetuned"]["second"] for photo in photos}
         assert seconds["photo 3"] == (0, 0.3) and seconds["photo 1"] is None
 
     def test_a_shade_is_dark_where_the_network_did_not_look(self) -> None:
-        said, labels = ONE_WRONG
-        model = reported("finetuned", said, labels)
+        _, tested = one_wrong()
         album = Album(noise(4, 32), {f"photo {i}": i for i in range(4)}, 10**6)
         looks = {"finetuned": {3: np.array([[0, 255]], np.uint8)}}
-        found = summarise_mistakes(outcome(model, labels=labels), album, looks)
+        found = summarise_mistakes(tested, album, looks)
         shades = [photo["answers"]["finetuned"]["shade"] for photo in found["photos"]]
         data = base64.b64decode(shades[0].partition("base64,")[2])
         assert np.asarray(Image.open(io.BytesIO(data)))[..., 1].tolist() == [[204, 0]]
