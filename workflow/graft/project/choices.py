@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from graft.common.atomic import write_text
 from graft.common.errors import UserError, nearest, refuse
@@ -21,25 +21,12 @@ shards:
   count: {count}
   keys: {keys}
 """
-
-
-class Choice(NamedTuple):
-    """A network by what it is good for.
-
-    Attributes:
-        name: of the network.
-        side: of the images, in pixels.
-    """
-
-    name: str
-    side: int
-
-
+# A network by what it is good for, with the side of its images in pixels;
 # workflow/recipes/photos.yaml has the measurements.
 CHOICES = {
-    "fast": Choice("MobileNetV2", 160),
-    "balanced": Choice("EfficientNetV2B0", 224),
-    "best": Choice("EfficientNetV2S", 384),
+    "fast": ("MobileNetV2", 160),
+    "balanced": ("EfficientNetV2B0", 224),
+    "best": ("EfficientNetV2S", 384),
 }
 
 
@@ -54,17 +41,13 @@ def choose_network(name: str) -> dict[str, Any]:
     """
     pretrained = [known for known in NETWORKS if known not in OWN]
     if name in CHOICES:
-        chosen = CHOICES[name]
+        network, side = CHOICES[name]
     elif name in pretrained:
-        chosen = Choice(name, NETWORKS[name].imagenet)
+        network, side = name, NETWORKS[name].imagenet
     else:
         allowed = f"{', '.join(CHOICES)}, or a class of keras.applications"
         raise refuse("--network", allowed + nearest(name, [*CHOICES, *pretrained]), name)
-    return {
-        "backbone.name": chosen.name,
-        "backbone.weights": "imagenet",
-        "image.side": chosen.side,
-    }
+    return {"backbone.name": network, "backbone.weights": "imagenet", "image.side": side}
 
 
 def place_images(given: str) -> str:

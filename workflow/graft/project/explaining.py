@@ -1,6 +1,6 @@
 """The help of a stage, by what `dvc.yaml` declares."""
 
-import textwrap
+from textwrap import TextWrapper
 
 from graft.project.pipeline import PACKAGE, declarations, stage_names
 
@@ -22,15 +22,12 @@ def explain_stage(name: str) -> str:
         "writes": map(str, first.outputs),
         "parameters": (key or "all of params.yaml" for key in first.parameters),
     }
+    wrapper = TextWrapper(100, subsequent_indent=" " * 12, break_long_words=False)
     lines = [
         f"usage: graft {name} {arguments}".rstrip(),
         f"\n{stage_names()[name] or name}.\n",
-        *(_wrap(f"{title:<11} {', '.join(names)}") for title, names in listed.items()),
+        *(wrapper.fill(f"{title:<11} {', '.join(names)}") for title, names in listed.items()),
         f"\nexample: {first.command}",
         f"with the stages before it, where something has changed: uv run dvc repro {first.address}",
     ]
     return "\n".join(lines)
-
-
-def _wrap(text: str) -> str:
-    return textwrap.fill(text, 100, subsequent_indent=" " * 12, break_long_words=False)

@@ -255,7 +255,7 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
         section, name, where = field.annotation, keys[0], f"{where}.{keys[0]}"
         field, value = section.model_fields.get(name), value.get(name)
     if first["type"] in unknown:
-        one_of = f"one of {', '.join(section.model_fields)}{_find_key(name, section)}"
+        one_of = f"one of {_list_keys(section)}{_find_key(name, section)}"
         return refuse(f"{where} is unknown; it", one_of, name)
     allowed = _allowed(field)
     if first["type"] == "missing":
@@ -283,6 +283,9 @@ def _allowed(field: Any) -> str:
 
 
 def _sections(model: Any) -> str:
-    if model is Parameters:
-        return f"sections {', '.join(model.model_fields)}"
-    return f"a section with the keys {', '.join(sorted(model.model_fields))}"
+    what = "sections" if model is Parameters else "a section with the keys"
+    return f"{what} {_list_keys(model)}"
+
+
+def _list_keys(model: Any) -> str:
+    return ", ".join(model.model_fields if model is Parameters else sorted(model.model_fields))

@@ -64,7 +64,8 @@ def check_upstream(
     for earlier in ancestors:
         if made := known.get(earlier.address):
             settings = describe_settings(earlier, flat)
-            if moved := next(made._replace(dependencies=_of_code(made)).find_changes(settings), ""):
+            code = {path: name for path, name in made.dependencies.items() if _is_code(Path(path))}
+            if moved := next(made._replace(dependencies=code).find_changes(settings), ""):
                 raise UserError(
                     f"{stage.address} needs {earlier.address} made with the same settings:"
                     f" run the whole pipeline again. Received: {moved}"
@@ -184,10 +185,6 @@ def _find_ancestors(stage: Declaration, stages: Sequence[Declaration]) -> list[D
             wanted |= set(earlier.inputs)
             found.append(earlier)
     return found[::-1]
-
-
-def _of_code(made: Made) -> dict[str, str | None]:
-    return {path: name for path, name in made.dependencies.items() if _is_code(Path(path))}
 
 
 def _check_outputs(address: str, made: Made, inputs: Sequence[Path]) -> None:
