@@ -26,6 +26,7 @@ from graft.models.description import read_description
 from graft.models.framework import keras
 from graft.models.inference import run_graph
 from graft.models.saving import load_model, save_model
+from graft.statistics.accuracy import interval_of_counts
 from graft.training.loop import SmoothedCrossentropy, best_epoch, compile_model
 from images import SIDE, Capture, change, check_cores, run
 from trainings import cost
@@ -314,8 +315,10 @@ def test_seeds_are_repeated_and_the_best_epoch_is_the_one_monitored(empty: Path)
     assert metrics["valid_accuracy"] == pytest.approx(best, abs=1e-6)
     about = read_description(Path("data/models/head.keras"))
     assert about == read_description(Path("data/models/head.xml"))
-    known = ("accuracy", "accuracy_low", "accuracy_high", "n")
-    assert {name: getattr(about, name) for name in known} == {n: metrics[n] for n in known}
+    ends = interval_of_counts(about.units)
+    known = {"accuracy": about.accuracy, "accuracy_low": ends.low, "accuracy_high": ends.high}
+    assert known == pytest.approx({name: metrics[name] for name in known}, abs=1e-6)
+    assert about.n == metrics["n"]
     assert about.temperature == found.summary["temperature"]
     assert about.classes == tuple(f"class {n}" for n in range(10))
     assert (about.inputs, about.layer, about.pooling) == ("features", "top", "avg")

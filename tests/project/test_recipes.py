@@ -181,7 +181,7 @@ def test_a_recipe_makes_the_published_model(name: str) -> None:
     names = [layer.name for layer in backbone.get_layer(NETWORK).layers]
     count = count_unfrozen(flat["finetune.unfreeze"], names)
     counts = count_sizes(model, backbone, count, flat["backbone.weights"] != "none")
-    assert (counts.parameters, counts.unfrozen) == (parameters, unfrozen)
+    assert (counts["parameters"], counts["unfrozen"]) == (parameters, unfrozen)
 
 
 @pytest.mark.parametrize(

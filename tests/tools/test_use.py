@@ -11,7 +11,7 @@ import pytest
 
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import read_yaml
-from graft.project.choices import CHOICES, Choice, choose_network
+from graft.project.choices import CHOICES, choose_network
 from graft.project.parameters import read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
 from images import ROOT, complaint, graft
@@ -140,11 +140,11 @@ class TestNetwork:
     """`--network` brings its weights and its side."""
 
     @pytest.mark.parametrize(("given", "choice"), [*CHOICES.items(), ("Xception", None)])
-    def test_by_its_use_or_by_name(self, place: Path, given: str, choice: Choice | None) -> None:
+    def test_by_its_use_or_by_name(self, place: Path, given: str, choice: tuple | None) -> None:
         use(place, "photos", "--network", given)
         found = values(place)
         assert found["backbone.weights"] == "imagenet"
-        expected = choice or Choice("Xception", 299)
+        expected = choice or ("Xception", 299)
         assert (found["backbone.name"], found["image.side"]) == expected
 
     def test_a_value_that_is_set_wins(self, place: Path) -> None:

@@ -49,10 +49,10 @@ def accuracy_interval(right: np.ndarray, units: np.ndarray) -> AccuracyInterval:
 def interval_of_counts(counts: Iterable[UnitCount]) -> AccuracyInterval:
     """The same by what `count_units` gives."""
     right, sizes, units = np.array([*counts]).T
-    n = int(sizes @ units)
+    n, hits = int(sizes @ units), int(right @ units)
     effective = float(effective_sizes(sizes, right, units))
     quantile = unit_quantile(n, int(units.sum()))
-    ends = wilson_interval(right @ units / n * effective, effective, quantile)
+    ends = wilson_interval(hits / n * effective, effective, quantile)
     return AccuracyInterval(*ends, effective, quantile)
 
 
