@@ -1,7 +1,7 @@
 """The moment between the end of a stage that DVC runs and DVC's own look at it.
 
 DVC hashes what a stage depends on after its command has run (DVC's issue 11058). What changes in
-that moment, some hundredths of a second, is recorded as if the stage had used it, and the run cache
+that moment, tenths of a second, is recorded as if the stage had used it, and the run cache
 would hand the result out for it. The stage itself leaves a record of what it used, so the next
 start of any command of graft finds a false entry, and removes it from dvc.lock and the run cache.
 """
