@@ -178,7 +178,7 @@ class Observed:
         finetune.take_step, finetune.train_from = self.take, self.train
 
     def train(self, stage, number, start, data, *more):
-        self._test = data["test"]
+        self._test = data.parts["test"]
         return self._train(stage, number, start, data, *more)
 
     def take(self, model, start, trained, judges, steps):
