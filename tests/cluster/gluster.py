@@ -14,7 +14,7 @@ from background import await_true
 from cases import read_cases
 
 _PORT = 24999
-# What the server and each client are told.
+# The configuration of the server and of each client.
 _SETTINGS = read_cases(__file__)
 
 

@@ -1,4 +1,4 @@
-"""Tables of cases and of made-up values, which lie in YAML beside the module that has them."""
+"""Reads the test cases and made-up values of a module from the YAML file beside it."""
 
 from pathlib import Path
 from typing import Any
