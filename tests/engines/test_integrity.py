@@ -226,3 +226,16 @@ def test_verify_finds_damage_and_repairs_it(made: Project) -> None:
     assert made.run("graft", "verify").startswith("all ")
     assert runs(made.dvc("repro")) == {"depth"}
     assert made.outputs() == before
+
+
+@pytest.mark.parametrize(
+    "command", [("graft", "verify", "--repair"), ("snakemake", "--cores", "2")]
+)
+def test_a_damaged_memory_of_dvc_is_forgotten(made: Project, command: tuple[str, ...]) -> None:
+    made.run("dvc", "status")
+    databases = list(Path(f"{made.folder}.site").rglob("*.db"))
+    assert databases
+    for database in databases:
+        database.write_bytes(database.read_bytes()[:9000])
+    made.run(*command)
+    assert "up to date" in made.run("dvc", "repro")

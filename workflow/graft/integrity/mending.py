@@ -1,8 +1,11 @@
-"""A damaged `dvc.lock` is mended where nothing is lost by it."""
+"""A damaged `dvc.lock`, or memory of DVC, is mended where nothing is lost by it."""
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import write_text
@@ -45,6 +48,23 @@ def mend_lock() -> None:
         say(f"{LOCK} was damaged and was removed; DVC's cache gives the results back")
 
 
+def remove_damaged_memory(folder: Path) -> None:
+    """Removes the databases of a folder that SQLite cannot read.
+
+    DVC's hold hashes of files and nothing else, so it hashes them again.
+    """
+    for path in folder.rglob("*.db"):
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            try:
+                sound = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            except sqlite3.DatabaseError as error:
+                # One that another process or user has is none of ours.
+                sound = isinstance(error, sqlite3.OperationalError)
+        if not sound:
+            for beside in path.parent.glob(f"{path.name}*"):  # its log is as damaged
+                beside.unlink(missing_ok=True)
+
+
 def read_entries_of_git() -> dict[str, Any]:
     """What git has of dvc.lock, by stage; nothing where it has none that can be read."""
     try:
@@ -54,8 +74,7 @@ def read_entries_of_git() -> dict[str, Any]:
 
 
 def _ask_git() -> bytes:
-    command = ["git", "show", f":./{LOCK}"]
-    return subprocess.run(command, capture_output=True, check=False).stdout
+    return subprocess.run(["git", "show", f":./{LOCK}"], capture_output=True, check=False).stdout
 
 
 def name_some(names: Sequence[str], most: int = 8) -> str:

@@ -27,12 +27,12 @@ class Finding(NamedTuple):
 
     Attributes:
         file: as it was recorded.
-        places: where it is damaged, `folder` or `cache` or both; none where it is only missing.
+        places: the damaged copies by where they are: the folder, DVC's cache or both.
         sound: a sound copy, from which it can be mended; None if there is none.
     """
 
     file: Recorded
-    places: tuple[str, ...]
+    places: dict[str, Path]
     sound: Path | None
 
 
@@ -41,14 +41,13 @@ def find_damage(file: Recorded) -> Finding | None:
 
     A file that is missing in the folder is no damage, since DVC sees that itself.
     """
-    kept = {"folder": file.path, "cache": file.cached}
+    kept = {"the folder": file.path, "DVC's cache": file.cached}
     found = {place: path for place, path in kept.items() if path is not None and path.is_file()}
-    sound = {place: hash_file(path) == file.name for place, path in found.items()}
-    damaged = tuple(place for place, good in sound.items() if not good)
-    if not damaged:
+    sound = {place: path for place, path in found.items() if hash_file(path) == file.name}
+    if len(sound) == len(found):
         return None
-    copy = next((found[place] for place, good in sound.items() if good), None)
-    return Finding(file, damaged, copy)
+    damaged = {place: path for place, path in found.items() if place not in sound}
+    return Finding(file, damaged, next(iter(sound.values()), None))
 
 
 def mend(finding: Finding) -> None:
@@ -56,9 +55,7 @@ def mend(finding: Finding) -> None:
 
     DVC then makes the file anew at the next run.
     """
-    kept = {"folder": finding.file.path, "cache": finding.file.cached}
-    for place in finding.places:
-        path = kept[place]
+    for path in finding.places.values():
         if finding.sound is not None:
             with whole(path) as (part,):
                 shutil.copyfile(finding.sound, part)

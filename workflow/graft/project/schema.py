@@ -121,8 +121,7 @@ class Backbone(Section):
 
     # All 40 names would fill the screen; the nearest is in the message.
     name: Annotated[
-        Literal[NAMES],
-        Field(description=f"{', '.join(OWN)}, or a class of keras.applications"),
+        Literal[NAMES], Field(description=f"{', '.join(OWN)}, or a class of keras.applications")
     ]
     stack: _stack(IMAGE_KINDS)
     initializer: _one_of(

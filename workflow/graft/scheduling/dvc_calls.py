@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,14 +21,13 @@ from typing import Any
 from graft.common.atomic import write_text
 from graft.common.errors import UserError
 from graft.integrity.damage import hash_file
-from graft.integrity.mending import mend_lock, read_entries_of_git, say
+from graft.integrity.mending import mend_lock, read_entries_of_git, remove_damaged_memory, say
 from graft.integrity.moment import remove_entry
 from graft.integrity.records import LOCK, RecordState, read_entries, read_record, take_made
 from graft.integrity.verification import Recorded
 from graft.scheduling.times import BUSY
 
 _PAUSE = 0.3  # seconds between two looks at a lock
-_IGNORED = ["size", "nfiles"]  # keys that DVC leaves out of the names of entries in its run cache
 _SIMPLE = re.compile(r"[A-Za-z0-9_ ./@:+*,-]{0,60}")
 
 
@@ -35,13 +35,14 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_ ./@:+*,-]{0,60}")
 def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterator[Any]:
     """DVC's repository of the present folder, under its lock; waits for another DVC.
 
-    A dvc.lock that cannot be read is mended first.
+    A dvc.lock that cannot be read is mended first, and damaged databases of DVC are removed.
 
     Args:
         claim: what to do as soon as the lock is held; it may raise DVC's `LockError` as well.
 
     Raises:
-        UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict.
+        UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict, or a
+            database was found damaged when the work had begun.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -50,7 +51,12 @@ def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterato
     logging.getLogger("dvc").setLevel(logging.ERROR)
     said = False
     try:
-        with Repo() as repo:
+        try:
+            repo = Repo()
+        except sqlite3.DatabaseError:
+            _forget_hashes()
+            repo = Repo()
+        with repo:
             while True:
                 with contextlib.ExitStack() as held:
                     try:
@@ -64,11 +70,22 @@ def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterato
                         return
                 # Without our lock, which the other one needs to come to an end.
                 if not said:
-                    say(f"waiting for DVC: {_name_blocker(blocker)}")
+                    lines = [line.strip() for line in blocker.splitlines() if "(PID" in line]
+                    say(f"waiting for DVC: {(lines or ['another process holds its lock'])[0]}")
                     said = True
                 time.sleep(_PAUSE)
     except DvcException as error:
         raise UserError(f"DVC cannot tell what is up to date: {error}") from None
+    except sqlite3.DatabaseError:
+        _forget_hashes()
+        raise UserError("DVC's memory of hashes was damaged: run the same again") from None
+
+
+def _forget_hashes() -> None:
+    from dvc.config import Config
+    from dvc.dirs import site_cache_dir
+
+    remove_damaged_memory(Path(site_cache_dir(Config()["core"].get("site_cache_dir"))))
 
 
 def list_recorded(repo: Any) -> list[Recorded]:
@@ -201,11 +218,8 @@ def is_attested(repo: Any, address: str, entry: Mapping[str, Any]) -> bool:
 
 def list_false_entries(repo: Any) -> list[str]:
     """The stages of which dvc.lock says what nothing else does."""
-    return [
-        address
-        for address, entry in read_entries().items()
-        if not is_attested(repo, address, entry)
-    ]
+    entries = read_entries().items()
+    return [address for address, entry in entries if not is_attested(repo, address, entry)]
 
 
 def _place(repo: Any, entry: Mapping[str, Any]) -> Path:
@@ -232,7 +246,8 @@ def list_damaged_entries(repo: Any) -> list[Path]:
 def _hash_entry(entry: Mapping[str, Any]) -> str:
     from dvc.utils import dict_sha256
 
-    return dict_sha256(entry, exclude=_IGNORED)
+    # What DVC leaves out of the names of entries in its run cache.
+    return dict_sha256(entry, exclude=["size", "nfiles"])
 
 
 def take_entry(stage: Any) -> dict[str, Any]:
@@ -249,12 +264,7 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
     Raises:
         LockError: another process is writing there; it is named.
     """
-    from dvc.rwlock import (
-        RWLOCK_FILE,
-        RWLockFileCorruptedError,
-        RWLockFileFormatError,
-        rwlock,
-    )
+    from dvc.rwlock import RWLOCK_FILE, RWLockFileCorruptedError, RWLockFileFormatError, rwlock
 
     places = [str(Path(repo.root_dir) / folder) for folder in folders]
     hardlink = repo.config["core"].get("hardlink_lock", False)
@@ -269,11 +279,6 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
             say(f"{path.relative_to(repo.root_dir)} was damaged and was removed")
             stack.enter_context(rwlock(*arguments))
         yield
-
-
-def _name_blocker(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if "(PID" in line]
-    return lines[0] if lines else "another process holds its lock"
 
 
 def dump_lock(data: Any) -> str:

@@ -35,12 +35,7 @@ from graft.project.pipeline import (
     stage_keys,
 )
 from graft.scheduling.dvc_memory import DvcMemory
-from graft.scheduling.endings import (
-    check_free_space,
-    find_full_disk,
-    hand_on_signal,
-    is_stage,
-)
+from graft.scheduling.endings import check_free_space, find_full_disk, hand_on_signal, is_stage
 from graft.scheduling.fork_server import start_server
 from graft.scheduling.freshness import KeptVerdict
 from graft.scheduling.times import FLAGS, settle

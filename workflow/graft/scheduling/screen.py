@@ -15,13 +15,7 @@ from tqdm import tqdm
 
 from graft.common.progress import say_duration
 from graft.project.pipeline import find_stages_with
-from graft.scheduling.logs import (
-    find_reason,
-    find_remarks,
-    find_summary,
-    read_log,
-    read_progress,
-)
+from graft.scheduling.logs import find_reason, find_remarks, find_summary, read_log, read_progress
 
 _WIDTH = 18  # of the names of stages
 _REFRESH = 0.5  # seconds

@@ -10,8 +10,6 @@ from graft.integrity.verification import find_damage, mend
 from graft.scheduling import dvc_calls
 from graft.tools.options import parse_options
 
-_PLACES = {"folder": "the folder", "cache": "DVC's cache"}
-
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the command.
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
         files = dvc_calls.list_recorded(repo)
         findings = [found for found in map(find_damage, files) if found is not None]
         for finding in findings:
-            where = " and ".join(_PLACES[place] for place in finding.places)
+            where = " and ".join(finding.places)
             print(f"{finding.file.path or finding.file.cached} is damaged in {where}")
             if options.repair:
                 mend(finding)
