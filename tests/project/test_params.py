@@ -38,7 +38,7 @@ GOOD = YAML(typ="safe").load(DEFAULTS.read_text(encoding="utf-8"))
 LEAVES = flatten(Parameters.model_validate(GOOD).model_dump())
 TEXT_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, str)]
 # These may be a word or a number, or a list.
-MIXED = ("finetune.unfreeze", "dataset.per_class", "dataset.classes")
+MIXED = ("dataset.label", "finetune.unfreeze", "dataset.per_class", "dataset.classes")
 NUMBER_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, int | float)]
 NUMBER_LEAVES = [key for key in NUMBER_LEAVES if key not in MIXED]
 WHOLE_LEAVES = [key for key in NUMBER_LEAVES if isinstance(LEAVES[key], int)]

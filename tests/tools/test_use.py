@@ -47,6 +47,21 @@ def test_alone_it_lists_the_recipes_in_a_line_each(place: Path) -> None:
     assert max(map(len, out.splitlines())) <= 110
 
 
+def test_set_alone_changes_these_values_and_keeps_the_rest(place: Path) -> None:
+    before = (place / "params.yaml").read_text(encoding="utf-8")
+    (place / "params.yaml").write_text(before.replace("seed: 1 ", "seed: 7 "), encoding="utf-8")
+    rule = r"([^/\d]+?)[-_. (]*\d+\.\w+$"
+    out = use(place, "--set", f"dataset.label={rule}", "--set", "image.side=64")
+    assert out == f"dataset.label: auto → {rule}\nimage.side: 32 → 64\n"
+    after = (place / "params.yaml").read_text(encoding="utf-8")
+    assert values(place)["dataset.label"] == rule and "seed: 7 " in after
+    changed = set(after.splitlines()) - set(before.splitlines())
+    assert len(changed) == 2 + before.count("seed: 1 ")
+    assert use(place, "--set", "image.side=64") == "params.yaml is as before\n"
+    assert "image.side must be" in complaint(place, "use", "--set", "image.side=1")
+    assert (place / "params.yaml").read_text(encoding="utf-8") == after
+
+
 def test_it_writes_a_complete_commented_file_and_names_what_differs(place: Path) -> None:
     before = values(place)
     out = use(place, "fashion-cnn")

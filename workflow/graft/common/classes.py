@@ -2,6 +2,7 @@
 
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from graft.common.errors import nearest, refuse
@@ -32,6 +33,21 @@ def natural(text: str) -> str:
     return re.sub("[0-9]+", key, text)
 
 
+def normal(label: str) -> str:
+    """The name of a class as it is compared: in Unicode's form NFC, without blanks around it."""
+    composed = unicodedata.normalize("NFC", label)
+    return composed.strip() or composed  # a name may be a blank
+
+
+def catch(pattern: re.Pattern[str], path: str) -> str:
+    """What the brackets of an expression catch in a path, or all of its match; empty if nothing."""
+    match = pattern.search(path)
+    if match is None:
+        return ""
+    # Brackets that took no part in the match are None.
+    return "/".join(text or "" for text in match.groups()) if match.groups() else match[0]
+
+
 def in_order(labels: Iterable[str], chosen: str | Sequence[str] = ALL_CLASSES) -> tuple[str, ...]:
     """The different names among `labels`: as `dataset.classes` lists them, or in natural order.
 
@@ -41,7 +57,7 @@ def in_order(labels: Iterable[str], chosen: str | Sequence[str] = ALL_CLASSES) -
             ignored; labels that are not chosen follow in natural order.
     """
     names = set(labels)
-    first = [] if chosen == ALL_CLASSES else [name for name in chosen if name in names]
+    first = [] if chosen == ALL_CLASSES else [name for name in map(normal, chosen) if name in names]
     return (*first, *sorted(names.difference(first), key=natural))
 
 
@@ -58,9 +74,9 @@ def choose_classes(labels: Iterable[str], chosen: str | Sequence[str]) -> tuple[
     found = in_order(labels)
     if chosen == ALL_CLASSES:
         return found
-    for name in chosen:
+    for name in map(normal, chosen):
         if name not in found:
             named = ", ".join(map(repr, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
             allowed = f"all, or some of {named}{nearest(name, found, repr)}"
             raise refuse("params.yaml: dataset.classes", allowed, name)
-    return tuple(chosen)
+    return tuple(map(normal, chosen))

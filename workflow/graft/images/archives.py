@@ -59,8 +59,12 @@ class Archive(NamedTuple):
 
     path: Path
 
-    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
+    def files(self, wanted: Collection[str] | None = None, folders: bool = False) -> Iterator[File]:
         """Reads every file in the archive that is not hidden, or those of the paths in `wanted`.
+
+        Args:
+            wanted: the paths of those to read; without it all but hidden ones.
+            folders: whether folders that are named come too, as what cannot be read.
 
         Raises:
             NoArchive: it is neither a .zip nor a .tar.
@@ -70,15 +74,18 @@ class Archive(NamedTuple):
         def asked(name: str) -> bool:
             return not files.is_hidden(name) if wanted is None else name in wanted
 
-        return (file for file in self._list(asked) if asked(file.path))
+        listed = (file for file in self._list(asked) if asked(file.path))
+        return (file for file in listed if folders or file.problem != files.FOLDER)
 
-    def count(self) -> int:
-        """How many files there are but hidden ones; what a .zip holds is not unpacked for it.
+    def paths(self) -> Iterator[str]:
+        """The paths of all files but hidden ones; what a .zip holds is not unpacked for it.
 
         Raises:
             NoArchive, UserError: as for `files`.
         """
-        return sum(not files.is_hidden(file.path) for file in self._list(lambda name: False))
+        for file in self._list(lambda name: False):
+            if not files.is_hidden(file.path) and file.problem != files.FOLDER:
+                yield file.path
 
     def _list(self, asked: Callable[[str], bool]) -> Iterator[File]:
         """Every file in the archive; only those that are asked for, by their paths, are read."""
@@ -105,11 +112,10 @@ def _read_zip(path: Path, asked: Callable[[str], bool]) -> Iterator[File]:
     with archive:
         _check_unfolded(path, sum(info.file_size for info in archive.infolist()))
         for info in archive.infolist():
-            if info.is_dir():
-                continue
             name, data = str(PurePosixPath(_name(info))), None
             problem = (
-                files.problem_of_path(name)
+                (files.FOLDER if info.is_dir() else "")
+                or files.problem_of_path(name)
                 or files.problem_of_kind(info.external_attr >> 16)
                 or (files.ENCRYPTED if info.flag_bits & 1 else "")
                 or ("" if info.compress_type in _PACKINGS else files.PACKED_ODDLY)
@@ -132,10 +138,9 @@ def _read_tar(path: Path, unpack: _Unpack | None, asked: Callable[[str], bool]) 
         for tar, info in _members(path, unpack):
             name = str(PurePosixPath(info.name))
             shown, data = files.printable(name), None
-            if info.isdir():
-                continue
             problem = (
-                files.problem_of_path(name)
+                (files.FOLDER if info.isdir() else "")
+                or files.problem_of_path(name)
                 or (files.LINK if info.issym() or info.islnk() else "")
                 or ("" if info.isreg() else files.IRREGULAR)
                 or (files.TOO_LARGE if info.size > files.LARGEST_FILE else "")

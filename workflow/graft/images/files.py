@@ -19,11 +19,23 @@ LONGEST_PATH = 4095
 SHARD_FILES = 5000
 # How the names of images end. Only messages go by them: what is an image, its bytes say.
 IMAGE_ENDS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-IMAGE_ENDS += (".ppm", ".pgm", ".heic", ".heif", ".avif")
+IMAGE_ENDS += (".pbm", ".ppm", ".pgm", ".heic", ".heif", ".avif")
+# Such a file is meant as a picture too, though it cannot be read.
+PICTURE_ENDS = (*IMAGE_ENDS, ".arw", ".cr2", ".dng", ".jp2", ".jxl", ".nef", ".psd", ".svg")
+# How pictures begin, whatever their name is: at byte 0, 4 and 8.
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_STARTS += tuple(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \n\r\t")
+_BRANDS = (b"ftyphe", b"ftypmif1", b"ftypmsf1", b"ftypavi")
+
+# What systems and programs leave beside pictures, besides what begins with a dot; in small letters.
+SYSTEMS = ("#recycle", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "__macosx")
+SYSTEMS += ("desktop.ini", "ehthumbs.db", "icon\r", "lost+found", "picasa.ini", "recycler")
+SYSTEMS += ("system volume information", "thumbs.db", "thumbs.db:encryptable")
 
 # Why a file is quarantined before anything has been decoded.
 ABSOLUTE = "absolute path"
 ENCRYPTED = "encrypted"
+FOLDER = "a folder"
 IRREGULAR = "not a regular file"
 LEADS_OUT = "path leads out of the data set"
 LINK = "a link"
@@ -36,9 +48,6 @@ UNREADABLE = "unreadable: "
 TOO_LONG = "name is too long"
 # A path with one of these is in no folder of the data set, so in no class by its folders.
 OUTSIDE = (ABSOLUTE, LEADS_OUT, TOO_LONG)
-
-# What systems leave beside pictures, besides what begins with a dot.
-SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
 class File(NamedTuple):
@@ -69,7 +78,14 @@ def identity(data: bytes | memoryview, unread: bool = False) -> str:
 def is_hidden(path: str) -> bool:
     """Whether a file is one of a system's or program's own and no part of a data set."""
     parts = [part for part in PurePosixPath(path).parts if part not in (".", "..")]
-    return any(part.startswith(".") or part in SYSTEM_FILES for part in parts)
+    return any(part.startswith(".") or part.casefold() in SYSTEMS for part in parts)
+
+
+def is_picture(file: File) -> bool:
+    """Whether a file is meant as a picture, by the end of its name or by how it begins."""
+    start = file.data[:12] if file.data else b""
+    begins = start.startswith(_STARTS) or start[4:].startswith(_BRANDS) or start[8:] == b"WEBP"
+    return begins or PurePosixPath(file.path).suffix.lower() in PICTURE_ENDS
 
 
 def problem_of_path(path: str) -> str:

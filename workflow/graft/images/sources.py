@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeAlias
 
 from graft.common.errors import WHERE_SOURCE, UserError, refuse
@@ -25,30 +25,38 @@ class Folder(NamedTuple):
 
     root: Path
 
-    def files(self, wanted: Collection[str] | None = None) -> Iterator[File]:
+    def files(self, wanted: Collection[str] | None = None, folders: bool = False) -> Iterator[File]:
         """Reads files one by one, in any order.
 
         Args:
             wanted: the paths of those to read; without it all but hidden ones.
+            folders: whether empty folders come too, without `wanted`, as what cannot be read.
 
         Raises:
             UserError: a folder cannot be listed, or is a link.
         """
-        return map(self._read, self._walk() if wanted is None else wanted)
+        if wanted is None and folders:
+            empty = (place for place, below, names in self._walk() if not below and not names)
+            yield from (File(files.printable(place), None, files.FOLDER) for place in empty)
+        yield from map(self._read, self.paths() if wanted is None else wanted)
 
-    def count(self) -> int:
-        """How many files there are but hidden ones, without opening any."""
-        return sum(1 for _ in self._walk())
+    def paths(self) -> Iterator[str]:
+        """The paths of all files but hidden ones, without opening any.
 
-    def _walk(self) -> Iterator[str]:
+        Raises:
+            UserError: a folder cannot be listed, or is a link.
+        """
+        for place, _, names in self._walk():
+            yield from (str(PurePosixPath(place, name)) for name in names)
+
+    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
         for place, folders, names in walk_shown(self.root, _stop):
             for name in folders:
                 if (place / name).is_symlink():
                     allowed = "a folder: DVC does not watch what is behind a link"
                     received = f"a link to {(place / name).readlink()}"
                     raise refuse(files.printable(str(place / name)), allowed, received)
-            for name in names:
-                yield (place / name).relative_to(self.root).as_posix()
+            yield place.relative_to(self.root).as_posix(), folders, names
 
     def _read(self, path: str) -> File:
         place, data = self.root / path, None
@@ -138,7 +146,7 @@ def count_files(path: str) -> int:
         with Path(path).open("rb") as file:
             return sum(1 for _ in file)
     with open_source(path) as source:
-        return source.count()
+        return sum(1 for _ in source.paths())
 
 
 def weigh_source(path: str, most: int) -> int:

@@ -11,9 +11,9 @@ from graft.common.errors import UserError, refuse
 from graft.images import files
 from graft.images.archives import Archive, NoArchive, is_archive
 from graft.images.files import File
-from graft.images.labels import LABELS_CSV, paths_by_csv
 from graft.images.sources import Folder, is_csv
 from graft.images.suggestions import suggest_near
+from graft.labelling.table import LABELS_CSV, paths_by_csv
 from graft.prediction.photos import find_photos, read_photos, refuse_photo
 
 # What stands for the paths in standard input.
@@ -91,7 +91,7 @@ def _open_csv(path: Path) -> GivenPhotos:
     table = next(folder.files([path.name]))
     if table.data is None:
         raise UserError(f"{shown!r} cannot be read: {table.problem}")
-    names = list(paths_by_csv(table.data, shown))
+    names = paths_by_csv(table.data, shown)
     if not names:
         raise refuse(shown, "a CSV with a line for each photo", "none")
     return GivenPhotos(len(names), (_below(path.parent, file) for file in folder.files(names)))

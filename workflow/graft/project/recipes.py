@@ -51,18 +51,31 @@ def compose_parameters(recipe: str, changes: Mapping[str, Any]) -> str:
     known = list_recipes()
     if recipe not in known:
         raise refuse("a recipe", f"one of {', '.join(known)}{nearest(recipe, known)}", recipe)
+    path = RECIPES / f"{recipe}.yaml"
+    title = f"# {recipe}: {known[recipe]} ({path}).\n"
+    own = flatten(_load_recipe(path))
+    return title + change_parameters(DEFAULTS.read_text(encoding="utf-8"), own | changes)
+
+
+def change_parameters(text: str, changes: Mapping[str, Any]) -> str:
+    """A params.yaml with other values; its comments stay.
+
+    Args:
+        text: the present one.
+        changes: values by dotted key.
+
+    Raises:
+        UserError: the text is no YAML, or the parameters are not valid as a whole.
+    """
     yaml = YAML()
     yaml.width = 1000  # comments at the end of a line stay there
-    path = RECIPES / f"{recipe}.yaml"
-    values = yaml.load(DEFAULTS.read_text(encoding="utf-8"))
-    own = _load_recipe(path)
-    for key, value in [*flatten(own).items(), *changes.items()]:
+    values = load_commented(str(PARAMETERS), text)
+    for key, value in changes.items():
         _set(values, key, value)
-    text = io.StringIO()
-    yaml.dump(values, text)
-    composed = f"# {recipe}: {known[recipe]} ({path}).\n{text.getvalue()}"
-    check_parameters(str(PARAMETERS), read_yaml(composed.encode()))
-    return composed
+    changed = io.StringIO()
+    yaml.dump(values, changed)
+    check_parameters(str(PARAMETERS), read_yaml(changed.getvalue().encode()))
+    return changed.getvalue()
 
 
 def _title(path: Path) -> str:

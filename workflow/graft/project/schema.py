@@ -92,6 +92,14 @@ class Dataset(Section):
     ]
     two_labels: _one_of("leave_out", "keep")
     max_bad: Fraction
+    label: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=24)]
+        | Annotated[str, Field(min_length=1), AfterValidator(_compiles)],
+        Field(
+            description="auto, folder, a level of folders from 1 to 24, a column of the CSV, or a"
+            " regular expression"
+        ),
+    ]
 
 
 class Image(Section):

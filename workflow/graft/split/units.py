@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from graft.common.classes import catch
 from graft.common.errors import refuse
 from graft.common.tables import CSV_PREFIX
 from graft.split.similarity import join_pairs
@@ -38,7 +39,7 @@ def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
         found = manifest[CSV_PREFIX + rule]
     else:
         pattern = re.compile(rule)
-        found = manifest["path"].map(lambda path: _caught(pattern.search(path))).astype(str)
+        found = manifest["path"].map(lambda path: catch(pattern, path)).astype(str)
     if rule != "auto" and not (found != "").any():
         columns = manifest.filter(regex=f"^{CSV_PREFIX}").columns.str.removeprefix(CSV_PREFIX)
         named = f"the CSV ({', '.join(columns)})" if len(columns) else "a CSV"
@@ -47,13 +48,6 @@ def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
         allowed = f"auto, none, a column of {named}, or {regex}"
         raise refuse("params.yaml: dataset.group", allowed, rule)
     return found
-
-
-def _caught(match: re.Match[str] | None) -> str:
-    if match is None:
-        return ""
-    # Brackets that took no part in the match are None.
-    return "/".join(text or "" for text in match.groups()) if match.groups() else match[0]
 
 
 def number_units(files: pd.DataFrame) -> pd.Series:

@@ -10,7 +10,13 @@ from graft.integrity.yaml12 import NoYaml, read_yaml
 from graft.project import choices
 from graft.project.parameters import PARAMETERS, list_changes, read_parameters, show_value
 from graft.project.pipeline import count_shards
-from graft.project.recipes import RECIPES, compose_parameters, list_recipes, load_commented
+from graft.project.recipes import (
+    RECIPES,
+    change_parameters,
+    compose_parameters,
+    list_recipes,
+    load_commented,
+)
 from graft.tools.git import ask_git
 from graft.tools.options import parse_options
 
@@ -18,8 +24,8 @@ from graft.tools.options import parse_options
 def main(arguments: list[str]) -> None:
     """`graft use [RECIPE]`: writes a complete params.yaml with comments; without RECIPE, lists all.
 
-    With a recipe the images are divided into as many shards as suit their number. With `--shards`
-    alone nothing else is changed.
+    With a recipe the images are divided into as many shards as suit their number. With `--set`
+    alone only these values are changed, with `--shards` alone only the number of shards.
 
     Raises:
         UserError: there is no such recipe, a value is not allowed, or params.yaml has a content
@@ -27,8 +33,11 @@ def main(arguments: list[str]) -> None:
     """
     options = parse_options("use", __doc__, arguments, networks=", ".join(choices.CHOICES))
     number = choices.read_shards(options.shards or choices.BY_NUMBER)
-    if options.recipe is None and options.shards:
-        _divide(number or choices.suit_number(read_parameters()["dataset"]["path"]))
+    if options.recipe is None and (options.set or options.shards):
+        if options.set:
+            _change(dict(map(_parse, options.set)))
+        if options.shards:
+            _divide(number or choices.suit_number(read_parameters()["dataset"]["path"]))
         return
     if options.recipe is None:
         recipes = list_recipes()
@@ -69,6 +78,15 @@ def main(arguments: list[str]) -> None:
             "The images are outside the project: DVC notices every change of them, but keeps no"
             " copy. To version them with the results, copy them to data/raw."
         )
+
+
+def _change(changes: dict[str, Any]) -> None:
+    """Changes some values of params.yaml, and says which."""
+    read_parameters()  # which says what is wrong with it
+    before = PARAMETERS.read_text(encoding="utf-8")
+    text = change_parameters(before, changes)
+    write_text(PARAMETERS, text)
+    print("\n".join(_lines(_read(before), _read(text))) or f"{PARAMETERS} is as before")
 
 
 def _divide(number: int) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cases import read_cases
+from graft.common.classes import normal
 from graft.common.errors import UserError
-from graft.images import files, labels
-from graft.images.labels import Label
+from graft.images import files
+from graft.labelling.labels import Label
+from graft.labelling.table import by_csv
 from images import classes, encoded, listing, nothing_made, picture, workspace, write
 from packing import KINDS, pack
 
@@ -38,20 +40,20 @@ class TestTable:
     @given(st.dictionaries(names, cells.filter(bool), min_size=1), st.sampled_from(["\n", "\r\n"]))
     def test_any_name_and_class_are_read_as_written(self, wanted: dict[str, str], end: str) -> None:
         data = table([("path", "label"), *wanted.items()], end)
-        found = labels.by_csv(data, "x.csv")
+        found = by_csv(data, "x.csv")
         assert {path: label.label for path, label in found.items()} == wanted
 
     @pytest.mark.parametrize("form", CASES["forms"])
     def test_forms_of_one_table(self, form: str) -> None:
         data = CASES["forms"][form].encode("latin-1")
-        assert labels.by_csv(data, "x.csv") == {"1.png": Label("cat")}
+        assert by_csv(data, "x.csv") == {"1.png": Label("cat")}
 
     @pytest.mark.parametrize(
         ("written", "part"),
         [("", ""), ("train", "train"), ("Validation", "valid"), ("TEST_SET", "test")],
     )
     def test_parts_are_called_as_people_do(self, written: str, part: str) -> None:
-        found = labels.by_csv(f"path,label,part\n1.png,cat,{written}".encode(), "x.csv")
+        found = by_csv(f"path,label,part\n1.png,cat,{written}".encode(), "x.csv")
         assert found["1.png"].part == part
 
     def test_other_columns_keep_their_names_behind_a_mark(self) -> None:
@@ -59,7 +61,7 @@ class TestTable:
         data = table([header, ("7", "1.png", "x", "cat", "y", "z", "test", "why", "Anna")])
         more = {"id": "7", "shard": "x", "csv_id": "y", "": "z", "reason": "why"}
         more = {f"csv_{name}": value for name, value in more.items()}
-        assert labels.by_csv(data, "x.csv")["1.png"] == Label("cat", "test", "Anna", more)
+        assert by_csv(data, "x.csv")["1.png"] == Label("cat", "test", "Anna", more)
 
     @pytest.mark.parametrize(
         ("data", "message"),
@@ -73,12 +75,12 @@ class TestTable:
     )
     def test_what_is_no_table_is_an_error_with_its_line(self, data: bytes, message: str) -> None:
         with pytest.raises(UserError, match=rf"^x\.csv.*{message}"):
-            labels.by_csv(data, "x.csv")
+            by_csv(data, "x.csv")
 
     @given(st.binary(max_size=200))
     def test_any_bytes_are_a_table_or_one_message(self, data: bytes) -> None:
         try:
-            assert labels.by_csv(b"path,label\n" + data, "x.csv")
+            assert by_csv(b"path,label\n" + data, "x.csv")
         except UserError as error:
             assert str(error).startswith("x.csv")
 
@@ -166,10 +168,14 @@ class TestDataSet:
     def test_any_name_and_class_reach_the_manifest(
         self, tmp_path_factory: pytest.TempPathFactory, wanted: dict[str, str]
     ) -> None:
+        assume(len({normal(label).casefold() for label in wanted.values()}) == len(wanted))
         here = tmp_path_factory.mktemp("here")
         workspace(here)
-        write(here / "photos", {"labels.csv": table([("path", "label"), *wanted.items()])})
+        # A table without one file is an error.
+        rows = [("path", "label"), ("there/1.png", "there"), *wanted.items()]
+        write(here / "photos", {"labels.csv": table(rows), "there/1.png": b""})
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(here)
             rows = listing()
-        assert {row["path"]: row["label"] for row in rows} == wanted
+        known = {path: normal(label) for path, label in wanted.items()}
+        assert {row["path"]: row["label"] for row in rows} == known | {"there/1.png": "there"}

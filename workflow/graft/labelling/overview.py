@@ -7,6 +7,8 @@ from graft.common.cautions import Caution
 from graft.common.errors import WHERE_SOURCE, UserError
 from graft.images.files import IMAGE_ENDS, SOURCE
 from graft.images.suggestions import suggest_above
+from graft.labelling.labels import set_label
+from graft.labelling.names import suggest_expression
 
 # By the ends of names only, since nothing is opened for it.
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar")
@@ -34,6 +36,32 @@ def find_passed_over(paths: Sequence[str], used: Collection[str]) -> Iterator[Ca
         )
 
 
+def find_empty(
+    tops: Collection[str], folders: Collection[str], pictures: Collection[str]
+) -> Iterator[Caution]:
+    """A warning of folders beside the class folders in which there is no picture.
+
+    Args:
+        tops: the paths of the folders in which class folders lie.
+        folders: the paths of folders that may be empty, and of those of all files.
+        pictures: the paths of all pictures.
+    """
+    depths = {top: top.count("/") + 1 if top else 0 for top in tops}
+    empty = set()
+    for folder in folders:
+        names = folder.split("/")
+        for top, depth in depths.items():
+            if len(names) > depth and "/".join(names[:depth]) == top:
+                empty.add("/".join(names[: depth + 1]))
+    if empty:
+        for picture in pictures:
+            names = picture.split("/")
+            empty.difference_update("/".join(names[:n]) for n in range(1, len(names)))
+    if empty:
+        text, none = _count([*empty], "folder"), "has" if len(empty) == 1 else "have"
+        yield Caution(f"{text} beside the class folders {none} no picture: {_name(sorted(empty))}")
+
+
 def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
     """The error for a data set in which no file has a class.
 
@@ -50,11 +78,18 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
         found = f"{'an archive' if one else f'{len(archives)} archives'} in it, and no class folder"
         found += f": give the path of {_name(archives)}, or unpack {'it' if one else 'them'}"
     elif loose:
-        near = suggest_above(Path(where))
-        found = f"{_count(loose, 'image')} loose in it, and no class folder{near}"
+        found = f"{_count(loose, 'image')} in it, and no class folder{_suggest(where, loose)}"
     else:
         found = f"{_count(paths, 'file')} in it, none an image"
     return UserError(f"{WHERE_SOURCE} must be {SOURCE}. Received: {where!r} ({found})")
+
+
+def _suggest(where: str, pictures: Sequence[str]) -> str:
+    """How the classes can be had: from names of files, or from the folder above."""
+    if suggested := suggest_expression(pictures):
+        expression, classes = suggested
+        return f"; if {_name(classes)} in the names are the classes: `{set_label(expression)}`"
+    return suggest_above(Path(where))
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
