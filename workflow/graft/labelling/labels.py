@@ -160,10 +160,17 @@ def _say_layout(layout: Layout) -> list[Caution]:
 
 def _refuse_undecided(either: Undecided) -> UserError:
     where = f" in {either.place}" if either.place else ""
-    allowed = (
-        f"given, since several of the folders{where} have the same folders: 1 if"
-        f" {_name(either.tops)} are the classes, 2 if {_name(either.shared)} are (`{set_label(2)}`)"
-    )
+    shared = _name(either.shared)
+    if len(either.tops) == 1:
+        allowed = (
+            f"given, since the folder {either.tops[0]!r}{where} has {shared} as has the folder that"
+            f" it lies in: {INNERMOST} takes them together (`{set_label(INNERMOST)}`)"
+        )
+    else:
+        allowed = (
+            f"given, since several of the folders{where} have the same folders: 1 if"
+            f" {_name(either.tops)} are the classes, 2 if {shared} are (`{set_label(2)}`)"
+        )
     return refuse(WHERE_LABEL, allowed, AUTOMATIC)
 
 

@@ -26,8 +26,8 @@ class Undecided(Exception):
 
     Attributes:
         place: the folder that holds them; empty at the top.
-        shared: names of folders that several of them have.
-        tops: their names.
+        tops: their names; or the name of one that has folders named like those beside it.
+        shared: names of folders that several of them have, or that it has.
     """
 
     def __init__(self, place: str, tops: list[str], shared: list[str]) -> None:
@@ -146,6 +146,15 @@ class _Folders:
         shared = sorted(name for name, times in count.items() if times > 1)
         return shared if len(shared) > 1 and 2 * len(shared) >= len(count) else []
 
+    def find_repeated(self, top: _Place) -> tuple[str, list[str]]:
+        """A folder there that has folders named like those beside it, and these."""
+        names = self.below(*top)
+        for name in names:
+            inner = self.below(*top, name)
+            if len(inner) > 1 and set(inner) <= {*names} - {name}:
+                return name, inner
+        return "", []
+
 
 def read_layout(
     pictured: Collection[str], parents: Iterable[str], level: int | None = None
@@ -175,6 +184,9 @@ def read_layout(
         for place in tops:
             if shared := folders.find_shared(place):
                 raise Undecided("/".join(place), folders.below(*place), shared)
+            name, inner = folders.find_repeated(place)
+            if name:
+                raise Undecided("/".join(place), [name], inner)
     strange = _find_strange(folders, tops)
     known = {place: set(folders.below(*place)) for place in tops}
     classes = {}
