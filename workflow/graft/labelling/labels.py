@@ -12,6 +12,7 @@ from graft.common.cautions import Caution
 from graft.common.classes import catch, normal
 from graft.common.errors import UserError, refuse
 from graft.labelling.layout import INNERMOST, Layout, Undecided, read_layout, split_path
+from graft.labelling.names import suggest_expression
 
 AUTOMATIC = "auto"  # the value of `dataset.label` that finds out
 WHERE_LABEL = "params.yaml: dataset.label"
@@ -67,7 +68,7 @@ def by_folders(paths: Collection[str], pictures: Collection[str], rule: str | in
     try:
         layout = read_layout({folders[path] for path in pictures}, {*folders.values()}, level)
     except Undecided as either:
-        raise _refuse_undecided(either) from None
+        raise _refuse_undecided(either, pictures) from None
     labels = {parent: Label(*said) for parent, said in layout.classes.items()}
     found = {path: labels[parent] for path, parent in folders.items() if parent in labels}
     return Labelled(found, _say_layout(layout), layout.tops)
@@ -158,20 +159,32 @@ def _say_layout(layout: Layout) -> list[Caution]:
     return cautions
 
 
-def _refuse_undecided(either: Undecided) -> UserError:
+def _refuse_undecided(either: Undecided, pictures: Iterable[str]) -> UserError:
     where = f" in {either.place}" if either.place else ""
     shared = _name(either.shared)
-    if len(either.tops) == 1:
+    if len(either.tops) > 1:
+        allowed = (
+            f"given, since several of the folders{where} have the same folders: 1 if"
+            f" {_name(either.tops)} are the classes, 2 if {shared} are (`{set_label(2)}`)"
+        )
+    elif either.shared:
         allowed = (
             f"given, since the folder {either.tops[0]!r}{where} has {shared} as has the folder that"
             f" it lies in: {INNERMOST} takes them together (`{set_label(INNERMOST)}`)"
         )
     else:
-        allowed = (
-            f"given, since several of the folders{where} have the same folders: 1 if"
-            f" {_name(either.tops)} are the classes, 2 if {shared} are (`{set_label(2)}`)"
-        )
+        allowed = f"given, since {either.tops[0]!r}{where} is hardly a class{say_names(pictures)};"
+        allowed += f" 1 if it is one beside the others (`{set_label(1)}`)"
     return refuse(WHERE_LABEL, allowed, AUTOMATIC)
+
+
+def say_names(pictures: Iterable[str]) -> str:
+    """How names of files give the classes, as a part of a sentence; empty if they do not."""
+    suggested = suggest_expression(pictures)
+    if suggested is None:
+        return ""
+    expression, classes = suggested
+    return f"; if {_name(classes)} in the names are the classes: `{set_label(expression)}`"
 
 
 def _differ_in_case(

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from graft.labelling.names import is_filler, read_part
+from graft.labelling.names import WORDS, is_filler, read_part
 
 _Place = tuple[str, ...]
 # Folders below each other that are looked at; a path may have thousands.
@@ -26,7 +26,8 @@ class Undecided(Exception):
 
     Attributes:
         place: the folder that holds them; empty at the top.
-        tops: their names; or the name of one that has folders named like those beside it.
+        tops: their names; or the name of one that has folders named like those beside it, or whose
+            name is that of no class.
         shared: names of folders that several of them have, or that it has.
     """
 
@@ -146,14 +147,18 @@ class _Folders:
         shared = sorted(name for name, times in count.items() if times > 1)
         return shared if len(shared) > 1 and 2 * len(shared) >= len(count) else []
 
-    def find_repeated(self, top: _Place) -> tuple[str, list[str]]:
-        """A folder there that has folders named like those beside it, and these."""
+    def find_odd(self, top: _Place) -> Iterator[tuple[str, list[str]]]:
+        """Folders there that are hardly classes, and those of their folders that say so.
+
+        They have folders named like those beside them, or a name such as `images`.
+        """
         names = self.below(*top)
         for name in names:
             inner = self.below(*top, name)
             if len(inner) > 1 and set(inner) <= {*names} - {name}:
-                return name, inner
-        return "", []
+                yield name, inner
+            elif len(names) > 1 and is_filler(name, WORDS["containers"]):
+                yield name, []
 
 
 def read_layout(
@@ -184,8 +189,7 @@ def read_layout(
         for place in tops:
             if shared := folders.find_shared(place):
                 raise Undecided("/".join(place), folders.below(*place), shared)
-            name, inner = folders.find_repeated(place)
-            if name:
+            for name, inner in folders.find_odd(place):
                 raise Undecided("/".join(place), [name], inner)
     strange = _find_strange(folders, tops)
     known = {place: set(folders.below(*place)) for place in tops}

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -47,10 +47,15 @@ def read_part(name: str) -> PartName | None:
     return PartName(parts[0], tuple(rest))
 
 
-def is_filler(name: str) -> bool:
-    """Whether a name says only that there are pictures, such as `images`."""
-    words = [word.lower() for word in _WORD.findall(_HUMP.sub(" ", name))]
-    return bool(words) and _FILLERS.issuperset(words)
+def is_filler(name: str, words: Collection[str] = _FILLERS) -> bool:
+    """Whether a name says only that there are pictures, such as `images`.
+
+    Args:
+        name: of a folder.
+        words: those that say nothing else, in small letters.
+    """
+    found = [word.lower() for word in _WORD.findall(_HUMP.sub(" ", name))]
+    return bool(found) and all(word in words for word in found)
 
 
 def suggest_expression(paths: Iterable[str]) -> tuple[str, list[str]] | None:

@@ -7,8 +7,7 @@ from graft.common.cautions import Caution
 from graft.common.errors import WHERE_SOURCE, UserError
 from graft.images.files import IMAGE_ENDS, SOURCE
 from graft.images.suggestions import suggest_above
-from graft.labelling.labels import set_label
-from graft.labelling.names import suggest_expression
+from graft.labelling.labels import say_names
 
 # By the ends of names only, since nothing is opened for it.
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar")
@@ -78,18 +77,11 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
         found = f"{'an archive' if one else f'{len(archives)} archives'} in it, and no class folder"
         found += f": give the path of {_name(archives)}, or unpack {'it' if one else 'them'}"
     elif loose:
-        found = f"{_count(loose, 'image')} in it, and no class folder{_suggest(where, loose)}"
+        hint = say_names(loose) or suggest_above(Path(where))
+        found = f"{_count(loose, 'image')} in it, and no class folder{hint}"
     else:
         found = f"{_count(paths, 'file')} in it, none an image"
     return UserError(f"{WHERE_SOURCE} must be {SOURCE}. Received: {where!r} ({found})")
-
-
-def _suggest(where: str, pictures: Sequence[str]) -> str:
-    """How the classes can be had: from names of files, or from the folder above."""
-    if suggested := suggest_expression(pictures):
-        expression, classes = suggested
-        return f"; if {_name(classes)} in the names are the classes: `{set_label(expression)}`"
-    return suggest_above(Path(where))
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
