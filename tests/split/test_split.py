@@ -299,6 +299,22 @@ class TestStage:
         assert set(part[["/a/0.png", "b/copy.png"]]) == {LEFT_OUT + "equal files have two labels"}
         assert set(part.drop(["/a/0.png", "b/copy.png"])) == set(PARTS)
 
+    def test_equal_files_under_two_labels_are_named(self, here: Path) -> None:
+        rows = self.rows({"a": 10, "b": 10})
+        rows.append({"id": "a0", "path": "b/copy.png", "label": "b"})
+        self.place(rows)
+        _, _, errors = graft(here, "split")
+        said = "2 images are left out, since equal files have two labels, such as '/a/0.png' and"
+        assert f"{said} 'b/copy.png'." in errors
+        assert "`uv run graft use --set dataset.two_labels=keep`" in errors
+        # A class that lies within another, too.
+        rows += [{"id": f"a{n}", "path": f"b/{n}.png", "label": "b"} for n in range(1, 10)]
+        self.place(rows)
+        said = complaint(here, "split")
+        assert "of others, equal files have two labels, such as '/a/0.png' and 'b/copy.png'" in said
+        change(here, {"dataset.two_labels": "keep"})
+        assert graft(here, "split")[0] == 0
+
     def test_equal_files_share_a_part(self) -> None:
         rows = self.rows({"a": 10, "b": 10})
         copies = [row | {"path": f"{row['path']} copy"} for row in rows]

@@ -3,13 +3,18 @@
 A part or a class without images mostly has one reason: a unit that holds too many of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from graft.common.classes import PARTS
+from graft.common.cautions import Caution
+from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.errors import WHERE_SOURCE, refuse
 from graft.split.large import NOTABLE
+
+# Why a file is in no part.
+TWO_LABELS = "equal files have two labels"
+_KEEP = "dataset.two_labels=keep"
 
 
 def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
@@ -102,3 +107,53 @@ def explain_conflicts(files: pd.DataFrame) -> Iterator[str]:
             " they are no copies, lower duplicates.difference; else correct a label, or set"
             " dataset.two_labels to keep"
         )
+
+
+def explain_equal(files: pd.DataFrame) -> Iterator[Caution]:
+    """A warning of equal files under two labels that are left out, if there are any.
+
+    Args:
+        files: a row for each file, with str id, path and label, and part, which says why a file is
+            in none.
+    """
+    found = files[files["part"] == LEFT_OUT + TWO_LABELS]
+    if len(found):
+        yield Caution(
+            f"{len(found):,} images are left out, since equal files have two labels, such as"
+            f" {_name_two(found)}. Correct a label, or keep them under both",
+            f"uv run graft use --set {_KEEP}",
+        )
+
+
+def check_classes(files: pd.DataFrame, classes: Sequence[str]) -> None:
+    """Checks that each class has as many different images as there are parts.
+
+    Args:
+        files: as of `explain_equal`; the part is empty where a file may be in one.
+        classes: the classes that are used.
+
+    Raises:
+        UserError: there are fewer than two classes, or too few images of one; with the reason where
+            equal files under two labels are left out.
+    """
+    if len(classes) < 2:
+        raise refuse(WHERE_SOURCE, "images of two classes or more", list(classes))
+    counts = files["id"][files["part"] == ""].groupby(files["label"]).nunique()
+    for name in classes:
+        count = int(counts.get(name, 0))
+        if count < len(PARTS):
+            allowed = f"{len(PARTS)} or more, all different: one for each part"
+            lost = files[files["part"] == LEFT_OUT + TWO_LABELS]
+            own = lost[lost["id"].isin(lost["id"][lost["label"] == name])]
+            if len(own):
+                allowed += (
+                    f"; of others, equal files have two labels, such as {_name_two(own)}: correct"
+                    f" a label, or keep them under both (`uv run graft use --set {_KEEP}`)"
+                )
+            raise refuse(f"the readable images of class {name!r}", allowed, count)
+
+
+def _name_two(files: pd.DataFrame) -> str:
+    """Two equal files of different labels."""
+    own = files[files["id"] == files["id"].iloc[0]].drop_duplicates("label")["path"]
+    return " and ".join(map(repr, own.iloc[:2]))

@@ -6,12 +6,19 @@ import pandas as pd
 
 from graft.common.cautions import Caution, write_warnings
 from graft.common.classes import LEFT_OUT, PARTS, choose_classes
-from graft.common.errors import WHERE_SOURCE, UserError, refuse
+from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_json, write_table
 from graft.split.assignment import ORDER, assign_parts
 from graft.split.leaks import check_leaks, count_parts
-from graft.split.remarks import check_parts, explain_absent, explain_conflicts
+from graft.split.remarks import (
+    TWO_LABELS,
+    check_classes,
+    check_parts,
+    explain_absent,
+    explain_conflicts,
+    explain_equal,
+)
 from graft.split.units import find_groups, hash_position, number_units, unit_positions
 
 
@@ -46,7 +53,8 @@ def main(stage: Stage) -> None:
     texts = [*explain_absent(free, counts, levels)]
     if stage["dataset.two_labels"] == "leave_out":
         texts += explain_conflicts(files[files["part"].isin(PARTS)])
-    write_warnings(stage, "data/warnings/split.json", map(Caution, texts))
+    cautions = [*explain_equal(files), *map(Caution, texts)]
+    write_warnings(stage, "data/warnings/split.json", cautions)
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 
 
@@ -80,8 +88,8 @@ def _leave_out(stage: Stage, files: pd.DataFrame, classes: Sequence[str]) -> pd.
     part[bad] = LEFT_OUT + files["reason"][bad]
     if stage["dataset.two_labels"] == "leave_out":
         labels = label[part == ""].groupby(ids).transform("nunique")
-        part[labels.index[labels > 1]] = LEFT_OUT + "equal files have two labels"
-    _check_classes(classes, ids[part == ""].groupby(label).nunique())
+        part[labels.index[labels > 1]] = LEFT_OUT + TWO_LABELS
+    check_classes(files.assign(part=part), classes)
     if stage["dataset.per_class"] != "all":
         # The order does not depend on other images.
         order = ids[part == ""].map(lambda id_: hash_position(0, f"per_class {id_}"))
@@ -117,13 +125,3 @@ def _check_bad(files: pd.DataFrame, limit: float) -> None:
             f"{len(bad)} of {len(files)} files cannot be read ({reasons}), more than the fraction"
             f" dataset.max_bad: {limit}. The first: {bad['path'].iloc[0]!r}"
         )
-
-
-def _check_classes(classes: Sequence[str], counts: pd.Series) -> None:
-    if len(classes) < 2:
-        raise refuse(WHERE_SOURCE, "images of two classes or more", list(classes))
-    for name in classes:
-        count = int(counts.get(name, 0))
-        if count < len(ORDER):
-            allowed = f"{len(ORDER)} or more, all different: one for each part"
-            raise refuse(f"the readable images of class {name!r}", allowed, count)
