@@ -33,16 +33,17 @@ def join_the_running() -> bool:
         whether no other Snakemake is at work here.
     """
     _RUNNING.parent.mkdir(parents=True, exist_ok=True)
-    file = _RUNNING.open("a+", encoding="utf-8")
+    file = _open(_RUNNING)
     _held.append(file)  # closed with the process; children do not inherit it
-    try:
+    alone = True
+    # Without locks in the file system, Snakemake's own have to do. A file of another user is only
+    # read.
+    with contextlib.suppress(OSError):
         alone = _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if alone:
             _forget_the_killed(file)
         _lock(file, fcntl.LOCK_SH)
-    except OSError:  # a file system without locks: Snakemake's own have to do
-        return True
-    print(socket.gethostname(), os.getpid(), file=file, flush=True)
+        print(socket.gethostname(), os.getpid(), file=file, flush=True)
     return alone
 
 
@@ -74,9 +75,12 @@ def is_held(path: Path) -> bool:
 
 def _open(path: Path) -> IO[str]:
     try:
-        return path.open("a", encoding="utf-8")
-    except PermissionError:  # of another user, or read-only
-        return path.open("r", encoding="utf-8")
+        return path.open("a+", encoding="utf-8")
+    except PermissionError:
+        with contextlib.suppress(PermissionError):
+            path.chmod(0o644)  # read-only, and ours
+            return path.open("a+", encoding="utf-8")
+        return path.open("r", encoding="utf-8")  # of another user
 
 
 def _lock(file: IO[str], how: int) -> bool:
@@ -89,9 +93,8 @@ def _lock(file: IO[str], how: int) -> bool:
 
 def _forget_the_killed(file: IO[str]) -> None:
     file.seek(0)
-    before = [line.split() for line in file.read().splitlines()]
     left = list(_LEFT.glob("*.lock"))
-    elsewhere = [words for words in before if words[:1] != [socket.gethostname()]]
+    elsewhere = [run for line in file if (run := line.split())[:1] != [socket.gethostname()]]
     if left and elsewhere:
         host, process = (*elsewhere[-1], "unknown")[:2]
         print(
@@ -104,7 +107,8 @@ def _forget_the_killed(file: IO[str]) -> None:
         path.unlink(missing_ok=True)
     if left:
         print("snakemake: removed the lock of a run that was killed", file=sys.stderr)
-    file.truncate(0)
+    if file.writable():
+        file.truncate(0)
 
 
 def is_run_by_dvc() -> bool:
