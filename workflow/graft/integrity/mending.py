@@ -27,12 +27,10 @@ def mend_lock() -> None:
     if not LOCK.exists():
         return
     data = LOCK.read_bytes()
-    try:
+    with contextlib.suppress(NoYaml):
         found = read_yaml(data)
         if isinstance(found, dict) and isinstance(found.get("stages", {}), dict):
             return
-    except NoYaml:
-        pass
     text = data.decode("utf-8", "replace")
     if any(line.startswith(_CONFLICT) for line in text.splitlines()):
         raise UserError(

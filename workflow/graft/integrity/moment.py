@@ -66,8 +66,7 @@ def forget_false_entries() -> dict[str, str]:
         if (moved := next(record.find_moved(recorded), None)) is None:
             confirm_record(address, record)
             continue
-        remove_from_lock(address)
-        _remove_from_run_cache(entry)
+        forget_entry(address, entry)
         drop_record(address)
         forgotten[address] = moved
         say(
@@ -77,26 +76,26 @@ def forget_false_entries() -> dict[str, str]:
     return forgotten
 
 
-def remove_from_lock(address: str) -> None:
-    """Removes what dvc.lock says of a stage, which is stale then."""
+def forget_entry(address: str, entry: Mapping[str, Any]) -> None:
+    """Removes from dvc.lock and the run cache what the former says of a stage, which is stale then.
+
+    Args:
+        address: of the stage.
+        entry: what dvc.lock says.
+    """
     start, *entries = ENTRY.split(LOCK.read_text(encoding="utf-8"))
-    kept = [f"  {entry}" for entry in entries if entry.partition(":\n")[0] != address]
+    kept = [f"  {one}" for one in entries if one.partition(":\n")[0] != address]
     if kept:
         write_text(LOCK, start + "".join(kept))
     else:
         LOCK.unlink()
-
-
-def _remove_from_run_cache(entry: Mapping[str, Any]) -> None:
     names = [output["md5"] for output in entry["outs"]]
     for path in (find_cache().parents[1] / "runs").glob("*/*/*"):
         data = path.read_bytes()
         if all(name.encode() in data for name in names):
-            try:
+            with contextlib.suppress(NoYaml):
                 if read_yaml(data) == entry:
                     remove_entry(path)
-            except NoYaml:
-                continue
 
 
 def remove_entry(path: Path) -> None:

@@ -216,10 +216,19 @@ def is_attested(repo: Any, address: str, entry: Mapping[str, Any]) -> bool:
     return read_entries_of_git().get(address) == json.loads(json.dumps(entry))
 
 
-def list_false_entries(repo: Any) -> list[str]:
-    """The stages of which dvc.lock says what nothing else does."""
-    entries = read_entries().items()
-    return [address for address, entry in entries if not is_attested(repo, address, entry)]
+def find_false_entries(repo: Any) -> dict[str, Any]:
+    """What dvc.lock says of stages, by address, where nothing else says the same; and what follows.
+
+    What follows has a false output among what it was made from.
+    """
+    entries = read_entries()
+    false = {name: entry for name, entry in entries.items() if not is_attested(repo, name, entry)}
+    claims = set[tuple[str, str]]()
+    for address, entry in false.items():
+        record = read_record(address)
+        claims |= take_made(entry).outputs.items() - (record.made.outputs.items() if record else ())
+    follow = (name for name in entries if claims & take_made(entries[name]).dependencies.items())
+    return false | {name: entries[name] for name in follow}
 
 
 def _place(repo: Any, entry: Mapping[str, Any]) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graft.common.errors import UserError
-from graft.integrity.moment import remove_entry, remove_from_lock
+from graft.integrity.moment import forget_entry, remove_entry
 from graft.integrity.verification import find_damage, mend
 from graft.scheduling import dvc_calls
 from graft.tools.options import parse_options
@@ -31,11 +31,11 @@ def main(arguments: Sequence[str]) -> None:
             if options.repair:
                 for other in path.parent.glob("*"):  # what was restored by it is there, too
                     remove_entry(other)
-        false = dvc_calls.list_false_entries(repo)
-        for address in false:
+        false = dvc_calls.find_false_entries(repo)
+        for address, entry in false.items():
             print(f"what dvc.lock says of {address} is damaged")
             if options.repair:
-                remove_from_lock(address)
+                forget_entry(address, entry)
         files = dvc_calls.list_recorded(repo)
         findings = [found for found in map(find_damage, files) if found is not None]
         for finding in findings:
