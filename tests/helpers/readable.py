@@ -9,7 +9,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from formats import bits, bmp, chunk, gif, interlaced, png, runs, tags, tiff, with_thumbnail
+from formats import bits, bmp, chunk, gif, heic, interlaced, png, runs, tags, tiff, with_thumbnail
 from images import SIDE, encoded, picture
 
 KNOWN = picture(1)
@@ -215,6 +215,32 @@ TIFFS = {
     "0 is white.tif": (tiff(tags([8], 0), [(255 - GREY).tobytes()]), grey(GREY), 0),
     "held sideways.tif": (encoded(SIDEWAYS, "TIFF", **WAY), KNOWN, 0),
 }
+HEIC = heic(KNOWN)
+# A phone says twice how it was held: in boxes, which turn the picture, and in EXIF data, which turn
+# nothing in this format.
+UPRIGHT = exif(1).tobytes()
+EXIF_ALONE = heic(KNOWN, exif=UPRIGHT).replace(UPRIGHT, exif(6).tobytes())
+SECOND = heic(picture(2), KNOWN, primary_index=1)
+HEICS = {
+    "lossless.heic": (HEIC, KNOWN, 1),
+    "lossy.heic": (heic(KNOWN, quality=90), KNOWN, 8),
+    "coarse colours.heic": (heic(KNOWN, quality=90, chroma=420), KNOWN, 10),
+    "grey.heic": (heic(GREY), grey(GREY), 1),
+    "alpha.heic": (heic(HALF), OVER_WHITE, 1),
+    "10 bits.heic": (heic(KNOWN * np.uint16(257)), KNOWN, 1),
+    "10 bits, grey.heic": (heic(LEVELS), grey(EIGHT), 1),
+    "two pictures.heic": (heic(KNOWN, picture(2)), KNOWN, 1),
+    "the second is the main one.heic": (SECOND, KNOWN, 1),
+    "tiles.heic": (heic(KNOWN, tile_size=16), KNOWN, 1),
+    "another brand.heif": (HEIC[:8] + b"mif1" + HEIC[12:], KNOWN, 1),
+    "heic inside.jpg": (HEIC, KNOWN, 1),
+    "turned by exif alone.heic": (EXIF_ALONE, KNOWN, 1),
+    "broken exif.heic": (b"Exif\0\1".join(EXIF_ALONE.rsplit(b"Exif\0\0", 1)), KNOWN, 1),
+    **{
+        f"held in way {way}.heic": (heic(turned(KNOWN, way), exif=exif(way).tobytes()), KNOWN, 1)
+        for way in range(1, 9)
+    },
+}
 NUMBERS = " ".join(map(str, KNOWN.ravel())).encode()
 FINE = {"quality": 98, "subsampling": "4:4:4"}
 OTHERS = {
@@ -229,4 +255,4 @@ OTHERS = {
     "rgb.avif": (encoded(KNOWN, "AVIF", **FINE), KNOWN, 6),
     "held sideways.avif": (encoded(SIDEWAYS, "AVIF", **FINE, **WAY), KNOWN, 6),
 }
-READABLE = PNGS | JPEGS | GIFS | WEBPS | BMPS | TIFFS | OTHERS
+READABLE = PNGS | JPEGS | GIFS | WEBPS | BMPS | TIFFS | HEICS | OTHERS

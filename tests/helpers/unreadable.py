@@ -9,9 +9,23 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from formats import bmp, chunk, gif, interlaced, tags, tiff
+from formats import bmp, chunk, gif, heic, interlaced, tags, tiff
 from images import SIDE, encoded
-from readable import COLOURS, FIRST, GIF, GREY, INDICES, JPEG, KNOWN, PNG, ROWS, SHOWN, TIFF, jpeg
+from readable import (
+    COLOURS,
+    FIRST,
+    GIF,
+    GREY,
+    HEIC,
+    INDICES,
+    JPEG,
+    KNOWN,
+    PNG,
+    ROWS,
+    SHOWN,
+    TIFF,
+    jpeg,
+)
 
 
 def header(width: int, height: int, packed: bytes) -> bytes:
@@ -31,6 +45,9 @@ def patched(data: bytes, place: int, other: bytes) -> bytes:
 
 
 SIZE = JPEG.index(b"\xff\xc0") + 5  # the place of height and width
+BOX = HEIC.index(b"ispe") + 8  # of a HEIC
+LARGER = heic(np.zeros((320, 320), np.uint8))
+LARGER = LARGER.replace(struct.pack(">II", 320, 320), struct.pack(">II", 64, 64))
 BOMB = header(60000, 60000, zlib.compress(bytes(1000)))
 TEXT_BOMB = chunk(b"zTXt", b"key\0\0" + zlib.compress(bytes(2**23)))
 WRONG_TEXT = b"\0\0\0\5tEXtkey\0vWRNG"
@@ -54,13 +71,14 @@ NO_IMAGE = {
     "script": b"#!/bin/sh\nrm -rf /\n",
 }
 SAID = {"film": "not an image: a video", "document": "not an image: a PDF"}
-SAID["heic"] = "HEIC, which is not read"
+SAID["heic"] = "damaged header"
 WHOLE = {"a.jpg": JPEG, "b.jpg": jpeg(progressive=True), "c.png": PNG, "d.png": interlaced(KNOWN)}
 WHOLE |= {"e.webp": encoded(KNOWN, "WEBP"), "f.webp": encoded(KNOWN, "WEBP", lossless=True)}
 WHOLE |= {"g.bmp": encoded(KNOWN, "BMP"), "h.tif": encoded(KNOWN, "TIFF")}
 WHOLE |= {"i.tif": encoded(KNOWN, "TIFF", compression="tiff_lzw")}
 WHOLE |= {"j.tif": tiff(TIFF, [KNOWN.tobytes()], ">")}
 WHOLE |= {"k.ppm": encoded(KNOWN, "PPM"), "l.avif": encoded(KNOWN, "AVIF")}
+WHOLE |= {"m.heic": HEIC, "n.heic": HEIC[:8] + b"mif1" + HEIC[12:]}
 UNREADABLE = {
     "empty.jpg": (b"", "zero bytes"),
     **{f"{name}.jpg": (data, SAID.get(name, "not an image")) for name, data in NO_IMAGE.items()},
@@ -80,12 +98,18 @@ UNREADABLE = {
     "bomb.gif": (patched(GIF, 6, struct.pack("<HH", 65535, 65535)), "decompression bomb"),
     "bomb.bmp": (bmp([], 24, width=60000, height=60000), "decompression bomb"),
     "bomb.tif": (tiff(tags([8], 1, 60000, 60000), [b""]), "decompression bomb"),
+    "bomb.heic": (patched(HEIC, BOX, struct.pack(">II", 14000, 14000)), "decompression bomb"),
+    "more than it says.heic": (LARGER, "decompression bomb"),
     "bomb.ppm": (b"P6 60000 60000 255\n", "decompression bomb"),
     "text bomb.png": (PNG[:FIRST] + TEXT_BOMB + PNG[FIRST:], "unreadable: Decompressed data"),
     "text bomb behind.png": (PNG[:-12] + TEXT_BOMB + PNG[-12:], "unreadable: Decompressed data"),
     "taller than its pixels.bmp": (bmp(ROWS, 24, height=64), "truncated"),
     "taller than its pixels.ppm": (b"P6 32 64 255\n" + KNOWN.tobytes(), "truncated"),
     "taller than its pixels.tif": (tiff(TALL, [KNOWN.tobytes()]), "truncated"),
+    "larger than its pixels.heic": (
+        patched(HEIC, BOX, struct.pack(">II", 128, 128)),
+        "unreadable: ",
+    ),
     "no pixels.png": (PNG[:FIRST] + PNG[-12:], "unreadable: "),
     "no width.png": (header(0, 0, zlib.compress(b"")), "damaged header"),
     "no height.jpg": (patched(JPEG, SIZE, b"\0\0"), "damaged header"),

@@ -5,15 +5,17 @@ Files of all kinds are read in `test_tensors.py`.
 
 import imagehash
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
+from formats import heic
 from graft.images import decoding
 from graft.images.decoding import Undecodable, decode
-from images import SIDE, encoded, picture
+from images import SIDE, encoded, picture, python
 from readable import JPEG, KNOWN, PNG, READABLE, exif, turned
 from unreadable import UNREADABLE
 
@@ -130,6 +132,32 @@ def test_broken_bytes_are_an_image_or_have_a_reason(
 @given(st.binary(max_size=400))
 def test_any_bytes_are_no_image_or_have_another_reason(data: bytes) -> None:
     assert reason(data)
+
+
+def test_a_phone_says_twice_how_it_was_held_and_is_turned_once() -> None:
+    """The files of the collection hold what they are named for."""
+
+    def held(name: str) -> tuple[int | None, tuple[int, int]]:
+        file = pillow_heif.open_heif(READABLE[name][0])
+        return pillow_heif.misc.set_orientation(dict(file.info)), file.size
+
+    long = turned(picture(4, 40, 80), 6)
+    image = decode(heic(long, exif=exif(6).tobytes()), SIDE)
+    assert (image.width, image.height) == (80, 40)
+    assert held("held in way 6.heic")[0] == held("turned by exif alone.heic")[0] == 6
+
+
+def test_what_reads_heic_is_imported_for_heic_alone() -> None:
+    """It takes a few hundredths of a second, and commands decode many small files."""
+    code = """
+        import sys
+        from graft.images.decoding import decode
+        for data in map(bytes.fromhex, sys.argv[1:]):
+            decode(data, 32)
+            print("pillow_heif" in sys.modules)
+    """
+    small = heic(picture(1, 16, 16))
+    assert python(code, PNG.hex(), small.hex()).split() == ["False", "True"]
 
 
 def test_decoding_at_reduced_scale_changes_no_prediction() -> None:

@@ -124,7 +124,7 @@ def test_the_wrong_folder_is_told_with_the_way(
 
 
 def test_what_no_one_can_decode_is_named(here: Path, screen: Command) -> None:
-    """Films, documents, and photos as some phones keep them."""
+    """Films, documents, and photos of phones that were cut."""
     kinds = {"heic": b"\0\0\0\x18ftypheic", "mp4": b"\0\0\0\x18ftypmp42", "pdf": b"%PDF-1.7"}
     for number, (label, end) in enumerate(itertools.product(PETS, [*kinds] * 3)):
         write(here / "other" / label, {f"{number}.{end}": kinds[end] + bytes([number])})
@@ -134,7 +134,7 @@ def test_what_no_one_can_decode_is_named(here: Path, screen: Command) -> None:
         run("tensors", shard)
     run("duplicates")
     message = check_message("split", *screen("split"))
-    for reason in ("6 HEIC, which is not read", "6 not an image: a video", "6 not an image: a PDF"):
+    for reason in ("6 truncated", "6 not an image: a video", "6 not an image: a PDF"):
         assert reason in message
     assert not (here / "data/split.csv").exists()
 

@@ -1,10 +1,12 @@
 """From the bytes of an image file to pixels: the one decoder of checks, training and prediction."""
 
 import io
+import re
+import struct
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import imagehash
@@ -20,19 +22,22 @@ from graft.images.files import File
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 # How files of these formats begin, where the beginning is long enough to tell.
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-# What people take for photos, or for folders of them, and the brands in its box `ftyp`.
-_NO_PHOTOS = {
-    "HEIC, which is not read": (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"),
-    "not an image: a video": (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  "),
-}
+# What files of boxes are, by the brand in their first one, `ftyp`: HEIC or HEIF, AVIF, or videos.
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_AVIF = (b"avif", b"avis")
+_VIDEOS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")
 # What transparent pixels show through to, and what `pad` adds; paper is white.
 _BACKGROUND = (255, 255, 255)
+# The box of a HEIC that has the sides of a picture as it is coded, and those.
+_CODED_SIZE = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)
+# Pixels above which Pillow refuses a picture in any format.
+_MOST_PIXELS = 178_956_970
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
 _SHORTEST = 8
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
 _GREY_AS_I = ("PNG", "PPM")
-_TRUNCATED = "truncated"
+_TRUNCATED, _BOMB = "truncated", "decompression bomb"
 
 
 class Undecodable(Exception):
@@ -85,11 +90,14 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
         except UnidentifiedImageError:
             raise Undecodable(_unknown(data)) from None
         except Image.DecompressionBombError:
-            raise Undecodable("decompression bomb") from None
+            raise Undecodable(_BOMB) from None
         except Exception as error:
             # Broken files make Pillow raise almost anything, struct.error and TypeError among it,
             # and one of them must not stop a run over thousands.
-            cut = "truncated" in str(error).lower() or _is_cut(data)
+            text = str(error).lower()
+            if "security limit" in text:  # a HEIC with more pixels than it says
+                raise Undecodable(_BOMB) from None
+            cut = "truncated" in text or _is_cut(data)
             raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
 
 
@@ -118,7 +126,11 @@ def _decode_file(file: File, side: int, fit: str) -> tuple[str, Decoded | str]:
 
 
 def _decode(data: bytes, side: int, fit: str) -> Decoded:
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as file:
+    formats = _FORMATS
+    if _is_of(data, _HEIF):
+        formats += (_register_heif(),)
+        _check_coded_sizes(data)
+    with Image.open(io.BytesIO(data), formats=formats) as file:
         width, height = file.size
         if min(width, height) < _SHORTEST:
             raise Undecodable("too small")
@@ -142,6 +154,39 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
     pixels = np.asarray(_square(image, side, fit), np.uint8)
     phash = str(imagehash.phash(image))
     return Decoded(pixels, width, height, phash, files.identity(np.ascontiguousarray(pixels).data))
+
+
+@cache
+def _register_heif() -> str:
+    """Lets Pillow read HEIC and HEIF, by a plugin that is imported where there is such a file.
+
+    It turns a picture as the file says, and then calls it upright. A picture of 10 bits becomes one
+    of 8. Small pictures beside the first one may show something else, and are not used.
+
+    Returns:
+        Pillow's name of the format.
+    """
+    from pillow_heif import HeifImageFile, register_heif_opener
+
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    return HeifImageFile.format
+
+
+def _check_coded_sizes(data: bytes) -> None:
+    """Holds the pictures in a HEIC to the bound of all formats.
+
+    Pillow sees the size of what is shown, which may be cut out of far more. The library decodes no
+    more than these boxes say.
+    """
+    for sides in _CODED_SIZE.findall(data):
+        width, height = struct.unpack(">II", sides)
+        if width * height > _MOST_PIXELS:
+            raise Image.DecompressionBombError
+
+
+def _is_of(data: bytes, brands: tuple[bytes, ...]) -> bool:
+    """Whether a file begins with a box that says one of these brands."""
+    return data[4:8] == b"ftyp" and data.startswith(brands, 8)
 
 
 def _rgb(image: Image.Image, form: str | None) -> Image.Image:
@@ -186,12 +231,12 @@ def _unknown(data: bytes) -> str:
             return "unsupported mode"
     if _is_cut(data):
         return _TRUNCATED
-    for kind, brands in _NO_PHOTOS.items():
-        if data[4:8] == b"ftyp" and data.startswith(brands, 8):
-            return kind
+    if _is_of(data, _VIDEOS):
+        return "not an image: a video"
     if data.startswith(b"%PDF-"):
         return "not an image: a PDF"
-    return "damaged header" if data.startswith(_STARTS) else "not an image"
+    known = data.startswith(_STARTS) or _is_of(data, _HEIF)
+    return "damaged header" if known else "not an image"
 
 
 def _is_cut(data: bytes) -> bool:
@@ -203,7 +248,7 @@ def _is_cut(data: bytes) -> bool:
         start = int.from_bytes(data[4:8], order)  # of the table of places
         count = int.from_bytes(data[start : start + 2], order)
         return start + 2 + 12 * count > len(data)
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
+    if _is_of(data, _HEIF + _AVIF):
         end, length = 0, 8
         while end < len(data) and length >= 8:  # less means a last box without a length
             length = int.from_bytes(data[end : end + 4], "big")

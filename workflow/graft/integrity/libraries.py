@@ -21,7 +21,7 @@ LIBRARIES = {
     "audit": ("jinja2", "scipy"),
     "common": ("numpy", "pandas"),
     "evaluation": ("openvino",),
-    "images": ("imagehash", "pillow"),
+    "images": ("imagehash", "pillow", "pillow-heif"),
     "judging": ("scipy",),
     "linear": ("scikit-learn", "scipy"),
     "models": ("keras", "openvino", "tensorflow"),
