@@ -154,11 +154,13 @@ def facts_of(kind: str, quantize: str = "", **about: Any) -> Facts:
     return Facts(request, {}, found, 300, (), 10**6, "1.0")
 
 
+@pytest.mark.parametrize("background", ["white", "#0080ff"])
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_the_program_decodes_as_graft_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str, background: str
 ) -> None:
-    text = fill_template("use.py", facts_of("keras", fit=fit)).replace("import keras\n", "")
+    facts = facts_of("keras", fit=fit, background=background)
+    text = fill_template("use.py", facts).replace("import keras\n", "")
     decoding = text[: text.index("model = ")]
     (tmp_path / "model.json").write_text('{"classes": []}', encoding="utf-8")
     for name, data in photos():
@@ -166,7 +168,7 @@ def test_the_program_decodes_as_graft_does(
         monkeypatch.setattr(sys, "argv", ["use.py", str(tmp_path / name)])
         found: dict[str, Any] = {"__file__": str(tmp_path / "use.py")}
         exec(compile(decoding, "use.py", "exec"), found)
-        assert (found["pixels"] == decode(data, SIDE, fit).pixels[None]).all(), name
+        assert (found["pixels"] == decode(data, SIDE, fit, background).pixels[None]).all(), name
 
 
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)

@@ -40,6 +40,7 @@ DESCRIPTIONS = st.builds(
     temperature=st.floats(0.01, 100),
     accuracy=SHARES,
     n=st.integers(1, 10**9),
+    background=st.sampled_from(["white", "black", "#0080ff"]),
 )
 
 
@@ -95,6 +96,16 @@ def test_the_model_stays_what_it_is(plain: Path, folder: Path) -> None:
     assert found["classes"] == [*ODD] and found["format"] == 2
     with zipfile.ZipFile(folder / "model.keras") as archive:
         assert json.loads(archive.read("graft.json")) == found
+
+
+def test_what_could_not_be_chosen_before_is_not_said(folder: Path) -> None:
+    """Files of the usual values are what they always were, and files from then are read."""
+    for name in ENDS:
+        write_description(folder / name, describe())
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        found = json.loads(archive.read("graft.json"))
+    assert {*GOOD} - {*found} == {"background"}
+    assert read_description(folder / "model.keras").background == "white"
 
 
 def test_equal_descriptions_are_equal_bytes(plain: Path, folder: Path) -> None:

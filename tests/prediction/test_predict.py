@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from cases import read_cases
+from formats import heic
 from graft.common.errors import UserError
 from graft.images.decoding import decode
 from graft.images.files import File
@@ -52,9 +54,9 @@ class Ran(NamedTuple):
 Predict = Callable[..., Ran]
 
 
-def expected(data: bytes) -> np.ndarray:
+def expected(data: bytes, background: str = "white") -> np.ndarray:
     """The confidences, by the mean of each channel: float (3,)."""
-    means = decode(data, SIDE, "crop").pixels.reshape(-1, 3).mean(0)
+    means = decode(data, SIDE, "crop", background).pixels.reshape(-1, 3).mean(0)
     odds = np.exp(SHARPNESS * (means - means.max()))
     return odds / odds.sum()
 
@@ -78,6 +80,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     about = describe(CLASSES, inputs="pixels", side=SIDE, fit="crop")
     save(folder, "mine")
+    save(folder, "dark")
     save(folder, "four", classes=4)
     save(folder, "large", side=SIDE + 1)
     save(folder, "broken", sharp=np.nan)
@@ -86,6 +89,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("mine", "four", "large", "broken"):
         for kind in ("keras", "xml"):
             write_description(folder / f"{name}.{kind}", about)
+    for kind in ("keras", "xml"):
+        write_description(folder / f"dark.{kind}", replace(about, background="black"))
     write_description(folder / "head.keras", describe(CLASSES))
     return folder
 
@@ -155,6 +160,33 @@ def test_a_model_file_answers_outside_of_any_project(models: Path, here: Path, k
     accuracy = "accuracy on 12 test images 80.0 % (75.8–100.0 %)"
     assert first.endswith(f"cnn at 16 pixels, 3 classes; {accuracy}")
     assert last == "predict: 4 photos; written to found.csv"
+
+
+@pytest.mark.parametrize("kind", ["xml", "keras"])
+def test_the_background_is_the_one_that_the_model_learned_with(
+    predict: Predict, here: Path, kind: str
+) -> None:
+    """Photos of phones among them; an icon that one model sees is nothing to another."""
+    colours, alpha = picture(7, 40, 60), picture(8, 40, 60)[..., :1]
+    icon = np.full((40, 60, 4), 255, np.uint8)
+    icon[:20, :, 3] = 0
+    clear = {
+        "half.png": encoded(np.dstack([colours, alpha])),
+        "icon.png": encoded(icon),
+        "phone.heic": heic(np.dstack([colours, alpha])),
+    }
+    write(here / "clear", clear)
+    for model, background in (("mine", "white"), ("dark", "black")):
+        ran = predict("clear", "--output", "-", model=f"{model}.{kind}")
+        for row in rows(ran.out):
+            name = Path(row["path"]).name
+            if (model, name) == ("mine", "icon.png"):
+                assert row["reason"] == "blank on image.background white"
+                continue
+            right = expected(clear[name], background)
+            assert row["label"] == CLASSES[right.argmax()]
+            assert float(row["confidence"]) == pytest.approx(right.max(), abs=1e-5)
+        assert ran.status == (1 if model == "mine" else 0)
 
 
 def test_lines_are_for_people(predict: Predict) -> None:

@@ -492,9 +492,9 @@ class TestStage:
 
     def test_it_reads_what_is_declared(self) -> None:
         stage = self.stage("tensors@3")
-        keys = ("dataset.path", "image.side", "image.fit")
+        keys = ("dataset.path", "image.side", "image.fit", "image.background")
         assert dict(stage) == {key: LEAVES[key] for key in keys}
-        assert (stage.key, len(stage)) == ("3", 3)
+        assert (stage.key, len(stage)) == ("3", 4)
         assert stage.input("data/manifest.csv") == Path("data/manifest.csv")
         assert stage.output("data/checked/3.csv") == Path("data/checked/3.csv")
         names = [path.name for path in self.stage("split").inputs("data/checked")]

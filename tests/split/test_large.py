@@ -212,6 +212,17 @@ class TestStage:
         assert len(read_table(Path("data/duplicates/large.csv"))) == 0
 
 
+def test_where_no_limit_divides_a_set_both_messages_say_so(here: Path) -> None:
+    """Sheets of paper, of which nothing tells one from another."""
+    for number in range(16):
+        sheet = np.full((40 + number, 40, 3), 250, np.uint8)
+        write(here / "photos", {f"{'ab'[number % 2]}/{number}.png": encoded(sheet)})
+    check()
+    _, _, errors = graft(here, "duplicates")
+    assert "no duplicates.difference tells them apart" in errors
+    assert "(duplicates.difference: none divides them)" in complaint(here, "split")
+
+
 def test_the_remedy_is_what_the_search_for_copies_finds() -> None:
     pixels = part_in_view(4, 80, noise=4, light=0.05, shift=2)
     hashes = np.zeros(80, np.uint64)

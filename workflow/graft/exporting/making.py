@@ -93,6 +93,7 @@ def _describe(request: Request) -> dict[str, Any]:
             "shape": [1 if request.kind == "tflite" else None, about.side, about.side, 3],
             "layout": "batch, rows, columns, RGB; 0 to 255",
             "fit": about.fit,
+            "background": about.background,
         },
         "output": {"name": "probabilities", "dtype": "float32"},
         "classes": list(about.classes),

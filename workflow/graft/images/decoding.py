@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imagehash
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from graft.common.errors import BLANK
 from graft.common.parallel import in_parallel
 from graft.images import files
 from graft.images.files import File
@@ -26,8 +27,8 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0"
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _AVIF = (b"avif", b"avis")
 _VIDEOS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")
-# What transparent pixels show through to, and what `pad` adds; paper is white.
-_BACKGROUND = (255, 255, 255)
+# Grey values by which a picture must differ from itself, or nobody sees anything in it.
+_SEEN = 8
 # The box of a HEIC that has the sides of a picture as it is coded, and those.
 _CODED_SIZE = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)
 # Pixels above which Pillow refuses a picture in any format.
@@ -62,18 +63,19 @@ class Decoded(NamedTuple):
     digest: str
 
 
-def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
+def decode(data: bytes, side: int, fit: str = "stretch", background: str = "white") -> Decoded:
     """Decodes the whole image and makes it a square.
 
     Of an animation the first frame is taken; grey becomes RGB, 16-bit grey is scaled to 8, and
-    transparent pixels show white. A large JPEG is decoded at a half, a quarter or an eighth of its
-    sides where that leaves twice the target.
+    transparent pixels show the background. A large JPEG is decoded at a half, a quarter or an
+    eighth of its sides where that leaves twice the target.
 
     Args:
         data: the bytes of an image file in one of `_FORMATS`, whatever its name says.
         side: the side of the result in pixels.
         fit: `stretch` both sides to the target, `crop` the square in the middle, or `pad` the
-            shorter side with white.
+            shorter side with the background.
+        background: `white`, `black`, `grey` or `#rrggbb`.
 
     Raises:
         Undecodable: with the reason.
@@ -84,7 +86,7 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
         # What Pillow only warns of, such as odd EXIF data, does not harm the picture.
         warnings.simplefilter("ignore")
         try:
-            return _decode(data, side, fit)
+            return _decode(data, side, fit, background)
         except Undecodable:
             raise
         except UnidentifiedImageError:
@@ -101,31 +103,33 @@ def decode(data: bytes, side: int, fit: str = "stretch") -> Decoded:
             raise Undecodable(_TRUNCATED if cut else files.unreadable(error)) from None
 
 
-def decode_files(found: Iterable[File], side: int, fit: str) -> Iterator[tuple[str, Decoded | str]]:
+def decode_files(
+    found: Iterable[File], side: int, fit: str, background: str = "white"
+) -> Iterator[tuple[str, Decoded | str]]:
     """Decodes files on all cores, in their order; few of them are in memory at a time.
 
     Args:
         found: the files, taken as they are needed.
-        side, fit: as of `decode`.
+        side, fit, background: as of `decode`.
 
     Yields:
         The path of each file, and its image or the reason why it has none.
     """
-    work = partial(_decode_file, side=side, fit=fit)
+    work = partial(_decode_file, side=side, fit=fit, background=background)
     return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
 
 
-def _decode_file(file: File, side: int, fit: str) -> tuple[str, Decoded | str]:
+def _decode_file(file: File, **options: Any) -> tuple[str, Decoded | str]:
     """Other processes run this."""
     if file.data is None:
         return file.path, file.problem
     try:
-        return file.path, decode(file.data, side, fit)
+        return file.path, decode(file.data, **options)
     except Undecodable as error:
         return file.path, str(error)
 
 
-def _decode(data: bytes, side: int, fit: str) -> Decoded:
+def _decode(data: bytes, side: int, fit: str, background: str) -> Decoded:
     formats = _FORMATS
     if _is_of(data, _HEIF):
         formats += (_register_heif(),)
@@ -138,9 +142,9 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
         covered = file.tile[0].extents if file.format == "GIF" else (0, 0, width, height)
         file.draft("RGB", (2 * side, 2 * side))
         file.load()
-        image = _rgb(file, file.format)
+        image = _rgb(file, file.format, background)
         if covered != (0, 0, width, height):
-            paper = Image.new("RGB", image.size, _BACKGROUND)
+            paper = Image.new("RGB", image.size, background)
             paper.paste(image.crop(covered), covered[:2])
             image = paper
         orientation = None
@@ -151,7 +155,7 @@ def _decode(data: bytes, side: int, fit: str) -> Decoded:
     image = ImageOps.exif_transpose(image)
     if orientation in (5, 6, 7, 8):  # the quarter turns
         width, height = height, width
-    pixels = np.asarray(_square(image, side, fit), np.uint8)
+    pixels = np.asarray(_square(image, side, fit, background), np.uint8)
     phash = str(imagehash.phash(image))
     return Decoded(pixels, width, height, phash, files.identity(np.ascontiguousarray(pixels).data))
 
@@ -189,7 +193,7 @@ def _is_of(data: bytes, brands: tuple[bytes, ...]) -> bool:
     return data[4:8] == b"ftyp" and data.startswith(brands, 8)
 
 
-def _rgb(image: Image.Image, form: str | None) -> Image.Image:
+def _rgb(image: Image.Image, form: str | None, background: str) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and form in _GREY_AS_I):
         # Pillow leaves it to others that a TIFF may have 12 bits, or call the highest value black.
         tags = getattr(image, "tag_v2", {})
@@ -197,23 +201,38 @@ def _rgb(image: Image.Image, form: str | None) -> Image.Image:
         wide = np.minimum(np.asarray(image, np.uint32), white)
         if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
             wide = white - wide
-        grey = (wide * 255 // white).astype(np.uint8)
         clear = image.info.get("transparency")
+        image = Image.fromarray((wide * 255 // white).astype(np.uint8))
         if isinstance(clear, int):
-            grey[wide == clear] = _BACKGROUND[0]
-        return Image.fromarray(grey).convert("RGB")
+            image.putalpha(Image.fromarray(wide != clear))
     if image.mode not in _MODES:
         raise Undecodable(f"unsupported mode {image.mode}")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", rgba.size, (*_BACKGROUND, 255))
-        return Image.alpha_composite(paper, rgba).convert("RGB")
-    return image.convert("RGB")
+    return _lay(image, background) if image.has_transparency_data else image.convert("RGB")
 
 
-def _square(image: Image.Image, side: int, fit: str) -> Image.Image:
+def _lay(image: Image.Image, background: str) -> Image.Image:
+    """Lays a picture with transparent pixels on the background.
+
+    Raises:
+        Undecodable: nothing is seen there of what could be seen elsewhere.
+    """
+    rgba = image.convert("RGBA")
+    paper = Image.new("RGBA", rgba.size, background)
+    shown = Image.alpha_composite(paper, rgba).convert("RGB")
+    if _is_even(shown) and not _is_even(rgba.getchannel("A")):
+        raise Undecodable(BLANK + background)
+    return shown
+
+
+def _is_even(image: Image.Image) -> bool:
+    """Whether a picture is of one colour, as far as people see."""
+    extremes = (band.getextrema() for band in image.split())
+    return all(highest - lowest < _SEEN for lowest, highest in extremes)
+
+
+def _square(image: Image.Image, side: int, fit: str, background: str) -> Image.Image:
     if fit == "pad":
-        return ImageOps.pad(image, (side, side), Image.Resampling.BICUBIC, color=_BACKGROUND)
+        return ImageOps.pad(image, (side, side), Image.Resampling.BICUBIC, color=background)
     width, height = image.size
     edge = min(width, height)
     left, top = (width - edge) / 2, (height - edge) / 2

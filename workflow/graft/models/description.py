@@ -7,7 +7,7 @@ for such notes. Both are one line of JSON, and both programs load these files as
 import filecmp
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -40,6 +40,7 @@ class ModelDescription:
             `features` (batch, width), those of the network at `layer`.
         side: of the images in pixels.
         fit: how a photo became a square: `stretch`, `crop` or `pad`, as of `decode`.
+        background: the colour behind transparent pixels, as of `decode`.
         network: the parameter `backbone.name`.
         weights: the parameter `backbone.weights`: where the network's weights were from.
         layer: the layer of the network whose output is the feature.
@@ -73,6 +74,7 @@ class ModelDescription:
     ]
     data: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
     graft: _Text
+    background: Annotated[str, Field(pattern=r"\A(white|black|grey|#[0-9A-Fa-f]{6})\z")] = "white"
 
 
 def write_description(path: Path, description: ModelDescription) -> None:
@@ -84,7 +86,10 @@ def write_description(path: Path, description: ModelDescription) -> None:
         path: `.keras`, or the `.xml` of a graph.
         description: what it is.
     """
-    text = json.dumps({"format": _FORMAT, **asdict(description)}, sort_keys=True)
+    # What is as it was before it could be chosen is not said, so that files stay as they were.
+    usual = {field.name: field.default for field in fields(description)}
+    said = {key: value for key, value in asdict(description).items() if value != usual[key]}
+    text = json.dumps({"format": _FORMAT, **said}, sort_keys=True)
     with whole(path) as (part,):
         (_note_in_graph if path.suffix == ".xml" else _note_in_keras)(path, part, text)
 

@@ -107,6 +107,13 @@ class Image(Section):
 
     side: _whole(8, 1024, "pixels")
     fit: _one_of("stretch", "crop", "pad")
+    background: Annotated[
+        str,
+        Field(
+            pattern=r"^(white|black|grey|#[0-9A-Fa-f]{6})$",
+            description="white, black, grey, or a colour in quotes, such as '#ff8000'",
+        ),
+    ]
 
 
 class Duplicates(Section):

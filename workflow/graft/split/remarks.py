@@ -9,12 +9,13 @@ import pandas as pd
 
 from graft.common.cautions import Caution
 from graft.common.classes import LEFT_OUT, PARTS
-from graft.common.errors import WHERE_SOURCE, refuse
+from graft.common.errors import BLANK, WHERE_SOURCE, refuse
 from graft.split.large import NOTABLE
 
 # Why a file is in no part.
 TWO_LABELS = "equal files have two labels"
 _KEEP = "dataset.two_labels=keep"
+_CHANGE = "uv run graft use --set image.background="
 
 
 def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
@@ -33,8 +34,9 @@ def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
     elif own["id"].nunique() == 1:
         why = "which are equal files"
     else:
-        level = levels.get(clusters.index[0], "")
-        lower = f"{level} divides them" if level else "a lower one may divide them"
+        level = levels.get(clusters.index[0])
+        lower = f"{level} divides them" if level else "none divides them"
+        lower = "a lower one may divide them" if level is None else lower
         why = f"which count as near copies (duplicates.difference: {lower})"
     example = own["path"].iloc[0]
     return f"the largest unit holds {len(own)} of {len(files)} images, such as {example!r}, {why}"
@@ -86,6 +88,49 @@ def explain_absent(files: pd.DataFrame, counts: pd.DataFrame, levels: pd.Series)
         if units[row.label] < len(PARTS) <= len(own):
             text += f": of this class, {describe_largest(own, levels)}"
         yield text
+
+
+def check_seen(files: pd.DataFrame, limit: float) -> None:
+    """Refuses a background on which too many pictures show nothing.
+
+    Args:
+        files: as of `explain_blank`.
+        limit: the fraction of them that may be so.
+
+    Raises:
+        UserError: there are more.
+    """
+    blank, colour, other = _find_blank(files)
+    if len(blank) > limit * len(files):
+        first = blank["path"].iloc[0]
+        allowed = f"a colour on which all is seen, such as {other} (`{_CHANGE}{other}`), or grey if"
+        allowed += f" there are {other} pictures too"
+        received = f"{colour}: {len(blank)} of {len(files)} pictures become blank, such as {first}"
+        raise refuse("params.yaml: image.background", allowed, received)
+
+
+def explain_blank(files: pd.DataFrame) -> Iterator[Caution]:
+    """A warning of pictures that show nothing on the background, if there are any.
+
+    Args:
+        files: with str path and reason, why a file is not used.
+    """
+    blank, colour, other = _find_blank(files)
+    if len(blank):
+        yield Caution(
+            f"{len(blank)} of {len(files)} pictures become blank and are left out, such as"
+            f" {blank['path'].iloc[0]!r}: what is not transparent in them is {colour}, as"
+            f" image.background is. They are seen on {other}, or on grey if there are {other}"
+            " pictures too",
+            f"{_CHANGE}{other}",
+        )
+
+
+def _find_blank(files: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    """The rows of the blank pictures, the background, and another one."""
+    blank = files[files["reason"].str.startswith(BLANK)]
+    colour = "".join(blank["reason"].iloc[:1]).removeprefix(BLANK)
+    return blank, colour, "white" if colour == "black" else "black"
 
 
 def explain_conflicts(files: pd.DataFrame) -> Iterator[str]:

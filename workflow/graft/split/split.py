@@ -15,7 +15,9 @@ from graft.split.remarks import (
     TWO_LABELS,
     check_classes,
     check_parts,
+    check_seen,
     explain_absent,
+    explain_blank,
     explain_conflicts,
     explain_equal,
 )
@@ -53,7 +55,7 @@ def main(stage: Stage) -> None:
     texts = [*explain_absent(free, counts, levels)]
     if stage["dataset.two_labels"] == "leave_out":
         texts += explain_conflicts(files[files["part"].isin(PARTS)])
-    cautions = [*explain_equal(files), *map(Caution, texts)]
+    cautions = [*explain_blank(files), *explain_equal(files), *map(Caution, texts)]
     write_warnings(stage, "data/warnings/split.json", cautions)
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 
@@ -117,6 +119,7 @@ def _summarise(files: pd.DataFrame, counts: pd.DataFrame) -> dict[str, int]:
 
 
 def _check_bad(files: pd.DataFrame, limit: float) -> None:
+    check_seen(files, limit)
     bad = files[files["reason"] != ""]
     if len(bad) > limit * len(files):
         counts = bad["reason"].value_counts()

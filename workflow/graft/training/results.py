@@ -122,6 +122,7 @@ def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> M
         units=count_units(right, units),
         data=hashlib.sha256(data).hexdigest(),
         graft=version("graft"),
+        background=stage["image.background"],
     )
 
 
