@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.audit.warnings import find_few, find_grey, find_unsuited_sizes
+from graft.audit.warnings import find_dim, find_few, find_grey, find_unsuited_sizes
 from graft.common.cautions import Caution
 from graft.common.tables import read_json
 from images import Capture, change, check, encoded, picture, run, write
@@ -62,6 +62,54 @@ def test_grey_images_and_features_of_photos() -> None:
         assert caution.command == "uv run dvc exp run -S finetune.unfreeze=auto"
     for changes in ({"finetune.unfreeze": "auto"}, {"backbone.weights": "none"}, SMALL):
         assert not list(find_grey(frozen | changes))
+
+
+def dim(highest: list[int], lowest: int = 0, white_level: int | str = "auto") -> list[Caution]:
+    """The warnings for images with these highest values."""
+    seen = {"lowest": lowest, "highest": highest, "path": [f"a/{n}.png" for n in highest]}
+    return list(find_dim(pd.DataFrame(seen), {"image.white_level": white_level}))
+
+
+def test_dark_images() -> None:
+    """A tenth of them is enough. The value that is proposed follows from how dark they are."""
+    assert not dim([255] * 91 + [15] * 9) and not dim([64] * 100)
+    (caution,) = dim([255] * 90 + [15] * 10)
+    assert caution.text == (
+        "10 of 100 images use less than a quarter of the range from black to white, such as"
+        " 'a/15.png' (0 to 15 of 255): they are dark. If their files have 16 bits and use fewer, or"
+        " values of another measure, say which value is white"
+    )
+    change = "uv run dvc exp run -S image.white_level="
+    for highest, bits in ((0, 10), (3, 10), (4, 10), (15, 12), (17, 12), (50, 14), (63, 14)):
+        (caution,) = dim([highest] * 9)
+        assert caution.command == f"{change}{2**bits - 1}", highest
+    (caution,) = dim([63] * 9, white_level=20000)
+    assert "they are dark" in caution.text and not caution.command
+
+
+def test_flat_images() -> None:
+    for lowest, highest in ((200, 255), (100, 150), (255, 255)):
+        (caution,) = dim([highest] * 3, lowest)
+        assert f"({lowest} to {highest} of 255): they are flat" in caution.text
+        assert not caution.command
+
+
+def test_twelve_bits_in_sixteen_are_warned_of_until_white_is_said(here: Path) -> None:
+    for number in range(24):
+        values = np.repeat(picture(number, 40, 40)[..., 0].astype(np.uint16) * 16, 2, 1)
+        values = values + 500 * (np.arange(80) // 8 == number // 3)
+        write(here / "photos", {f"{'ab'[number % 2]}/{number}.png": encoded(values.astype("u2"))})
+
+    def said() -> list[str]:
+        check()
+        for stage in ("duplicates", "split", "warnings"):
+            run(stage)
+        rows = read_json(Path("reports/warnings.json"))
+        return [row["command"] for row in rows if "quarter of the range" in row["text"]]
+
+    assert said() == ["uv run dvc exp run -S image.white_level=4095"]
+    change(here, {"image.white_level": 4095})
+    assert said() == []
 
 
 def test_few_images() -> None:

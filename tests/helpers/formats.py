@@ -12,8 +12,8 @@ import pillow_heif
 from images import SIDE
 
 # TIFF: bytes of each type of value, and its letter for `struct`.
-SHORT, LONG = 3, 4
-LETTERS = {SHORT: "H", LONG: "I"}
+ASCII, SHORT, LONG, FLOAT = 2, 3, 4, 11
+LETTERS = {ASCII: "B", SHORT: "H", LONG: "I", FLOAT: "f"}
 # PNG: first row and column of each of the seven passes of interlacing, and the steps after them.
 PASSES = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
 PASSES += [(1, 0, 2, 1)]

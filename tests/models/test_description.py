@@ -41,6 +41,7 @@ DESCRIPTIONS = st.builds(
     accuracy=SHARES,
     n=st.integers(1, 10**9),
     background=st.sampled_from(["white", "black", "#0080ff"]),
+    white_level=st.sampled_from(["auto", 1, 4095]),
 )
 
 
@@ -104,8 +105,9 @@ def test_what_could_not_be_chosen_before_is_not_said(folder: Path) -> None:
         write_description(folder / name, describe())
     with zipfile.ZipFile(folder / "model.keras") as archive:
         found = json.loads(archive.read("graft.json"))
-    assert {*GOOD} - {*found} == {"background"}
-    assert read_description(folder / "model.keras").background == "white"
+    assert {*GOOD} - {*found} == {"background", "white_level"}
+    about = read_description(folder / "model.keras")
+    assert (about.background, about.white_level) == ("white", "auto")
 
 
 def test_equal_descriptions_are_equal_bytes(plain: Path, folder: Path) -> None:

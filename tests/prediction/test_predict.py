@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -54,9 +54,9 @@ class Ran(NamedTuple):
 Predict = Callable[..., Ran]
 
 
-def expected(data: bytes, background: str = "white") -> np.ndarray:
+def expected(data: bytes, *look: Any) -> np.ndarray:
     """The confidences, by the mean of each channel: float (3,)."""
-    means = decode(data, SIDE, "crop", background).pixels.reshape(-1, 3).mean(0)
+    means = decode(data, SIDE, "crop", *look).pixels.reshape(-1, 3).mean(0)
     odds = np.exp(SHARPNESS * (means - means.max()))
     return odds / odds.sum()
 
@@ -90,7 +90,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for kind in ("keras", "xml"):
             write_description(folder / f"{name}.{kind}", about)
     for kind in ("keras", "xml"):
-        write_description(folder / f"dark.{kind}", replace(about, background="black"))
+        dark = replace(about, background="black", white_level=4095)
+        write_description(folder / f"dark.{kind}", dark)
     write_description(folder / "head.keras", describe(CLASSES))
     return folder
 
@@ -163,7 +164,7 @@ def test_a_model_file_answers_outside_of_any_project(models: Path, here: Path, k
 
 
 @pytest.mark.parametrize("kind", ["xml", "keras"])
-def test_the_background_is_the_one_that_the_model_learned_with(
+def test_background_and_white_are_those_that_the_model_learned_with(
     predict: Predict, here: Path, kind: str
 ) -> None:
     """Photos of phones among them; an icon that one model sees is nothing to another."""
@@ -174,16 +175,17 @@ def test_the_background_is_the_one_that_the_model_learned_with(
         "half.png": encoded(np.dstack([colours, alpha])),
         "icon.png": encoded(icon),
         "phone.heic": heic(np.dstack([colours, alpha])),
+        "deep.png": encoded(colours[..., 0].astype(np.uint16) * 16),
     }
     write(here / "clear", clear)
-    for model, background in (("mine", "white"), ("dark", "black")):
+    for model, *look in (("mine", "white", "auto"), ("dark", "black", 4095)):
         ran = predict("clear", "--output", "-", model=f"{model}.{kind}")
         for row in rows(ran.out):
             name = Path(row["path"]).name
             if (model, name) == ("mine", "icon.png"):
                 assert row["reason"] == "blank on image.background white"
                 continue
-            right = expected(clear[name], background)
+            right = expected(clear[name], *look)
             assert row["label"] == CLASSES[right.argmax()]
             assert float(row["confidence"]) == pytest.approx(right.max(), abs=1e-5)
         assert ran.status == (1 if model == "mine" else 0)

@@ -38,7 +38,8 @@ GOOD = YAML(typ="safe").load(DEFAULTS.read_text(encoding="utf-8"))
 LEAVES = flatten(Parameters.model_validate(GOOD).model_dump())
 TEXT_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, str)]
 # These may be a word or a number, or a list.
-MIXED = ("dataset.label", "finetune.unfreeze", "dataset.per_class", "dataset.classes")
+MIXED = ("finetune.unfreeze", "image.white_level")
+MIXED += ("dataset.classes", "dataset.label", "dataset.per_class")
 NUMBER_LEAVES = [key for key, value in LEAVES.items() if isinstance(value, int | float)]
 NUMBER_LEAVES = [key for key in NUMBER_LEAVES if key not in MIXED]
 WHOLE_LEAVES = [key for key in NUMBER_LEAVES if isinstance(LEAVES[key], int)]
@@ -493,8 +494,9 @@ class TestStage:
     def test_it_reads_what_is_declared(self) -> None:
         stage = self.stage("tensors@3")
         keys = ("dataset.path", "image.side", "image.fit", "image.background")
+        keys += ("image.white_level",)
         assert dict(stage) == {key: LEAVES[key] for key in keys}
-        assert (stage.key, len(stage)) == ("3", 4)
+        assert (stage.key, len(stage)) == ("3", 5)
         assert stage.input("data/manifest.csv") == Path("data/manifest.csv")
         assert stage.output("data/checked/3.csv") == Path("data/checked/3.csv")
         names = [path.name for path in self.stage("split").inputs("data/checked")]

@@ -22,7 +22,12 @@ from graft.statistics.accuracy import wilson_interval
 _SHRUNK, _ENLARGED = 3.0, 2.0
 _FEW_LEARNED, _FEW_TESTED = 10, 30  # images of a class, and units
 _KEEP_UNTRAINED = ("none", 0)
-_SAMPLE = 800  # images that are looked at for colour
+_SAMPLE = 800  # images that are looked at
+_PIXELS, _MOSTLY = (1, 2, 3), 0.9
+# An image is dim if its values differ by less, of 256: no photo of flowers, hand sign, digit or
+# picture of CIFAR-10 does (800 or more of each). Of 14 bits in 16, a quarter of the values is left.
+_DIM, _OFTEN = 64, 0.1
+_BITS = (10, 12, 14)  # that instruments have, stored in 16
 
 
 def main(stage: Stage) -> None:
@@ -37,27 +42,35 @@ def main(stage: Stage) -> None:
 
 
 def _judge(stage: Stage) -> Iterator[Caution]:
-    split = read_table(stage.input("data/split.csv"), ["id", "label", "part"])
+    split = read_table(stage.input("data/split.csv"), ["id", "path", "label", "part"])
     used = split[split["part"].isin(PARTS)].drop_duplicates(["id", "label"])
     sizes = read_tables(stage.inputs("data/checked"), ["id", "width", "height"]).set_index("id")
     sizes = sizes.loc[used["id"]].astype(np.float64)
     units = read_table(stage.input("data/units.csv")).set_index("id")["unit"]
     yield from find_unsuited_sizes(sizes["width"], sizes["height"], stage)
-    if _are_grey(stage):
+    sample = _look(stage)
+    sample["path"] = sample["id"].map(split.drop_duplicates("id").set_index("id")["path"])
+    yield from find_dim(sample, stage)
+    if sample["grey"].mean() >= _MOSTLY:
         yield from find_grey(stage)
     learned = used[used["part"] == "train"]["label"].value_counts()
     tested = units.loc[used["id"][used["part"] == "test"]].nunique()
     yield from find_few(learned.reindex(pd.unique(used["label"]), fill_value=0), tested)
 
 
-def _are_grey(stage: Stage) -> bool:
-    """Whether nine in ten images have no colour, in a sample that their ids draw."""
+def _look(stage: Stage) -> pd.DataFrame:
+    """A sample that ids draw, a row an image: id, grey (1 or 0), lowest and highest value."""
     checked = read_tables(stage.inputs("data/checked"), ["id", "status"])
     ids = checked["id"][checked["status"] == "ok"].to_numpy()
     pixels = Joined([Stored(path) for path in stage.inputs("data/tensors")])
-    sample = Chosen(pixels, np.sort(np.argsort(ids)[:_SAMPLE]))
-    grey = [(images == images[..., :1]).all((1, 2, 3)) for images in in_batches(sample)]
-    return bool(np.concatenate(grey).mean() >= 0.9)
+    rows = np.sort(np.argsort(ids)[:_SAMPLE])
+    seen = [
+        np.stack([(some == some[..., :1]).all(_PIXELS), some.min(_PIXELS), some.max(_PIXELS)])
+        for some in in_batches(Chosen(pixels, rows))
+    ]
+    grey, lowest, highest = np.concatenate(seen, 1).astype(int)
+    found = {"id": ids[rows], "grey": grey, "lowest": lowest, "highest": highest}
+    return pd.DataFrame(found)
 
 
 def find_unsuited_sizes(
@@ -88,6 +101,24 @@ def find_unsuited_sizes(
         # weights that are drawn it reaches 38.7 %. So what is unlike photos gains much, and small
         # photos lose time alone.
         yield Caution(phrase("enlarged", **known), f"uv run graft use digits --images {images}")
+
+
+def find_dim(sample: pd.DataFrame, parameters: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warns where a tenth of the images or more are dark or flat, as by a wrong range of values.
+
+    Args:
+        sample: a row an image, with str path, and int lowest and highest, 0–255.
+        parameters: by dotted key, `image.white_level`.
+    """
+    dim = sample[sample["highest"] - sample["lowest"] < _DIM]
+    if len(dim) and len(dim) >= _OFTEN * len(sample):
+        top, command = dim["highest"].quantile(0.9), ""
+        dark = top < 1.25 * _DIM  # resizing goes beyond the highest value
+        if dark and parameters["image.white_level"] == "auto":
+            bits = next((bits for bits in _BITS if top < 1.25 * 2 ** (bits - 8)), _BITS[-1])
+            command = _change("image.white_level", 2**bits - 1)
+        first = dim.iloc[0].to_dict()
+        yield Caution(phrase("dim", n=len(dim), of=len(sample), dark=dark, first=first), command)
 
 
 def find_grey(parameters: Mapping[str, Any]) -> Iterator[Caution]:

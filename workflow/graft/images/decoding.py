@@ -16,7 +16,15 @@ from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageErr
 from graft.common.errors import BLANK
 from graft.common.parallel import in_parallel
 from graft.images import files
-from graft.images.files import File
+from graft.images.files import File, Undecodable
+from graft.images.samples import (
+    WHITE_BY_FILE,
+    describe_samples,
+    is_wide,
+    narrow,
+    problem_of_channels,
+    read_tags,
+)
 
 # What Pillow may take a file for. It reads more, some of it with programs of their own: none for
 # files from anywhere.
@@ -36,13 +44,7 @@ _MOST_PIXELS = 178_956_970
 # Pixels of the shortest side that shows something: smaller ones are icons and web counters.
 _SHORTEST = 8
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-# The formats in which Pillow's mode I, 32 bits, means grey of 16 bits.
-_GREY_AS_I = ("PNG", "PPM")
 _TRUNCATED, _BOMB = "truncated", "decompression bomb"
-
-
-class Undecodable(Exception):
-    """The bytes are no image to learn from; the text is the reason for the quarantine."""
 
 
 class Decoded(NamedTuple):
@@ -63,12 +65,18 @@ class Decoded(NamedTuple):
     digest: str
 
 
-def decode(data: bytes, side: int, fit: str = "stretch", background: str = "white") -> Decoded:
+def decode(
+    data: bytes,
+    side: int,
+    fit: str = "stretch",
+    background: str = "white",
+    white_level: int | str = WHITE_BY_FILE,
+) -> Decoded:
     """Decodes the whole image and makes it a square.
 
-    Of an animation the first frame is taken; grey becomes RGB, 16-bit grey is scaled to 8, and
-    transparent pixels show the background. A large JPEG is decoded at a half, a quarter or an
-    eighth of its sides where that leaves twice the target.
+    Of an animation the first frame is taken; grey becomes RGB, grey of more than 8 bits is scaled
+    to 8 by the value that is white, and transparent pixels show the background. A large JPEG is
+    decoded at a half, a quarter or an eighth of its sides where that leaves twice the target.
 
     Args:
         data: the bytes of an image file in one of `_FORMATS`, whatever its name says.
@@ -76,6 +84,7 @@ def decode(data: bytes, side: int, fit: str = "stretch", background: str = "whit
         fit: `stretch` both sides to the target, `crop` the square in the middle, or `pad` the
             shorter side with the background.
         background: `white`, `black`, `grey` or `#rrggbb`.
+        white_level: as of `narrow`.
 
     Raises:
         Undecodable: with the reason.
@@ -86,7 +95,7 @@ def decode(data: bytes, side: int, fit: str = "stretch", background: str = "whit
         # What Pillow only warns of, such as odd EXIF data, does not harm the picture.
         warnings.simplefilter("ignore")
         try:
-            return _decode(data, side, fit, background)
+            return _decode(data, side, fit, background, white_level)
         except Undecodable:
             raise
         except UnidentifiedImageError:
@@ -104,18 +113,23 @@ def decode(data: bytes, side: int, fit: str = "stretch", background: str = "whit
 
 
 def decode_files(
-    found: Iterable[File], side: int, fit: str, background: str = "white"
+    found: Iterable[File],
+    side: int,
+    fit: str,
+    background: str = "white",
+    white_level: int | str = WHITE_BY_FILE,
 ) -> Iterator[tuple[str, Decoded | str]]:
     """Decodes files on all cores, in their order; few of them are in memory at a time.
 
     Args:
         found: the files, taken as they are needed.
-        side, fit, background: as of `decode`.
+        side, fit, background, white_level: as of `decode`.
 
     Yields:
         The path of each file, and its image or the reason why it has none.
     """
-    work = partial(_decode_file, side=side, fit=fit, background=background)
+    options = {"fit": fit, "background": background, "white_level": white_level}
+    work = partial(_decode_file, side=side, **options)
     return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
 
 
@@ -129,20 +143,22 @@ def _decode_file(file: File, **options: Any) -> tuple[str, Decoded | str]:
         return file.path, str(error)
 
 
-def _decode(data: bytes, side: int, fit: str, background: str) -> Decoded:
+def _decode(data: bytes, side: int, fit: str, background: str, white_level: int | str) -> Decoded:
     formats = _FORMATS
     if _is_of(data, _HEIF):
         formats += (_register_heif(),)
         _check_coded_sizes(data)
     with Image.open(io.BytesIO(data), formats=formats) as file:
         width, height = file.size
+        if problem := problem_of_channels(getattr(file, "tag_v2", {})):
+            raise Undecodable(problem)
         if min(width, height) < _SHORTEST:
             raise Undecodable("too small")
         # Of the frames only those of a GIF may leave some of the canvas to the background.
         covered = file.tile[0].extents if file.format == "GIF" else (0, 0, width, height)
         file.draft("RGB", (2 * side, 2 * side))
         file.load()
-        image = _rgb(file, file.format, background)
+        image = _rgb(file, file.format, background, white_level)
         if covered != (0, 0, width, height):
             paper = Image.new("RGB", image.size, background)
             paper.paste(image.crop(covered), covered[:2])
@@ -193,18 +209,11 @@ def _is_of(data: bytes, brands: tuple[bytes, ...]) -> bool:
     return data[4:8] == b"ftyp" and data.startswith(brands, 8)
 
 
-def _rgb(image: Image.Image, form: str | None, background: str) -> Image.Image:
-    if image.mode.startswith("I;16") or (image.mode == "I" and form in _GREY_AS_I):
-        # Pillow leaves it to others that a TIFF may have 12 bits, or call the highest value black.
-        tags = getattr(image, "tag_v2", {})
-        white = 2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1
-        wide = np.minimum(np.asarray(image, np.uint32), white)
-        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
-            wide = white - wide
-        clear = image.info.get("transparency")
-        image = Image.fromarray((wide * 255 // white).astype(np.uint8))
-        if isinstance(clear, int):
-            image.putalpha(Image.fromarray(wide != clear))
+def _rgb(
+    image: Image.Image, form: str | None, background: str, white_level: int | str
+) -> Image.Image:
+    if is_wide(image):
+        image = narrow(image, form, white_level)
     if image.mode not in _MODES:
         raise Undecodable(f"unsupported mode {image.mode}")
     return _lay(image, background) if image.has_transparency_data else image.convert("RGB")
@@ -246,8 +255,12 @@ def _unknown(data: bytes) -> str:
         # It knows no other way to say that it has no mode for the pixels of a TIFF.
         TiffImagePlugin.TiffImageFile(io.BytesIO(data))
     except Exception as error:
-        if "pixel mode" in str(error):
-            return "unsupported mode"
+        with suppress(Exception):  # tags may be anything
+            tags = read_tags(data)
+            if problem := problem_of_channels(tags):
+                return problem
+            if "pixel mode" in str(error):
+                return f"unsupported mode: {describe_samples(tags)}"
     if _is_cut(data):
         return _TRUNCATED
     if _is_of(data, _VIDEOS):

@@ -50,6 +50,10 @@ TOO_LONG = "name is too long"
 OUTSIDE = (ABSOLUTE, LEADS_OUT, TOO_LONG)
 
 
+class Undecodable(Exception):
+    """The bytes are no image to learn from; the text is the reason for the quarantine."""
+
+
 class File(NamedTuple):
     """One file.
 

@@ -85,7 +85,7 @@ def _decoded(stage: Stage, shard: pd.DataFrame) -> Iterator[tuple[int, Decoded |
         Progress(f"tensors {stage.key}", len(shard), "images") as progress,
     ):
         found = _checked(source, numbers, shard["id"])
-        keys = ("image.side", "image.fit", "image.background")
+        keys = ("image.side", "image.fit", "image.background", "image.white_level")
         for path, result in decode_files(found, *map(stage.__getitem__, keys)):
             yield numbers[path], result
             progress.advance()

@@ -41,6 +41,7 @@ class ModelDescription:
         side: of the images in pixels.
         fit: how a photo became a square: `stretch`, `crop` or `pad`, as of `decode`.
         background: the colour behind transparent pixels, as of `decode`.
+        white_level: the value that is white in grey files of more than 8 bits, as of `decode`.
         network: the parameter `backbone.name`.
         weights: the parameter `backbone.weights`: where the network's weights were from.
         layer: the layer of the network whose output is the feature.
@@ -75,6 +76,7 @@ class ModelDescription:
     data: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
     graft: _Text
     background: Annotated[str, Field(pattern=r"\A(white|black|grey|#[0-9A-Fa-f]{6})\z")] = "white"
+    white_level: Annotated[int, Field(ge=1, lt=2**31)] | Literal["auto"] = "auto"
 
 
 def write_description(path: Path, description: ModelDescription) -> None:

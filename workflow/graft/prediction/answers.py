@@ -52,7 +52,8 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
     waiting: deque[Answer] = deque()  # files whose turn has not come; those with pixels say nothing
 
     def pixels() -> Iterator[np.ndarray]:
-        for path, result in decode_files(found, about.side, about.fit, about.background):
+        look = (about.side, about.fit, about.background, about.white_level)
+        for path, result in decode_files(found, *look):
             good = not isinstance(result, str)
             waiting.append(Answer(path, ()) if good else Answer(path, (), result))
             if good:

@@ -114,6 +114,10 @@ class Image(Section):
             description="white, black, grey, or a colour in quotes, such as '#ff8000'",
         ),
     ]
+    white_level: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)] | Literal["auto"],
+        Field(description=f"auto, or a whole number from 1 to {2**31 - 1}"),
+    ]
 
 
 class Duplicates(Section):

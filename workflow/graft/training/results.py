@@ -123,6 +123,7 @@ def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> M
         data=hashlib.sha256(data).hexdigest(),
         graft=version("graft"),
         background=stage["image.background"],
+        white_level=stage["image.white_level"],
     )
 
 
