@@ -17,9 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Compiled code, DVC's lists of what git ignores, and what a killed process left: no stage reads it.
-_UNREAD = {"__pycache__", ".gitignore"}
-_PART = ".part-"
+# What no stage reads, and DVC does not look at either (.dvcignore): compiled code, DVC's lists of
+# what git ignores, what a killed process left, and what systems leave in folders.
+_UNREAD = {"__pycache__", ".gitignore", ".DS_Store", "Thumbs.db", "desktop.ini"}
+_UNREAD_STARTS = (".part-", "._")
+# How the files of code end. What editors leave beside them, and what is hidden, is none.
+_CODE = "workflow"
+_CODE_ENDS = (".css", ".j2", ".js", ".json", ".mplstyle", ".py", ".txt", ".yaml")
 # Two changes within one tick of the clock of a file system look like one. Linux ticks every 4 to
 # 10 ms.
 _TICK_NS = 20_000_000
@@ -46,7 +50,10 @@ def sign(path: Path) -> dict[str, Signature]:
     change in nanoseconds.
     """
     try:
-        return dict(_walk(str(path))) if path.is_dir() else {str(path): _signature(path.stat())}
+        if not path.is_dir():
+            return {str(path): _signature(path.stat())}
+        found = _walk(str(path))
+        return dict(filter(_is_code, found) if _holds_code(path) else found)
     except (OSError, ValueError):  # the code that reads the file reports the error
         return {}
 
@@ -156,4 +163,15 @@ def _signature(found: os.stat_result) -> Signature:
 
 
 def _is_read(name: str) -> bool:
-    return name not in _UNREAD and not name.startswith(_PART)
+    return name not in _UNREAD and not name.startswith(_UNREAD_STARTS)
+
+
+def _holds_code(path: Path) -> bool:
+    """Whether a folder is one of the project's code."""
+    here = Path.cwd()
+    return (path.relative_to(here) if path.is_relative_to(here) else path).parts[:1] == (_CODE,)
+
+
+def _is_code(found: tuple[str, Signature]) -> bool:
+    path = found[0]
+    return path.endswith(_CODE_ENDS) and f"{os.sep}." not in path
