@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from graft.common.environment import check_locale, print_anything, take_environment
+from graft.common.errors import UserError
 from graft.scheduling.fork_server import VARIABLE, name_server, run_in_server, start_server
 
 _PACKAGE = Path("workflow/graft")
@@ -38,7 +40,14 @@ def main() -> None:
     """Runs the command in the command line; exit status 2 for an error that a user can mend."""
     # Without what Python keeps of modules that it has compiled, starts take three times as long.
     sys.dont_write_bytecode = False
+    if take_environment():
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)
+    print_anything()
     arguments = sys.argv[1:] or ["--help"]
+    try:
+        check_locale()
+    except UserError as error:
+        _end_with(arguments, error)
     code = None
     if "DVC_STAGE" in os.environ:  # DVC waits for this process, and its number names the server
         run_in_server(arguments, name_server(os.getppid()))
@@ -83,7 +92,6 @@ def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[ob
 
 
 def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
-    from graft.common.errors import UserError
     from graft.scheduling.endings import end_quietly_on_signals, find_full_disk
 
     # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
@@ -97,8 +105,12 @@ def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
         message = error if isinstance(error, UserError) else find_full_disk(error)
         if message is None:
             raise
-        print(f"graft {arguments[0]}: error: {message}", file=sys.stderr)
-        sys.exit(2)
+        _end_with(arguments, message)
+
+
+def _end_with(arguments: list[str], error: UserError) -> NoReturn:
+    print(f"graft {arguments[0]}: error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _sign_code(arguments: list[str]) -> Mapping[Path, str] | None:
@@ -157,7 +169,6 @@ def _note_use(address: str, began: float) -> None:
 def _run(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     import importlib
 
-    from graft.common.errors import UserError
     from graft.integrity.moment import forget_false_entries
     from graft.project import pipeline
 

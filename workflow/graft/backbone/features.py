@@ -14,8 +14,8 @@ from graft.common.arrays import (
     copy_rows,
     in_batches,
 )
+from graft.common.environment import allow_gpu
 from graft.common.errors import UserError, refuse
-from graft.common.graphics import allow_gpu
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, read_table

@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from graft.common.graphics import is_gpu_allowed
+from graft.common.environment import is_gpu_allowed, take_environment
+from graft.common.errors import UserError
 
 # Another number of threads divides sums in another way and changes the last bits, so the number is
 # the project's and not the machine's. Four cost 9 % on two cores and let larger machines gain.
@@ -37,8 +38,7 @@ def _quiet() -> Iterator[None]:
             os.close(kept)
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ["KERAS_BACKEND"] = "tensorflow"
+take_environment()
 if not is_gpu_allowed():
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 with _quiet():
@@ -51,7 +51,18 @@ with _quiet():
     tf.config.experimental.enable_tensor_float_32_execution(False)
     for card in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)  # others may use the rest
-    import keras
+    try:
+        import keras
+    except (ValueError, AttributeError) as error:
+        raise UserError(
+            f"keras.json, in the folder .keras or in KERAS_HOME, must be as Keras writes it: delete"
+            f" it. Received: {error}"
+        ) from None
+
+    # What keras.json of a person says: another type of numbers, another order of pixels.
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
     # Its advice about functions that are traced again means the training of many models in a row.
     tf.get_logger().setLevel("ERROR")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import whole
+from graft.common.environment import allow_gpu
 from graft.common.errors import UserError, refuse
-from graft.common.graphics import allow_gpu
 from graft.common.stage import Stage
 from graft.integrity.damage import hash_file
 from graft.integrity.earlier import Earlier, note_made

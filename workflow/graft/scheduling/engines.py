@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from graft.common.environment import check_locale, print_anything
 from graft.common.errors import UserError
 from graft.images.sources import check_folder, weigh_source
 from graft.integrity.harmless import check_folders
@@ -63,7 +64,9 @@ class Bridge:
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
+        print_anything()
         with _one_message():
+            check_locale()
             self._values = read_parameters()
             check_files(self._values)
             stages = declarations(self._values)

@@ -28,6 +28,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from graft.common.environment import set_environment
+
 VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes below it
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 _LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywhere
@@ -66,7 +68,7 @@ def start_server(engine: int, heavy: Collection[str]) -> None:
             pass_fds=[listener.fileno()],
             **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
             start_new_session=True,  # Ctrl-C is for the stages, not for it
-            env=os.environ | more,
+            env=set_environment(os.environ) | more,
         )
         os.environ[VARIABLE] = name_server(engine)
 
@@ -146,9 +148,6 @@ def _start_second(listener: socket.socket, client: socket.socket, engine: int, *
         return
     listener.close()
     client.close()
-    # What TensorFlow says of its start must not get among the lines of a run.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
     _import("keras")
     gc.freeze()  # what is shared with the forks is not written to by looking for garbage
     serve(second, engine, (), *more)
