@@ -2,14 +2,15 @@
 
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from background import Run
 from faults.bases import Base
-from project import FRESH, UP_TO_DATE, Project, runs
+from project import FRESH, UP_TO_DATE, Project, reached, runs
 
 NO_EFFECT, REFUSED, RECORDED = "no effect", "refused", "recorded"
 WRONG, SKIPPED = "wrong", "skipped"
@@ -140,6 +141,34 @@ class Scene:
         lock = self.path("dvc.lock")
         files = [*(path for found in kept for path in found), *([lock] if lock.exists() else [])]
         return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+
+@contextmanager
+def pausing(
+    scene: Scene, address: str, *engine: str, fails: str = "", **more: str
+) -> Iterator[None]:
+    """An engine, one of whose stages waits for as long as the block lasts.
+
+    Args:
+        scene: of the project.
+        address: of the stage.
+        engine: the command.
+        fails: a pattern of the message with which the run is to end; without it the run ends well.
+        more: variables of its environment.
+    """
+    mark = scene.made.hold(address)
+    run = Run(engine, scene.made.folder, scene.made.environment() | more)
+    try:
+        assert run.wait_until(lambda: reached(mark), LONGEST) and run.status is None, run.text
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+        mark.with_name(f"{mark.name}.reached").unlink(missing_ok=True)
+        ended = run.wait(LONGEST)
+    if fails:
+        assert ended and re.search(fails, run.text) and "Traceback" not in run.text, run.text
+    else:
+        assert ended == 0, run.text
 
 
 def look_at(surrounding: Surrounding, base: Base, top: Path) -> tuple[str, str]:

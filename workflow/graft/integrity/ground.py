@@ -99,6 +99,17 @@ def find_moved_file(before: Mapping[str, Signature], now: Mapping[str, Signature
     return None
 
 
+def is_touched(before: Mapping[str, Signature], now: Mapping[str, Signature]) -> bool:
+    """Whether files differ by their times alone: they may hold the same bytes.
+
+    So it is after `touch`, `chmod`, and a backup or a checkout elsewhere that makes hard links.
+
+    Args:
+        before, now: signatures by path.
+    """
+    return before.keys() == now.keys() and all(before[p][:2] == now[p][:2] for p in before)
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The leaves of nested mappings by dotted key, such as `head.learning_rate`."""
     flat: dict[str, Any] = {}

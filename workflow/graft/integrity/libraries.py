@@ -5,6 +5,7 @@ writes the file whenever Snakemake starts. A stage does not run while the file s
 than what is installed. Libraries that only check, log or test are not among them.
 """
 
+import sys
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -81,6 +82,29 @@ def check_versions(rooms: Iterable[str]) -> None:
                 f"{VERSIONS} must say what is installed: `uv run snakemake -n` writes it, then"
                 f" run again. Received: {said.get(room)} where {installed.get(room)} is installed"
             )
+
+
+def find_upgrade(rooms: Iterable[str]) -> str | None:
+    """What was installed since this process found its versions, such as `numpy 3.0, was 2.4`.
+
+    Args:
+        rooms: whose libraries are looked at.
+    """
+    for name in sorted({name for room in rooms for name in LIBRARIES.get(room, ())}):
+        before, now = _find_version(name), _find_version.__wrapped__(name)
+        if before != now:
+            return f"{name} {now} is installed, and was {before} at its start"
+    return None
+
+
+def sign_places() -> list[tuple[str, int, int]]:
+    """The folders that Python finds packages in, but the project's, each with inode and time.
+
+    A library that is installed or removed changes the time of the folder that it is in.
+    """
+    own = Path(__file__).parents[2]
+    places = [place for place in map(Path, sys.path) if place.is_dir() and place != own]
+    return [(str(p), p.stat().st_ino, p.stat().st_mtime_ns) for p in places]
 
 
 @cache

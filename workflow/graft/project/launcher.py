@@ -27,11 +27,12 @@ from graft.integrity.ground import (
     find_moved_file,
     find_moved_value,
     flatten,
+    is_touched,
     sign,
     take_ground,
 )
 from graft.integrity.harmless import check_arrays, check_folders
-from graft.integrity.libraries import check_versions
+from graft.integrity.libraries import check_versions, find_upgrade
 from graft.integrity.locks import BUILDING, end_with, is_run_by_dvc, one_at_a_time
 from graft.integrity.moment import check_moment
 from graft.integrity.records import (
@@ -51,6 +52,7 @@ from graft.project.upstream import (
     check_made,
     check_upstream,
     describe_stage,
+    find_change,
     find_earlier,
     is_unchanged,
 )
@@ -111,12 +113,23 @@ def run_stage(words: Sequence[str], code: Mapping[Path, str] | None = None) -> D
             print(f"{declaration.address.replace('@', ' ')}: unchanged")
         else:
             earlier = None if FORCE in words else find_earlier(declaration, now)
-            _run(declaration, values, ground, now, code, earlier)
+            try:
+                _run(declaration, stages, values, ground, now, code, earlier)
+            except _Touched:
+                print(f"graft: {declaration.address} runs once more: its data was touched")
+                ground = take_ground(own, ground.files)
+                _run(declaration, stages, values, ground, now, None, earlier)
     return declaration
+
+
+class _Touched(UserError):
+    """Data that is not known by its bytes has other times: only the stage can tell whether it is
+    the same."""
 
 
 def _run(
     declaration: Declaration,
+    stages: Sequence[Declaration],
     values: Mapping[str, Any],
     ground: Ground,
     now: Made,
@@ -127,6 +140,7 @@ def _run(
 
     Args:
         declaration: of the stage.
+        stages: all of them.
         values: all parameters, nested.
         ground: that was taken first.
         now: what it is made from.
@@ -152,6 +166,16 @@ def _run(
         module.main(replace(stage, scratch=scratch, previous=earlier))
         try:
             _check_ground(declaration, ground)
+            if upgrade := find_upgrade(declaration.libraries):
+                raise _moved(declaration, upgrade)
+            if touched := _find_touched(ground):
+                change = find_change(declaration, stages, flatten(values), now)
+                if change is not None:
+                    raise _moved(declaration, change)
+                if any(now.dependencies.get(str(path), "") is None for path in touched):
+                    raise _Touched(_moved(declaration, f"{touched[0]}, which was touched"))
+        except _Touched:
+            raise
         except UserError:
             clear_scratch(address)  # what is there may be of two settings
             raise
@@ -181,7 +205,8 @@ def _identify(path: Path) -> tuple[int, int, int]:
 def _check_ground(declaration: Declaration, ground: Ground) -> None:
     """Refuses the outputs of a stage if anything that it was given has moved."""
     for path, before in ground.files.items():
-        if moved := find_moved_file(before, sign(path)):
+        now = sign(path)
+        if not is_touched(before, now) and (moved := find_moved_file(before, now)):
             raise _moved(declaration, moved)
     try:
         flat = flatten(read_yaml_file(PARAMETERS))
@@ -189,6 +214,11 @@ def _check_ground(declaration: Declaration, ground: Ground) -> None:
         raise _moved(declaration, f"{PARAMETERS}, {error}") from None
     if moved := find_moved_value(ground.parameters, select_parameters(declaration, flat)):
         raise _moved(declaration, moved)
+
+
+def _find_touched(ground: Ground) -> list[Path]:
+    """The files and folders of which only times have moved."""
+    return [path for path, before in ground.files.items() if before != sign(path)]
 
 
 def _moved(declaration: Declaration, what: str) -> UserError:

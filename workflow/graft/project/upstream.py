@@ -120,6 +120,21 @@ def describe_stage(
     return settings._replace(dependencies={**settings.dependencies, **data})
 
 
+def find_change(
+    stage: Declaration, stages: Sequence[Declaration], flat: Mapping[str, Any], before: Made
+) -> str | None:
+    """What is another now of all that a stage is made from, by bytes; None if all is the same.
+
+    Args:
+        stage: that runs.
+        stages: all of them.
+        flat: all parameters by dotted key.
+        before: what it was made from when it started.
+    """
+    _hash_code.cache_clear()
+    return next(before.find_changes(describe_stage(stage, stages, flat)), None)
+
+
 def is_unchanged(stage: Declaration, now: Made) -> bool:
     """Whether a stage has made its outputs from the very same, and they are still there.
 

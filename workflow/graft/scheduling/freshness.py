@@ -7,14 +7,13 @@ by inode, size and both times, and the installed libraries are the same, the ver
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 from graft.common.atomic import write_text
 from graft.integrity.ground import digest, is_settled, sign
-from graft.integrity.libraries import VERSIONS
+from graft.integrity.libraries import VERSIONS, find_versions, sign_places
 from graft.integrity.records import LOCK, RECORDS, RecordState
 from graft.project import pipeline
 from graft.project.parameters import PARAMETERS
@@ -57,10 +56,7 @@ class KeptVerdict:
             if not is_settled(signatures):
                 return ""
             found.update(f"{path}\0{digest(path, signatures)}\0".encode())
-        # A library that is installed or removed changes the time of the folder that it is in.
-        for place in map(Path, sys.path):
-            status = place.stat() if place.is_dir() else None
-            found.update(f"{place}\0{status and (status.st_ino, status.st_mtime_ns)}\0".encode())
+        found.update(json.dumps([sign_places(), find_versions()]).encode())
         return found.hexdigest()
 
 
