@@ -17,7 +17,7 @@ from typing import Any
 import graft
 from graft.common.errors import UserError
 from graft.common.stage import Stage
-from graft.integrity.ground import flatten
+from graft.integrity.ground import CODE_ENDS, flatten
 from graft.integrity.locks import is_run_by_dvc
 from graft.project.launcher import select_parameters, split_options
 from graft.project.parameters import read_parameters
@@ -100,7 +100,7 @@ def rewrite(
 def _code(rooms: Iterable[Path], folder: Path) -> Iterator[tuple[str, bytes]]:
     for room in rooms:
         for file in sorted((folder / room).rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
+            if file.is_file() and file.suffix in CODE_ENDS and not file.name.startswith("."):
                 yield str(file.relative_to(folder)), file.read_bytes()
 
 

@@ -14,10 +14,23 @@ from typing import NoReturn
 
 from graft.common.environment import check_locale, print_anything, take_environment
 from graft.common.errors import UserError
-from graft.scheduling.fork_server import VARIABLE, name_server, run_in_server, start_server
+from graft.scheduling.fork_server import (
+    ENGINE,
+    VARIABLE,
+    name_server,
+    run_in_server,
+    start_server,
+)
 
 _PACKAGE = Path("workflow/graft")
 _LOGS = Path("logs")
+# The program that goes on with the package whose path is its first argument.
+_ANEW = """
+import os, sys
+sys.path.insert(0, os.path.dirname(sys.argv.pop(1)))
+from graft.cli import main
+main()
+"""
 
 
 def find_tools(name: str = "[a-z]*") -> dict[str, str]:
@@ -42,6 +55,7 @@ def main() -> None:
     sys.dont_write_bytecode = False
     if take_environment():
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)
+    _go_to_environment_of_engine()
     print_anything()
     arguments = sys.argv[1:] or ["--help"]
     try:
@@ -65,6 +79,24 @@ def main() -> None:
             # Nobody waits for TensorFlow to be taken apart.
             os._exit(ending.code)
         raise
+
+
+def _go_to_environment_of_engine() -> None:
+    """Runs the `graft` of the environment that the engine is of, if another is first on the path.
+
+    A result is recorded by the engine, with the versions that its environment has.
+    """
+    try:
+        named = os.environ.get(ENGINE)  # by Snakemake; DVC says nothing, and waits for this process
+        if named is None and "DVC_STAGE" in os.environ:
+            command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+            named = os.fsdecode(command.partition(b"\0")[0])
+        python = Path(named or "")
+        own = python.with_name("graft") if python.is_absolute() else python
+        if own.is_file() and not own.parent.samefile(Path(sys.executable).parent):
+            os.execv(own, [str(own), *sys.argv[1:]])
+    except OSError:  # this is not Linux
+        return
 
 
 def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[object]) -> None:
@@ -132,12 +164,14 @@ def _sign_code(arguments: list[str]) -> Mapping[Path, str] | None:
 
 
 def _start_anew(arguments: list[str]) -> NoReturn:
-    """Goes on in a Python that has imported nothing, with the package of the project here."""
-    above = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(_PACKAGE.parent.absolute()), *([above] if above else [])])
-    environment = os.environ | {"PYTHONPATH": path}
+    """Goes on in a Python that has imported nothing, with the package of the project here.
+
+    The path of a project may hold a colon, which PYTHONPATH cannot.
+    """
+    environment = {**os.environ}
     environment.pop(VARIABLE, None)
-    os.execve(sys.executable, [sys.executable, "-m", "graft", *arguments], environment)
+    command = [sys.executable, "-c", _ANEW, str(_PACKAGE.absolute()), *arguments]
+    os.execve(sys.executable, command, environment)
 
 
 def _run_stage(arguments: list[str], code: Mapping[Path, str] | None) -> None:

@@ -37,7 +37,7 @@ from graft.project.pipeline import (
 )
 from graft.scheduling.dvc_memory import DvcMemory
 from graft.scheduling.endings import check_free_space, find_full_disk, hand_on_signal, is_stage
-from graft.scheduling.fork_server import start_server
+from graft.scheduling.fork_server import ENGINE, start_server
 from graft.scheduling.freshness import KeptVerdict
 from graft.scheduling.times import FLAGS, settle
 
@@ -65,6 +65,10 @@ class Bridge:
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         print_anything()
+        # Jobs are the `graft` of this environment, also where that was not activated.
+        os.environ[ENGINE] = sys.executable
+        above = os.environ.get("PATH", os.defpath)
+        os.environ["PATH"] = os.pathsep.join([above, str(Path(sys.executable).parent)])
         with _one_message():
             check_locale()
             self._values = read_parameters()

@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 
 from graft.common.environment import set_environment
 
+ENGINE = "GRAFT_ENGINE_PYTHON"  # names the Python of Snakemake to all processes below it
 VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes below it
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 _LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywhere
@@ -58,11 +59,12 @@ def start_server(engine: int, heavy: Collection[str]) -> None:
     """
     if sys.platform != "linux":
         return
-    above = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
-    more = {"PYTHONPATH": os.pathsep.join(above), "PYTHONIOENCODING": "utf-8:backslashreplace"}
+    more = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
     with contextlib.suppress(OSError), _listen(name_server(engine)) as listener:  # there is one
         arguments = listener.fileno(), engine, sorted(heavy), _describe_python()
-        code = f"from graft.cli import serve_stages; serve_stages{arguments!r}"
+        path = str(Path(__file__).parents[2])
+        code = f"import sys; sys.path.insert(0, {path!r}); from graft.cli import serve_stages"
+        code += f"; serve_stages{arguments!r}"
         subprocess.Popen(
             [sys.executable, "-c", code],
             pass_fds=[listener.fileno()],

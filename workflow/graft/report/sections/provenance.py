@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,9 +12,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-# The packages that results depend on, as they are called.
+# The packages that results depend on, as they are called. The page depends on the version of each
+# (dvc.yaml), so none is here that could change without making the page anew.
 _PACKAGES = ("graft", "keras", "tensorflow", "openvino", "scikit-learn", "numpy", "pillow")
-_PACKAGES += ("dvc", "snakemake")
 
 
 def summarise_provenance(
@@ -87,8 +86,8 @@ def write_commands(recipe: str, changed: Iterable[Mapping[str, Any]]) -> list[st
 
 
 def list_versions() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on, by name."""
-    found = {"Python": platform.python_version()} | dict.fromkeys(_PACKAGES, "not installed")
+    """The versions of the packages that results depend on, by name."""
+    found = dict.fromkeys(_PACKAGES, "not installed")
     for name in _PACKAGES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
