@@ -13,7 +13,7 @@ import pytest
 import standin
 from background import await_true
 from graft.project.pipeline import declarations
-from graft.scheduling.endings import find_full_disk
+from graft.scheduling.endings import find_full_disk, find_outer_cause
 from project import FRESH, Project, assert_fresh, assert_right, reached, runs
 
 # On a cluster each job is a process of its own, which Snakemake starts with --force.
@@ -160,3 +160,11 @@ def test_a_full_disk_is_one_message() -> None:
             file.write(content) if isinstance(content, bytes) else np.save(file, content)
         assert "no space is left on the disk of" in str(find_full_disk(raised.value))
     assert find_full_disk(OSError(errno.EACCES, "Permission denied")) is None
+
+
+def test_what_may_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = str(find_outer_cause(PermissionError(errno.EACCES, "Permission denied", "logs/x")))
+    assert said.startswith(f"the project must be one that you (user {os.geteuid()}) may write:")
+    assert said.endswith("`, then run again. Received: logs/x (Permission denied)")
+    assert find_outer_cause(PermissionError(errno.EACCES, "Permission denied", "/etc/x")) is None

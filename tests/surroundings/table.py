@@ -11,7 +11,7 @@ from pathlib import Path
 from faults.table import bases
 from surroundings.scene import SKIPPED, WRONG, Surrounding, look_at
 
-MODULES = ("variables", "midrun", "engines")
+MODULES = ("variables", "midrun", "engines", "project_files")
 
 
 def all_surroundings() -> list[Surrounding]:

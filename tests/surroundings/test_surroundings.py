@@ -1,15 +1,16 @@
-"""What takes stand-in stages alone; `python -m tests.surroundings` tries the rest, too."""
+"""A part of the table; `python -m tests.surroundings` tries all of it, also on real stages."""
 
 from pathlib import Path
 
 import pytest
 
+from cases import read_cases
 from faults.bases import Base
 from faults.table import bases
-from surroundings.scene import SKIPPED, Surrounding, look_at
+from surroundings.scene import SKIPPED, look_at
 from surroundings.table import all_surroundings
 
-ALL = all_surroundings()
+ALL = {surrounding.name: surrounding for surrounding in all_surroundings()}
 
 
 @pytest.fixture(scope="session")
@@ -18,15 +19,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     return bases(tmp_path_factory.mktemp("bases"))[False]
 
 
-@pytest.mark.parametrize("surrounding", [s for s in ALL if not s.real], ids=lambda s: s.name)
-def test_a_surrounding_has_its_verdict(
-    surrounding: Surrounding, base: Base, tmp_path: Path
-) -> None:
-    verdict, why = look_at(surrounding, base, tmp_path / "scene")
+@pytest.mark.parametrize("name", read_cases(__file__)["tried"])
+def test_a_surrounding_has_its_verdict(name: str, base: Base, tmp_path: Path) -> None:
+    assert not ALL[name].real
+    verdict, why = look_at(ALL[name], base, tmp_path / "scene")
     if verdict == SKIPPED:
         pytest.skip(why)
-    assert verdict == surrounding.expected, why
+    assert verdict == ALL[name].expected, why
 
 
 def test_there_are_many() -> None:
-    assert len(ALL) >= 40 and any(surrounding.real for surrounding in ALL)
+    assert len(ALL) >= 40 and any(surrounding.real for surrounding in ALL.values())

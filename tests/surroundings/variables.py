@@ -7,20 +7,17 @@ from functools import partial
 from surroundings.scene import ENGINES, NO_EFFECT, REFUSED, Scene, Surrounding
 
 BYTES, START, TEXT = "what libraries read", "how Python starts", "letters of the terminal"
-# The stages that train or compute with TensorFlow and OpenVINO, and those that do with NumPy.
-NETWORK = ("backbone", "features 0", "head", "finetune")
-TABLES = ("duplicates", "depth", "cross_validation")
-# By what it would change: stages, and variables that each library reads.
+# What each library would change: the stages that compute with it, and variables that it reads.
 READ: dict[tuple[str, ...], tuple[Mapping[str, str], ...]] = {
-    NETWORK: (
+    ("finetune",): (
         {"TF_ENABLE_ONEDNN_OPTS": "0"},
         {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"},
         {"TF_USE_LEGACY_KERAS": "1"},
-        {"ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "ONEDNN_MAX_CPU_ISA": "SSE41"},
         {"KERAS_BACKEND": "jax", "KERAS_MAX_EPOCHS": "1"},
         {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     ),
-    TABLES: (
+    ("features 0",): ({"ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "ONEDNN_MAX_CPU_ISA": "SSE41"},),
+    ("duplicates", "depth", "cross_validation"): (
         {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F"},
         {"PANDAS_FUTURE_INFER_STRING": "0", "SKLEARN_WORKING_MEMORY": "1"},
         {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA"},
@@ -69,7 +66,7 @@ def _compute(stages: tuple[str, ...], variables: Mapping[str, str], scene: Scene
 
 def _keras_file(text: str, scene: Scene) -> None:
     (scene.top / "keras.json").write_text(text, encoding="utf-8")
-    scene.same_bytes(NETWORK, KERAS_HOME=str(scene.top))
+    scene.same_bytes(("backbone", "finetune"), KERAS_HOME=str(scene.top))
 
 
 def _broken_keras_file(text: str, scene: Scene) -> None:

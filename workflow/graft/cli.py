@@ -126,7 +126,7 @@ def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[ob
 
 
 def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
-    from graft.scheduling.endings import end_quietly_on_signals, find_full_disk
+    from graft.scheduling.endings import end_quietly_on_signals, find_outer_cause
 
     # A closed pipe (`graft … | head`) ends the program quietly, as it does any Unix filter.
     if hasattr(signal, "SIGPIPE"):
@@ -136,7 +136,7 @@ def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     try:
         _run(arguments, code)
     except Exception as error:
-        message = error if isinstance(error, UserError) else find_full_disk(error)
+        message = error if isinstance(error, UserError) else find_outer_cause(error)
         if message is None:
             raise
         _end_with(arguments, message)

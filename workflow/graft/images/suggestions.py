@@ -11,8 +11,15 @@ _LOOKED_AT = 100  # names in a folder
 
 
 def suggest_near(path: Path) -> str:
-    """A hint for a path where nothing is, if something of nearly this name is there."""
+    """A hint for a path where nothing is: what fetches it, or something of nearly this name."""
     path = path.absolute()
+    if any(place.with_name(f"{place.name}.dvc").is_file() for place in (path, *path.parents[:-1])):
+        return " (DVC has it: `uv run dvc pull` fetches it)"
+    if ".dvc/tmp/exps/" in path.as_posix():
+        return (
+            " (an experiment in a folder of its own has only what git or DVC tracks: give"
+            " `uv run dvc add PHOTOS` and commit, or run it without --temp and --queue)"
+        )
     try:
         top = next(folder for folder in path.parents if folder.is_dir())
         beside = [other.name for other in top.iterdir()]

@@ -1,5 +1,6 @@
 """What people say of their images, of shards and of a network, as values of parameters."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from graft.common.errors import UserError, nearest, refuse
 from graft.images.files import SHARD_FILES
 from graft.images.sources import count_files
 from graft.images.suggestions import suggest_near
+from graft.integrity.mending import say
 from graft.network.catalogue import NETWORKS, OWN
+from graft.project.parameters import read_values
 from graft.project.pipeline import MOST_SHARDS, SHARDS, list_shards
 
 # In place of a number of shards: by the number of files.
@@ -103,6 +106,19 @@ def suit_number(dataset: str, kept: int | None = None) -> int:
         files = 0
     number = min(max(1, -(-files // SHARD_FILES)), MOST_SHARDS)
     return kept if kept and kept <= 2 * number and number <= 2 * kept else number
+
+
+def heal_shards() -> None:
+    """Writes the number of shards anew where the file of it is gone or in the conflict of a merge.
+
+    Results do not depend on it, so nothing is lost by it.
+    """
+    text = SHARDS.read_text(encoding="utf-8", errors="replace") if SHARDS.exists() else ""
+    if not text or any(line.startswith("<<<<<<< ") for line in text.splitlines()):
+        with contextlib.suppress(UserError):  # the run says what is wrong with the parameters
+            number = suit_number(read_values()["dataset"]["path"])
+            divide(number)
+            say(f"{SHARDS} was {'in conflict' if text else 'gone'} and is written anew: {number}")
 
 
 def divide(count: int, folder: Path = Path()) -> None:

@@ -27,6 +27,7 @@ SHARDS = Path("workflow/shards.yaml")
 MOST_SHARDS = 10_000
 _PARAMETERS = "params.yaml"
 FORCE = "--force"  # after the command of a stage: it runs even if nothing has changed
+FROZEN = "frozen"  # a trait: `dvc freeze` keeps the stage from running
 _EXPRESSION = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -46,7 +47,7 @@ class Declaration:
         dependencies: rooms and inputs as `dvc.yaml` lists them, folders as such.
         libraries: the rooms whose libraries it computes with.
         by_row: the dependencies whose content the stage knows row by row.
-        traits: what its `meta` in `dvc.yaml` says of it: the keys that are true.
+        traits: what its `meta` in `dvc.yaml` says of it: the keys that are true; and `frozen`.
     """
 
     address: str
@@ -82,7 +83,27 @@ def _document() -> dict[str, Any]:
         raise refuse(str(FILE), "stages with their outputs, as DVC has them", "others") from None
     for output in outputs:
         check_inside(str(FILE), output)
-    return document
+    # Stages of a person's own beside graft's are DVC's alone.
+    own = {name: entry for name, entry in document["stages"].items() if _is_of_graft(entry)}
+    return document | {"stages": own}
+
+
+def _is_of_graft(entry: Mapping[str, Any]) -> bool:
+    command = entry.get("do", entry).get("cmd")
+    return isinstance(command, str) and command.split()[:1] == ["graft"]
+
+
+def check_stage(name: str) -> None:
+    """Checks that there is a stage, for which `workflow/rules` has a rule.
+
+    Raises:
+        UserError: `dvc.yaml` does not have it.
+    """
+    if name not in _document()["stages"]:
+        raise UserError(
+            f"{FILE} must have the stage {name}, as each of workflow/rules: `git checkout {FILE}`"
+            f" brings it back. Received: {', '.join(_document()['stages'])}"
+        )
 
 
 def say_way_up() -> str:
@@ -176,7 +197,8 @@ def _declare(
             for room in name.get(str(VERSIONS)) or ()
         ),
         by_row=tuple(Path(_fill(path, scope)) for path in meta.get(BY_ROW, ())),
-        traits=frozenset(key for key, value in meta.items() if value is True),
+        traits=frozenset(key for key, value in meta.items() if value is True)
+        | ({FROZEN} if body.get(FROZEN) else frozenset()),
     )
 
 

@@ -18,7 +18,7 @@ from graft.integrity.libraries import find_versions
 from graft.integrity.mending import name_some
 from graft.integrity.records import LOCK_ERRORS, Made, find_known, hash_made, is_sound
 from graft.project.parameters import select_parameters
-from graft.project.pipeline import CODE, Declaration
+from graft.project.pipeline import CODE, FROZEN, Declaration
 
 _NAMED = 3  # files that a sentence names
 
@@ -66,11 +66,29 @@ def check_upstream(
             settings = describe_settings(earlier, flat)
             code = {path: name for path, name in made.dependencies.items() if _is_code(Path(path))}
             if moved := next(made._replace(dependencies=code).find_changes(settings), ""):
+                frozen = FROZEN in earlier.traits
+                cure = f"`dvc unfreeze {earlier.address}`, then run" if frozen else "run"
                 raise UserError(
                     f"{stage.address} needs {earlier.address} made with the same settings:"
-                    f" run the whole pipeline again. Received: {moved}"
+                    f" {cure} the whole pipeline again. Received: {moved}"
                 )
             _check_outputs(earlier.address, made, stage.inputs)
+
+
+def check_frozen(stages: Sequence[Declaration], flat: Mapping[str, Any]) -> None:
+    """Checks that what no engine will run, since it is frozen, need not run.
+
+    Args:
+        stages: all of them.
+        flat: all parameters by dotted key.
+
+    Raises:
+        UserError: a frozen stage was made with other settings, so those after it would refuse it.
+    """
+    for frozen in (stage for stage in stages if FROZEN in stage.traits):
+        for stage in stages:
+            if not set(frozen.outputs).isdisjoint(stage.inputs):
+                check_upstream(stage, [frozen], flat)
 
 
 def describe_settings(stage: Declaration, flat: Mapping[str, Any]) -> Made:

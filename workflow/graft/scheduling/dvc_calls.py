@@ -75,6 +75,11 @@ def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterato
                     said = True
                 time.sleep(_PAUSE)
     except DvcException as error:
+        if "is not a git repository" in str(error):
+            raise UserError(
+                "the project must be in git, by which DVC finds its way: `git init`, then run"
+                f" again. Received: {Path.cwd()}"
+            ) from None
         raise UserError(f"DVC cannot tell what is up to date: {error}") from None
     except sqlite3.DatabaseError:
         _forget_hashes()

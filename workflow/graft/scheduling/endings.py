@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import logging
+import os
 import re
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -14,6 +16,7 @@ from types import FrameType
 from graft.common.errors import UserError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 # Libraries in C hand the text on, but not always the number; the second is NumPy's.
 _FULL_IN_WORDS = re.compile(r"No space left on device|^\d+ requested and \d+ written$")
 _LEAST = 2**18  # bytes
@@ -72,12 +75,17 @@ def is_stage(command: list[str]) -> bool:
     return "graft" in [Path(word).name for word in command]
 
 
+def find_outer_cause(error: BaseException | None) -> UserError | None:
+    """What to say of an error that comes from a full disk, or from rights; None for others."""
+    return find_full_disk(error) or _find_closed(error)
+
+
 def find_full_disk(error: BaseException | None) -> UserError | None:
     """What to say of an error that comes from a full disk; None for every other error."""
     while error is not None:
         full = isinstance(error, OSError) and error.errno in _FULL
         if full or _FULL_IN_WORDS.search(str(error)):
-            return _say_full(getattr(error, "filename", None) or Path.cwd())
+            return _say_full(getattr(error, "filename", None) or _find_fullest())
         error = error.__cause__ or error.__context__
     return None
 
@@ -90,6 +98,30 @@ def check_free_space() -> None:
     """
     if shutil.disk_usage(".").free < _LEAST:
         raise _say_full(Path.cwd())
+
+
+def _find_fullest() -> Path:
+    """The disk that is full where an error does not name its file: locks are in /dev/shm."""
+    places = filter(Path.is_dir, (Path.cwd(), Path(tempfile.gettempdir()), Path("/dev/shm")))
+    return min(places, key=lambda place: shutil.disk_usage(place).free)
+
+
+def _find_closed(error: BaseException | None) -> UserError | None:
+    """What to say of an error that comes from a file in the project that may not be written."""
+    while error is not None:
+        name = getattr(error, "filename", None)
+        if isinstance(error, OSError) and error.errno in _CLOSED and isinstance(name, str):
+            path = Path(name).absolute()
+            if path.is_relative_to(here := Path.cwd()):
+                user = os.geteuid()
+                others = any(p.lstat().st_uid != user for p in (here, path) if p.exists())
+                cure = f'`sudo chown -R {user} "{here}"`' if others else f'`chmod -R u+w "{here}"`'
+                return UserError(
+                    f"the project must be one that you (user {user}) may write: {cure}, then run"
+                    f" again. Received: {path.relative_to(here)} ({error.strerror})"
+                )
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _say_full(place: Path | str) -> UserError:

@@ -18,16 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.environment import check_locale, print_anything
-from graft.common.errors import UserError
+from graft.common.errors import WHERE_SOURCE, UserError, refuse
 from graft.images.sources import check_folder, weigh_source
+from graft.integrity.ground import flatten
 from graft.integrity.harmless import check_folders
 from graft.integrity.libraries import write_versions
 from graft.integrity.locks import join_the_running
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import look_up
-from graft.project.parameters import check_files, read_parameters
+from graft.project.choices import heal_shards
+from graft.project.parameters import PARAMETERS, check_files, read_parameters
 from graft.project.pipeline import (
     FORCE,
+    check_stage,
     count_shards,
     declarations,
     find_stages_with,
@@ -35,8 +38,9 @@ from graft.project.pipeline import (
     remove_leftovers,
     stage_keys,
 )
+from graft.project.upstream import check_frozen
 from graft.scheduling.dvc_memory import DvcMemory
-from graft.scheduling.endings import check_free_space, find_full_disk, hand_on_signal, is_stage
+from graft.scheduling.endings import check_free_space, find_outer_cause, hand_on_signal, is_stage
 from graft.scheduling.fork_server import ENGINE, start_server
 from graft.scheduling.freshness import KeptVerdict
 from graft.scheduling.times import FLAGS, settle
@@ -65,12 +69,17 @@ class Bridge:
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         print_anything()
-        # Jobs are the `graft` of this environment, also where that was not activated.
-        os.environ[ENGINE] = sys.executable
+        # Jobs are the `graft` of this environment, also where that was not activated, unless
+        # Snakemake makes environments for them.
+        if not workflow.deployment_settings.deployment_method:
+            os.environ[ENGINE] = sys.executable
         above = os.environ.get("PATH", os.defpath)
         os.environ["PATH"] = os.pathsep.join([above, str(Path(sys.executable).parent)])
         with _one_message():
             check_locale()
+            _check_options(workflow)
+            if workflow.is_main_process:
+                heal_shards()
             self._values = read_parameters()
             check_files(self._values)
             stages = declarations(self._values)
@@ -85,8 +94,10 @@ class Bridge:
         stages = [*self._stages.values()]
         # Snakemake waits for the jobs that run, which get Ctrl-C only from a terminal.
         hand_on_signal(signal.SIGINT, is_stage)
+        _check_braces(self._values["dataset"]["path"])
         check_folder(self._values["dataset"]["path"])
         check_free_space()
+        check_frozen(stages, flatten(self._values))
         alone = join_the_running()
         if alone:
             remove_leftovers()
@@ -188,6 +199,7 @@ class Bridge:
         """The files that the stage writes; with `{wildcard}` for the key of a `foreach` stage."""
         from snakemake.ioflags import update
 
+        _check_rule(stage)
         paths = (
             output_patterns(stage, wildcard, self._values)
             if wildcard
@@ -199,6 +211,7 @@ class Bridge:
 
     def keys(self, stage: str) -> str:
         """The keys of a `foreach` stage as a regular expression, for `wildcard_constraints`."""
+        _check_rule(stage)
         return "|".join(re.escape(key) for key in stage_keys(stage))
 
     def results(self) -> list[str]:
@@ -259,13 +272,39 @@ def say_address(stage: str, wildcards: Iterable[str]) -> str:
     return "@".join([stage, *wildcards])
 
 
+def _check_rule(stage: str) -> None:
+    with _one_message():
+        check_stage(stage)
+
+
+def _check_options(workflow: Any) -> None:
+    """Refuses what Snakemake offers, and what would have no effect or another here.
+
+    Raises:
+        UserError: values are given by `--config` or `--configfile`.
+    """
+    settings = workflow.config_settings
+    if given := [*(settings.config or {}), *map(str, settings.configfiles or ())]:
+        raise UserError(
+            f"parameters are in {PARAMETERS}: edit it, or give"
+            " `uv run graft use RECIPE --set KEY=VALUE`. Received: --config or --configfile with"
+            f" {', '.join(given)}"
+        )
+
+
+def _check_braces(path: str) -> None:
+    if "{" in path or "}" in path:
+        allowed = "a path without braces, in which Snakemake sees names to fill in: rename it"
+        raise refuse(WHERE_SOURCE, allowed, path)
+
+
 @contextlib.contextmanager
 def _one_message() -> Iterator[None]:
     """Ends the process with one message and status 2 for an error that a user can mend."""
     try:
         yield
     except (UserError, OSError) as error:
-        message = error if isinstance(error, UserError) else find_full_disk(error)
+        message = error if isinstance(error, UserError) else find_outer_cause(error)
         if message is None:
             raise
         print(f"snakemake: error: {message}", file=sys.stderr)
