@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ from graft.integrity.yaml12 import NoYaml, read_yaml
 _CONFLICT = "<<<<<<< "
 
 
-def mend_lock() -> None:
+def mend_lock(validate: Callable[[Any], Any], invalid: type[Exception]) -> None:
     """Replaces a `dvc.lock` that cannot be read by what git has of it, or removes it.
 
     Nothing is lost by it: DVC's run cache gives the results back.
+
+    Args:
+        validate: raises `invalid` where its values are none of a `dvc.lock`.
+        invalid: an error.
 
     Raises:
         UserError: it holds a merge conflict, in which a person has to choose.
@@ -27,10 +31,9 @@ def mend_lock() -> None:
     if not LOCK.exists():
         return
     data = LOCK.read_bytes()
-    with contextlib.suppress(NoYaml):
-        found = read_yaml(data)
-        if isinstance(found, dict) and isinstance(found.get("stages", {}), dict):
-            return
+    with contextlib.suppress(NoYaml, invalid):
+        validate(read_yaml(data))
+        return
     text = data.decode("utf-8", "replace")
     if any(line.startswith(_CONFLICT) for line in text.splitlines()):
         raise UserError(

@@ -44,6 +44,7 @@ def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterato
         UserError: DVC cannot read the project, as when `dvc.lock` holds a merge conflict, or a
             database was found damaged when the work had begun.
     """
+    from dvc.dvcfile import Lockfile
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo, lock_repo
@@ -62,7 +63,7 @@ def open_repository(claim: Callable[[Any], None] = lambda repo: None) -> Iterato
                     try:
                         held.enter_context(lock_repo(repo))
                         claim(repo)
-                        mend_lock()
+                        mend_lock(Lockfile.validate, DvcException)
                     except LockError as error:
                         blocker = str(error)
                     else:
@@ -222,10 +223,7 @@ def is_attested(repo: Any, address: str, entry: Mapping[str, Any]) -> bool:
 
 
 def find_false_entries(repo: Any) -> dict[str, Any]:
-    """What dvc.lock says of stages, by address, where nothing else says the same; and what follows.
-
-    What follows has a false output among what it was made from.
-    """
+    """What dvc.lock says of stages, by address, where nothing else says so; and what it fed."""
     entries = read_entries()
     false = {name: entry for name, entry in entries.items() if not is_attested(repo, name, entry)}
     claims = set[tuple[str, str]]()
