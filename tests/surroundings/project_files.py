@@ -111,7 +111,8 @@ def _freeze(scene: Scene) -> None:
     for engine in ENGINES:
         scene.refuses(*engine, says="`dvc unfreeze split`, then run the whole pipeline again")
     scene.made.dvc("unfreeze", "split")
-    scene.builds(*SNAKEMAKE)
+    scene.made.snakemake()
+    scene.is_idle()
 
 
 def _freeze_alone(scene: Scene) -> None:

@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument(
         "--only", metavar="TEXT", default="", help="those whose kind or name has it"
     )
+    parser.add_argument("--real", action="store_true", help="those that take real stages alone")
     parser.add_argument("--stand-ins", action="store_true", help="none that take real stages")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="writes the table there")
     parser.add_argument("--list", action="store_true", help="lists them and ends")
@@ -55,6 +56,7 @@ def main() -> int:
         for surrounding in all_surroundings()
         if asked.only in f"{surrounding.kind}: {surrounding.name}"
         and not (asked.stand_ins and surrounding.real)
+        and not (asked.real and not surrounding.real)
     ]
     if asked.list:
         print(*(f"{each.kind}: {each.name}" for each in chosen), sep="\n")

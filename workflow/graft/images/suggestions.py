@@ -13,7 +13,8 @@ _LOOKED_AT = 100  # names in a folder
 def suggest_near(path: Path) -> str:
     """A hint for a path where nothing is: what fetches it, or something of nearly this name."""
     path = path.absolute()
-    if any(place.with_name(f"{place.name}.dvc").is_file() for place in (path, *path.parents[:-1])):
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    if any(place.with_name(f"{place.name}.dvc").is_file() for place in missing):
         return " (DVC has it: `uv run dvc pull` fetches it)"
     if ".dvc/tmp/exps/" in path.as_posix():
         return (

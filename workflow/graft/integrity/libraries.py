@@ -103,8 +103,8 @@ def sign_places() -> list[tuple[str, int, int]]:
 
     A library that is installed or removed changes the time of the folder that it is in.
     """
-    own = Path(__file__).parents[2]
-    places = [place for place in map(Path, sys.path) if place.is_dir() and place != own]
+    own = (Path(), Path.cwd(), Path(__file__).parents[2])
+    places = [place for place in map(Path, sys.path) if place.is_dir() and place not in own]
     return [(str(p), p.stat().st_ino, p.stat().st_mtime_ns) for p in places]
 
 

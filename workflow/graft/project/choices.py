@@ -113,9 +113,11 @@ def heal_shards() -> None:
 
     Results do not depend on it, so nothing is lost by it.
     """
-    text = SHARDS.read_text(encoding="utf-8", errors="replace") if SHARDS.exists() else ""
-    if not text or any(line.startswith("<<<<<<< ") for line in text.splitlines()):
-        with contextlib.suppress(UserError):  # the run says what is wrong with the parameters
+    text = SHARDS.read_text(encoding="utf-8", errors="replace") if SHARDS.is_file() else ""
+    if not SHARDS.exists() or any(line.startswith("<<<<<<< ") for line in text.splitlines()):
+        with contextlib.suppress(
+            UserError, LookupError, TypeError
+        ):  # the run says what is wrong with the parameters
             number = suit_number(read_values()["dataset"]["path"])
             divide(number)
             say(f"{SHARDS} was {'in conflict' if text else 'gone'} and is written anew: {number}")
