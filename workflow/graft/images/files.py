@@ -19,7 +19,7 @@ LONGEST_PATH = 4095
 SHARD_FILES = 5000
 # How the names of images end. Only messages go by them: what is an image, its bytes say.
 IMAGE_ENDS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-IMAGE_ENDS += (".pbm", ".ppm", ".pgm", ".heic", ".heif", ".avif")
+IMAGE_ENDS += (".pbm", ".ppm", ".pgm", ".pfm", ".heic", ".heif", ".hif", ".avif")
 # Such a file is meant as a picture too, though it cannot be read.
 PICTURE_ENDS = (*IMAGE_ENDS, ".arw", ".cr2", ".dng", ".jp2", ".jxl", ".nef", ".psd", ".svg")
 # How pictures begin, whatever their name is: at byte 0, 4 and 8.
