@@ -325,7 +325,7 @@ class TestMaking:
         assert [row["key"] for row in found["same"]] == ["augment.flip", "head.stack"]
         assert found["commands"][0] == "uv run graft use one --set 'dataset.path=my photos'"
         assert found["hashes"] == {str(tmp_path / "data"): "900150983cd24fb0d6963f7d28e17f72"}
-        assert {"Python", "keras", "numpy"} <= set(found["versions"])
+        assert {"keras", "numpy"} <= set(found["versions"])
 
     def test_a_recipe_as_it_is_has_a_short_command(self, tmp_path: Path) -> None:
         found = self.make(tmp_path, head__stack=["norm"])

@@ -1,5 +1,6 @@
 """What may have been meant by a path that is not right: hints for messages."""
 
+import os
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +14,9 @@ _LOOKED_AT = 100  # names in a folder
 def suggest_near(path: Path) -> str:
     """A hint for a path where nothing is: what fetches it, or something of nearly this name."""
     path = path.absolute()
-    missing = [place for place in (path, *path.parents) if not place.exists()]
-    if any(place.with_name(f"{place.name}.dvc").is_file() for place in missing):
+    # Unlike methods of Path, this answers no for a name that is too long or has a zero byte in it.
+    missing = [place for place in (path, *path.parents) if not os.path.exists(place)]  # noqa: PTH110
+    if any(os.path.isfile(f"{place}.dvc") for place in missing):  # noqa: PTH113
         return " (DVC has it: `uv run dvc pull` fetches it)"
     if ".dvc/tmp/exps/" in path.as_posix():
         return (
