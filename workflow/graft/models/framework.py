@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from graft.common.environment import is_gpu_allowed, take_environment
 from graft.common.errors import UserError
@@ -29,6 +30,8 @@ def _quiet() -> Iterator[None]:
         os.dup2(notices.fileno(), 2)
         try:
             yield
+        except UserError:  # it says all
+            raise
         except BaseException:
             notices.seek(0)
             os.write(kept, notices.read())
@@ -38,10 +41,25 @@ def _quiet() -> Iterator[None]:
             os.close(kept)
 
 
+@contextmanager
+def _naming_settings() -> Iterator[None]:
+    """Names keras.json where TensorFlow or Keras cannot be imported because of it."""
+    try:
+        yield
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+        if not (settings := Path(home, "keras.json")).is_file():
+            raise
+        raise UserError(
+            f"{settings} must be as Keras writes it: delete it. Received: "
+            + " ".join(settings.read_text(encoding="utf-8", errors="replace")[:200].split())
+        ) from error
+
+
 take_environment()
 if not is_gpu_allowed():
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-with _quiet():
+with _quiet(), _naming_settings():
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
@@ -51,13 +69,7 @@ with _quiet():
     tf.config.experimental.enable_tensor_float_32_execution(False)
     for card in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)  # others may use the rest
-    try:
-        import keras
-    except (ValueError, AttributeError) as error:
-        raise UserError(
-            f"keras.json, in the folder .keras or in KERAS_HOME, must be as Keras writes it: delete"
-            f" it. Received: {error}"
-        ) from None
+    import keras
 
     # What keras.json of a person says: another type of numbers, another order of pixels.
     keras.config.set_floatx("float32")
