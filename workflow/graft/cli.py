@@ -108,17 +108,17 @@ def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[ob
     """
     import socket
 
-    from graft.integrity.libraries import find_versions, sign_places
+    from graft.integrity.libraries import find_versions, list_installed
     from graft.scheduling import fork_server
 
     sys.dont_write_bytecode = False  # as in `main`
-    code, places = _sign_code([]), sign_places()
+    code, installed = _sign_code([]), list_installed()
     find_versions()  # forks know those of the libraries that this process imports
 
     def run(arguments: list[str] | None) -> bool:
         # Where code or a library has changed since, what is imported here is older.
         if arguments is None:
-            return _sign_code([]) == code and sign_places() == places
+            return _sign_code([]) == code and list_installed() == installed
         _run_signed(arguments, code)
         return True
 

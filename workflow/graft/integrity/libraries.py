@@ -98,14 +98,14 @@ def find_upgrade(rooms: Iterable[str]) -> str | None:
     return None
 
 
-def sign_places() -> list[tuple[str, int, int]]:
-    """The folders that Python finds packages in, but the project's, each with inode and time.
+def list_installed() -> list[str]:
+    """What is installed where Python finds packages: the folders by which pip and uv know it.
 
-    A library that is installed or removed changes the time of the folder that it is in.
+    Each has the version in its name. The time of what it lies in says less: Python itself writes
+    there.
     """
-    own = (Path(), Path.cwd(), Path(__file__).parents[2])
-    places = [place for place in map(Path, sys.path) if place.is_dir() and place not in own]
-    return [(str(p), p.stat().st_ino, p.stat().st_mtime_ns) for p in places]
+    places = [place for place in map(Path, sys.path) if place.is_dir()]
+    return sorted(str(found) for place in places for found in place.glob("*.dist-info"))
 
 
 @cache

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from graft.common.atomic import write_text
 from graft.integrity.ground import digest, is_settled, sign
-from graft.integrity.libraries import VERSIONS, find_versions, sign_places
+from graft.integrity.libraries import VERSIONS, find_versions, list_installed
 from graft.integrity.records import LOCK, RECORDS, RecordState
 from graft.project import pipeline
 from graft.project.parameters import PARAMETERS
@@ -56,7 +56,7 @@ class KeptVerdict:
             if not is_settled(signatures):
                 return ""
             found.update(f"{path}\0{digest(path, signatures)}\0".encode())
-        found.update(json.dumps([sign_places(), find_versions()]).encode())
+        found.update(json.dumps([list_installed(), find_versions()]).encode())
         return found.hexdigest()
 
 
