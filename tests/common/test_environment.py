@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from graft.common.environment import set_environment
+from images import python
 
 LEFT = {"OMP_NUM_THREADS": "3", "KERAS_HOME": "/k", "TF_CPP_MIN_LOG_LEVEL": "0", "HOME": "/h"}
 LEFT |= {"CUDA_VISIBLE_DEVICES": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "PYTHONPATH": "/p"}
@@ -42,3 +43,14 @@ def test_an_error_comes_after_the_lines_before_it_in_any_encoding(encoding: str)
     )
     first, second = ended.stdout.decode(encoding).splitlines()
     assert first.startswith("3 ") and second.startswith("error ")
+
+
+def test_openvino_starts_no_thread() -> None:
+    code = """
+    import threading
+    from graft.common.environment import take_environment
+    take_environment()
+    import openvino
+    print(threading.active_count())
+    """
+    assert python(code, env=os.environ | {"TF_BUILD": "", "CI": ""}) == "1\n"

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 
 from graft.common.errors import UserError
 
-_SET = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+# With TF_BUILD, the mark of a build machine, OpenVINO reports nothing to its makers when it is
+# imported. The thread that does so imports modules, and a fork made meanwhile would wait for ever.
+_SET = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg", "TF_BUILD": "graft"}
 _USUAL = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # unless a person wants to see more
 _TAKEN = re.compile(
     r"(?:TF2?|XLA|KERAS|ONEDNN|DNNL|OV|OPENVINO|TBB|OPENBLAS|GOTO|BLIS|MKL|NPY|NUMEXPR|PANDAS|SCIPY"
