@@ -19,7 +19,7 @@ TAKEN = (
     "PYTHONWARNINGS",
 )
 TAKEN += ("KERAS_MAX_EPOCHS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "PYTHONOPTIMIZE", "OV_ANY")
-SET = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+SET = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg", "TF_BUILD": "graft"}
 
 
 def test_what_is_about_the_machine_stays_and_what_is_about_results_goes() -> None:
