@@ -1,12 +1,13 @@
 """What is code, for graft and for DVC alike: all files of the package, and nothing beside them."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from graft.integrity.damage import hash_folder
+from graft.integrity.damage import hash_folder, hash_list
 from graft.integrity.ground import sign
 from graft.project.pipeline import PACKAGE
 from images import ROOT
@@ -24,6 +25,16 @@ def test_every_file_of_the_package_is_code(monkeypatch: pytest.MonkeyPatch) -> N
     if not files:
         pytest.skip("there is no git here")
     assert set(sign(PACKAGE)) == files
+
+
+def test_a_project_may_lie_in_a_hidden_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / ".hidden/project"
+    shutil.copytree(ROOT / PACKAGE / "head", project / PACKAGE / "head")
+    monkeypatch.chdir(project)
+    room = PACKAGE / "head"
+    assert hash_folder(room) == hash_folder(room.absolute()) != hash_list({})
 
 
 def test_graft_and_dvc_hash_the_same_code(

@@ -52,8 +52,9 @@ def sign(path: Path) -> dict[str, Signature]:
     try:
         if not path.is_dir():
             return {str(path): _signature(path.stat())}
-        found = _walk(str(path))
-        return dict(filter(_is_code, found) if _holds_code(path) else found)
+        top = str(path)
+        every = not _holds_code(path)
+        return {name: one for name, one in _walk(top) if every or _is_code(name[len(top) :])}
     except (OSError, ValueError):  # the code that reads the file reports the error
         return {}
 
@@ -183,6 +184,6 @@ def _holds_code(path: Path) -> bool:
     return (path.relative_to(here) if path.is_relative_to(here) else path).parts[:1] == (_CODE,)
 
 
-def _is_code(found: tuple[str, Signature]) -> bool:
-    path = found[0]
-    return path.endswith(CODE_ENDS) and f"{os.sep}." not in path
+def _is_code(inside: str) -> bool:
+    # The project itself may lie in a hidden folder, as an experiment of DVC does.
+    return inside.endswith(CODE_ENDS) and f"{os.sep}." not in inside
