@@ -6,7 +6,7 @@ from functools import partial
 
 from surroundings.scene import ENGINES, NO_EFFECT, REFUSED, Scene, Surrounding
 
-BYTES, START, TEXT = "what libraries read", "how Python starts", "letters of the terminal"
+BYTES, START, TEXT = "what libraries read", "Python's settings", "encoding of the terminal"
 # What each library would change: the stages that compute with it, and variables that it reads.
 READ: dict[tuple[str, ...], tuple[Mapping[str, str], ...]] = {
     ("finetune",): (

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from graft.common.classes import normal
 from graft.labelling.names import WORDS, is_filler, read_part
 
 _Place = tuple[str, ...]
@@ -189,8 +190,8 @@ def read_layout(
         for place in tops:
             if shared := folders.find_shared(place):
                 raise Undecided("/".join(place), folders.below(*place), shared)
-            for name, inner in folders.find_odd(place):
-                raise Undecided("/".join(place), [name], inner)
+            for name, shared in folders.find_odd(place):
+                raise Undecided("/".join(place), [name], shared)
     strange = _find_strange(folders, tops)
     known = {place: set(folders.below(*place)) for place in tops}
     classes = {}
@@ -236,7 +237,7 @@ def _find_strange(folders: _Folders, tops: dict[_Place, str]) -> dict[str, list[
     """Parts with folders that the training part does not have, such as `test/unknown`."""
     names: dict[str, set[str]] = defaultdict(set)
     for place, part in tops.items():
-        names[part].update(name.casefold().strip() for name in folders.below(*place))
+        names[part].update(normal(name.casefold()) for name in folders.below(*place))
     if not names.get("train"):
         return {}
     return {

@@ -115,9 +115,8 @@ def heal_shards() -> None:
     """
     text = SHARDS.read_text(encoding="utf-8", errors="replace") if SHARDS.is_file() else ""
     if not SHARDS.exists() or any(line.startswith("<<<<<<< ") for line in text.splitlines()):
-        with contextlib.suppress(
-            UserError, LookupError, TypeError
-        ):  # the run says what is wrong with the parameters
+        # The run says what is wrong with the parameters.
+        with contextlib.suppress(UserError, LookupError, TypeError):
             number = suit_number(read_values()["dataset"]["path"])
             divide(number)
             say(f"{SHARDS} was {'in conflict' if text else 'gone'} and is written anew: {number}")
