@@ -108,6 +108,23 @@ def test_a_server_ends_with_the_engine_that_started_it(waiting: Waiting, held: P
     await_end(server)
 
 
+@pytest.mark.parametrize(
+    "shell", ["/bin/sh", "/bin/bash"]
+)  # some wait for the command, some do not
+def test_stages_of_dvc_have_one_server_that_ends_with_it(standins: Project, shell: str) -> None:
+    standins.extra["SHELL"] = shell
+    standins.change({"split.seed": 5})
+    held = standins.hold("head")
+    engine = standins.start("dvc", "repro")
+    assert engine.wait_until(lambda: reached(held), PATIENCE), engine.text
+    process = psutil.Process(reached(held))
+    server = process.parent()
+    assert "serve_stages" in " ".join(server.cmdline())
+    engine.kill()
+    await_end(process)
+    await_end(server)
+
+
 def test_messages_and_status_are_those_of_the_command(standins: Project) -> None:
     for arguments in (["nonsense"], ["tensors", "99"], ["--help"]):
         forked = standins.start(*COMMAND, GRAFT, *arguments)

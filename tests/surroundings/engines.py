@@ -45,7 +45,7 @@ def _other_graft(engine: tuple[str, ...], scene: Scene) -> None:
     graft.write_text(GRAFT.format(other / "bin/python"), encoding="utf-8")
     graft.chmod(0o755)
     path = os.pathsep.join([str(other / "bin"), str(BIN), BARE])
-    scene.builds(str(BIN / engine[0]), *engine[1:], PATH=path)
+    scene.builds(str(BIN / engine[0]), *engine[1:], PATH=path, SHELL="/bin/sh")
     assert "numpy 99" not in scene.path("workflow/libraries.yaml").read_text(encoding="utf-8")
     assert "numpy 99" not in scene.path("dvc.lock").read_text(encoding="utf-8")
 

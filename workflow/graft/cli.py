@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from graft.common.environment import check_locale, print_anything, take_environment
 from graft.common.errors import UserError
+from graft.integrity.locks import STAGE, find_dvc
 from graft.scheduling.fork_server import (
     ENGINE,
     VARIABLE,
@@ -63,12 +64,12 @@ def main() -> None:
     except UserError as error:
         _end_with(arguments, error)
     code = None
-    if "DVC_STAGE" in os.environ:  # DVC waits for this process, and its number names the server
-        run_in_server(arguments, name_server(os.getppid()))
+    if STAGE in os.environ:  # the number of DVC's process names the server
+        run_in_server(arguments, name_server(dvc := find_dvc()))
         code = _sign_code(arguments)
         from graft.project.pipeline import find_stages_with
 
-        start_server(os.getppid(), find_stages_with("tensorflow"))  # for the stages after this one
+        start_server(dvc, find_stages_with("tensorflow"))  # for the stages after this one
     elif VARIABLE in os.environ:
         run_in_server(arguments, os.environ[VARIABLE])
     try:
@@ -87,9 +88,9 @@ def _go_to_environment_of_engine() -> None:
     A result is recorded by the engine, with the versions that its environment has.
     """
     try:
-        named = os.environ.get(ENGINE)  # by Snakemake; DVC says nothing, and waits for this process
-        if named is None and "DVC_STAGE" in os.environ:
-            command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+        named = os.environ.get(ENGINE)  # by Snakemake; DVC says nothing
+        if named is None and STAGE in os.environ:
+            command = Path(f"/proc/{find_dvc()}/cmdline").read_bytes()
             named = os.fsdecode(command.partition(b"\0")[0])
         python = Path(named or "")
         own = python.with_name("graft") if python.is_absolute() else python
@@ -180,7 +181,7 @@ def _run_stage(arguments: list[str], code: Mapping[Path, str] | None) -> None:
     began = time.monotonic()
     stage = run_stage(arguments, code)
     _note_use(stage.address, began)
-    if "DVC_STAGE" in os.environ and "answer" in stage.traits:
+    if STAGE in os.environ and "answer" in stage.traits:
         from graft.scheduling.answer import say_answer  # it imports pandas
 
         print(say_answer(), flush=True)

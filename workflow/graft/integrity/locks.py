@@ -18,7 +18,7 @@ from typing import IO
 BUILDING = Path(".graft/building")
 _RUNNING = Path(".graft/running")
 _LEFT = Path(".snakemake/locks")  # Snakemake's own locks: files that a killed run leaves
-_STAGE = "DVC_STAGE"  # DVC names it to the command of a stage
+STAGE = "DVC_STAGE"  # DVC names it to the command of a stage
 _held: list[IO[str]] = []
 
 
@@ -113,7 +113,23 @@ def _forget_the_killed(file: IO[str]) -> None:
 
 def is_run_by_dvc() -> bool:
     """Whether DVC has started this process to run a stage, and waits for it."""
-    return _STAGE in os.environ
+    return STAGE in os.environ
+
+
+def find_dvc() -> int:
+    """The number of the process of DVC, from within a command that it has started.
+
+    DVC starts a shell, which some shells leave to the command and others (dash) wait in. So it is
+    the nearest process above whose own environment does not name the stage. In a fork of a server
+    it is the server, which ends with DVC.
+    """
+    number = os.getppid()
+    with contextlib.suppress(OSError, IndexError):  # this is not Linux
+        while f"\0{STAGE}=".encode() in b"\0" + Path(f"/proc/{number}/environ").read_bytes():
+            # The name of the program, in brackets, may hold anything.
+            stat = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+            number = int(stat.rpartition(")")[2].split()[1])
+    return number
 
 
 def end_with(process: int) -> None:

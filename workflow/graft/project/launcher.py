@@ -8,7 +8,6 @@ lets it go on after it was killed, in a folder of its own.
 """
 
 import importlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -33,7 +32,7 @@ from graft.integrity.ground import (
 )
 from graft.integrity.harmless import check_arrays, check_folders
 from graft.integrity.libraries import check_versions, find_upgrade
-from graft.integrity.locks import BUILDING, end_with, is_run_by_dvc, one_at_a_time
+from graft.integrity.locks import BUILDING, end_with, find_dvc, is_run_by_dvc, one_at_a_time
 from graft.integrity.moment import check_moment
 from graft.integrity.records import (
     Made,
@@ -83,7 +82,7 @@ def run_stage(words: Sequence[str], code: Mapping[Path, str] | None = None) -> D
     """
     by_dvc = is_run_by_dvc()
     if by_dvc:
-        end_with(os.getppid())
+        end_with(find_dvc())
     forced = by_dvc or FORCE in words
     arguments = [word for word in words if word != FORCE]
     values = read_parameters()

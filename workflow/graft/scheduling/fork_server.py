@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from graft.common.environment import set_environment
+from graft.integrity.locks import STAGE
 
 ENGINE = "GRAFT_ENGINE_PYTHON"  # names the Python of Snakemake to all processes below it
 VARIABLE = "GRAFT_FORK_SERVER"  # names the server of a run to all processes below it
@@ -70,7 +71,7 @@ def start_server(engine: int, heavy: Collection[str]) -> None:
             pass_fds=[listener.fileno()],
             **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
             start_new_session=True,  # Ctrl-C is for the stages, not for it
-            env=set_environment(os.environ) | more,
+            env={k: v for k, v in set_environment(os.environ).items() if k != STAGE} | more,
         )
         os.environ[VARIABLE] = name_server(engine)
 
