@@ -18,6 +18,7 @@ import pytest
 import project
 import standin
 from graft.integrity.ground import flatten
+from graft.project.choices import CORRECTIONS
 from graft.project.parameters import read_values
 from graft.project.pipeline import PACKAGE, Declaration, declarations
 from graft.scheduling.dvc_memory import DvcMemory
@@ -71,6 +72,24 @@ def test_a_change_is_undone_without_a_run(standins: Project) -> None:
     assert not runs(printed)
     assert "from DVC's cache: head, " in printed
     assert standins.outputs() == before
+    assert_fresh(standins)
+
+
+def test_corrections_rebuild_what_follows_and_git_brings_them_back(standins: Project) -> None:
+    standins.snakemake()
+    before = standins.outputs()
+    table = standins.folder / CORRECTIONS
+    table.write_text("path,label\na/00.png,b\n", encoding="utf-8")
+    assert {"manifest", "split", "head", "report"} <= runs(standins.dvc("repro"))
+    assert standins.outputs() != before
+    assert_fresh(standins)
+    standins.run("git", "checkout", str(CORRECTIONS))
+    assert not runs(standins.snakemake())
+    assert standins.outputs() == before
+    # Without the table there are no corrections.
+    table.unlink()
+    standins.snakemake()
+    assert table.read_text(encoding="utf-8") == "path,id,label,leave_out\n"
     assert_fresh(standins)
 
 

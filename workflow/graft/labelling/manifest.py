@@ -16,12 +16,13 @@ from graft.common.tables import write_table
 from graft.images import files
 from graft.images.files import File
 from graft.images.sources import Source, is_csv, open_source
+from graft.labelling.corrections import Corrected, correct_labels
 from graft.labelling.labels import Label, unify
 from graft.labelling.overview import find_empty, find_passed_over, refuse_unlabelled
 from graft.labelling.rules import Labelled, label_files, locate, read_label_table
 from graft.labelling.table import find_csv
 
-_COLUMNS = ["id", "path", "label", "group", "part", "shard", "reason"]
+_COLUMNS = ["id", "path", "label", "by_hand", "group", "part", "shard", "reason"]
 # Why a path of a table may be written otherwise than its file.
 _GONE = (files.MISSING, *files.OUTSIDE)
 _FAR = 4  # times the files that a shard is made for, above which it is said
@@ -30,15 +31,16 @@ _FAR = 4  # times the files that a shard is made for, above which it is said
 def main(stage: Stage) -> None:
     """Writes `manifest.csv`: a row a file, in natural order of the paths.
 
-    Its columns are id, path, label, group, part, shard and reason, and the other columns of a CSV,
-    with `csv_` before their names. Group and part are empty where the source does not give them.
-    Reason says why a file's bytes cannot be had; the label of a file outside every class, such as
-    one with a hostile path, is empty. The shard follows from the id, so that equal files share a
-    shard and an added image moves no other. `warnings/manifest.json` says what was passed over.
+    Its columns are id, path, label, by_hand, group, part, shard and reason, and the other columns
+    of a CSV, with `csv_` before their names. By_hand is `yes` where the label is by a correction.
+    Group and part are empty where the source does not give them. Reason says why a file's bytes
+    cannot be had. The label is empty where a correction leaves the file out, or its path is
+    hostile. The shard follows from the id, so that equal files share a shard and an added image
+    moves no other. `warnings/manifest.json` says what was passed over.
 
     Raises:
-        UserError: the source cannot be read, there is nothing in it, or it is not clear which label
-            a file has.
+        UserError: the source cannot be read, there is nothing in it, it is not clear which label
+            a file has, or the corrections are not of their form.
     """
     path, rule = stage["dataset.path"], stage["dataset.label"]
     with open_source(path) as source, Progress("manifest", None, "files") as progress:
@@ -49,23 +51,29 @@ def main(stage: Stage) -> None:
     known = label_files(table, inside, pictures, rule)
     in_folders = path if Path(path).is_dir() and table is None else None
     unified = unify(known.labels, in_folders)
-    for name in set(unified.labels).difference(file.path for file in listed):
+    ids = {path: file.id for path, file in inside.items()}
+    where = stage["dataset.corrections"]
+    corrected = correct_labels(unified.labels, ids, stage.input(where).read_bytes(), where)
+    for name in set(corrected.labels).difference(file.path for file in listed):
         listed.append(_unread(name, files.problem_of_path(name) or files.MISSING))
     listed.sort(key=lambda file: natural(file.path))
     shards = int(stage.options["shards"])
-    rows = list(_rows(listed, unified.labels, shards))
+    rows = list(_rows(listed, corrected, shards))
     names, paths = {row[2] for row in rows} - {""}, [file.path for file in listed]
     if not names:
         raise refuse_unlabelled(path, paths)
     more = next(iter(unified.labels.values())).more
     write_table(stage.output("data/manifest.csv"), pd.DataFrame(rows, columns=[*_COLUMNS, *more]))
-    cautions = [*known.cautions, *unified.cautions]
+    cautions = [*known.cautions, *unified.cautions, *corrected.cautions]
     folders = {path.rpartition("/")[0] for path in inside} - {""}
     cautions += find_empty(known.tops, folders.union(empty), pictures)
     cautions += find_passed_over(paths, {row[1] for row in rows})
     write_warnings(stage, "data/warnings/manifest.json", cautions)
     ignored = len(listed) - len(rows)
     note = f"; {ignored} outside the class folders ignored" if ignored else ""
+    if corrected.decided or corrected.left_out:
+        note += f"; by {where} {corrected.changed} have another label"
+        note += f" and {corrected.left_out} are left out"
     if len(rows) > _FAR * files.SHARD_FILES * shards:
         note += f"; {len(rows) // shards:,} a shard: `graft use --shards auto` makes more of them"
     print(f"manifest: {len(rows)} files in {len(names)} classes{note}")
@@ -142,11 +150,14 @@ def _list(found: Iterable[File], progress: Progress) -> tuple[list[_Listed], lis
     return list(chain.from_iterable(listed.values())), folders
 
 
-def _rows(listed: list[_Listed], known: dict[str, Label], shards: int) -> Iterator[tuple]:
+def _rows(listed: list[_Listed], known: Corrected, shards: int) -> Iterator[tuple]:
     """The rows of the manifest: of files with a label, and of those with a hostile path."""
+    none = dict.fromkeys(next(iter(known.labels.values())).more if known.labels else (), "")
     for file in listed:
-        label = known.get(file.path, Label("") if file.problem in files.OUTSIDE else None)
-        if label is not None:
-            said = (label.label, label.group, label.part)
+        outside = file.problem in files.OUTSIDE
+        said = known.labels.get(file.path, Label("") if outside else None)
+        if said is not None:
+            by_hand = "yes" if file.path in known.decided else ""
+            facts = said.label, by_hand, said.group, said.part
             shard = int(file.id, 16) % shards
-            yield (file.id, file.path, *said, shard, file.problem, *label.more.values())
+            yield (file.id, file.path, *facts, shard, file.problem, *(none | said.more).values())

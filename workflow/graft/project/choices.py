@@ -15,6 +15,8 @@ from graft.network.catalogue import NETWORKS, OWN
 from graft.project.parameters import read_values
 from graft.project.pipeline import MOST_SHARDS, SHARDS, list_shards
 
+# The usual value of `dataset.corrections`.
+CORRECTIONS = Path("data/corrections.csv")
 # In place of a number of shards: by the number of files.
 BY_NUMBER = "auto"
 _SHARDS = """\
@@ -120,6 +122,17 @@ def heal_shards() -> None:
             number = suit_number(read_values()["dataset"]["path"])
             divide(number)
             say(f"{SHARDS} was {'in conflict' if text else 'gone'} and is written anew: {number}")
+
+
+def heal_corrections() -> None:
+    """Writes a table of corrections without a row where there is none at the usual place."""
+    if CORRECTIONS.exists():
+        return
+    from graft.labelling.corrections import write_corrections  # it is hardly ever needed here
+
+    with contextlib.suppress(UserError, LookupError, TypeError):  # the run says what is wrong
+        if Path(read_values()["dataset"]["corrections"]) == CORRECTIONS:
+            write_corrections(CORRECTIONS, [])
 
 
 def divide(count: int, folder: Path = Path()) -> None:

@@ -100,6 +100,13 @@ class Dataset(Section):
             " regular expression"
         ),
     ]
+    corrections: Annotated[
+        str,
+        Field(
+            pattern=r"^[^/~][^\n]*\.csv$",
+            description="a CSV in the project, such as data/corrections.csv",
+        ),
+    ]
 
 
 class Image(Section):

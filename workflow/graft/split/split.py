@@ -84,6 +84,7 @@ def _leave_out(stage: Stage, files: pd.DataFrame, classes: Sequence[str]) -> pd.
     """Why each file is in no part, str (n,); empty where it may be in one."""
     ids, label = files["id"], files["label"]
     part = pd.Series("", files.index, dtype=str)
+    part[(label == "") & (files["reason"] == "")] = LEFT_OUT + "by dataset.corrections"
     part[(label != "") & ~label.isin(classes)] = LEFT_OUT + "class not chosen"
     _check_bad(files[part == ""], stage["dataset.max_bad"])
     bad = (part == "") & (files["reason"] != "")
