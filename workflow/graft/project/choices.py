@@ -26,8 +26,8 @@ shards:
   count: {count}
   keys: {keys}
 """
-# A network by what it is good for, with the side of its images in pixels;
-# workflow/recipes/photos.yaml has the measurements.
+# A network by what it is good for, with the side of its images in pixels, which it also has when it
+# is named itself; workflow/recipes/photos.yaml has the measurements.
 CHOICES = {
     "fast": ("MobileNetV2", 160),
     "balanced": ("EfficientNetV2B0", 224),
@@ -45,10 +45,11 @@ def choose_network(name: str) -> dict[str, Any]:
         UserError: it is neither.
     """
     pretrained = [known for known in NETWORKS if known not in OWN]
+    measured = dict(CHOICES.values())
     if name in CHOICES:
         network, side = CHOICES[name]
     elif name in pretrained:
-        network, side = name, NETWORKS[name].imagenet
+        network, side = name, measured.get(name, NETWORKS[name].imagenet)
     else:
         allowed = f"{', '.join(CHOICES)}, or a class of keras.applications"
         raise refuse("--network", allowed + nearest(name, [*CHOICES, *pretrained]), name)
