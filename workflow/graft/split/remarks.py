@@ -153,10 +153,8 @@ def explain_few(files: pd.DataFrame) -> Iterator[Caution]:
     if few["enough"].all():
         yield Caution(text)
     else:
-        text += (
-            ". Chance gave less than its share: exact shares suit a small set, though images that"
-        )
-        yield Caution(f"{text} are added later may then move others", _EXACT)
+        text += ". Chance left fewer there than the share: exact shares suit a small set, but"
+        yield Caution(f"{text} images that are added later can then move others", _EXACT)
 
 
 def check_seen(files: pd.DataFrame, limit: float) -> None:
