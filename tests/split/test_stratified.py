@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from cases import read_cases
 from graft.common.cautions import Caution
 from graft.common.classes import PARTS
+from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table
 from graft.split.assignment import assign_parts
-from graft.split.leaks import count_leaks
-from graft.split.remarks import explain_few
+from graft.split.leaks import count_leaks, count_parts
+from graft.split.remarks import check_parts, explain_absent, explain_few
 from graft.split.stratified import draw_exactly
 from graft.split.units import hash_position, number_units, unit_positions
 from images import change, check, encoded, graft, run, write
@@ -199,6 +200,31 @@ def test_copies_count_once() -> None:
     row = {"id": "1", "label": "a", "part": "train", "exact": "train"}
     (caution,) = explain_few(pd.DataFrame([row] * 60))
     assert "class 'a' has 1 of its 1 images in the training part." in caution.text
+
+
+def made_up(part: str, exact: str) -> pd.DataFrame:
+    """Six images of two classes in turn, each of a person, with their parts by a letter each."""
+    table = pd.DataFrame({"label": [*"ababab"], "given": "", "group": [*"ABCDEF"]})
+    table["id"] = table["cluster"] = table["path"] = [f"{number}.png" for number in range(6)]
+    table["unit"] = range(6)
+    columns = {"part": part, "exact": exact}
+    return table.assign(**{name: [NAMES[own] for own in said] for name, said in columns.items()})
+
+
+@pytest.mark.parametrize("case", SAID["refused"])
+def test_a_refusal_names_exact_shares_where_they_help(case: str) -> None:
+    known = SAID["refused"][case]
+    for exact, remedy in (("ttveev", SAID["remedy"]), (known["part"], "")):
+        with pytest.raises(UserError) as error:
+            check_parts(made_up(known["part"], exact), pd.Series(dtype=str))
+        assert str(error.value) == known["said"].format(remedy)
+
+
+def test_a_class_that_is_absent_from_a_part_is_said_with_exact_shares_where_they_help() -> None:
+    for exact, command in (("ttveev", SAID["command"]), ("ttvtee", "")):
+        files = made_up("ttvtee", exact)
+        (caution,) = explain_absent(files, count_parts(files, ["a", "b"]), pd.Series(dtype=str))
+        assert caution == Caution("of the 3 images of class 'b' none is in valid", command)
 
 
 def pattern(seed: int) -> np.ndarray:

@@ -73,7 +73,7 @@ def check_parts(files: pd.DataFrame, levels: pd.Series) -> None:
     if problem := _find_problem(files, files["part"], levels):
         where, allowed, received = problem
         if not _find_problem(files, files["exact"], levels):
-            allowed += f"; a division by exact shares is (`{_EXACT}`)"
+            allowed += f"; exact shares make it so (`{_EXACT}`)"
         raise refuse(where, allowed, received)
 
 

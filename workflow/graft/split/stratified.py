@@ -1,7 +1,7 @@
 """The division of small sets: each class has its exact share of each part.
 
 Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10)
-gives one image after the other to the part that lacks most of its classes. Here whole units are
+gives one image after the other to the part that lacks most of its labels. Here whole units are
 given, the largest first, as StratifiedGroupKFold of scikit-learn does it: small ones fill what
 large ones leave. That class makes folds of equal size, so it cannot serve for unequal shares.
 
@@ -22,7 +22,9 @@ from graft.split.assignment import ORDER
 _NEEDED = ("train", "test", "valid")
 # Deviations are compared in whole numbers, which no rounding makes go round in circles.
 _WHOLE = 2**40
-_Counts: TypeAlias = Mapping[str, int]
+# Counts as one more class, so that the parts have their shares too. No name has this character.
+_ALL = "\0"
+_Counts: TypeAlias = dict[str, int]
 
 
 def draw_exactly(positions: pd.Series, labels: pd.Series, shares: dict[str, float]) -> pd.Series:
@@ -39,7 +41,7 @@ def draw_exactly(positions: pd.Series, labels: pd.Series, shares: dict[str, floa
         if there is such a part. A class that shares no unit with another is in test, too, if it has
         two units, and in all parts if it has three.
     """
-    units: dict[float, dict[str, int]] = {}
+    units: dict[float, _Counts] = {}
     for (place, label), count in labels.groupby([positions, labels]).size().items():
         units.setdefault(place, {})[label] = int(count)
     division = _Division(units, shares)
@@ -47,7 +49,7 @@ def draw_exactly(positions: pd.Series, labels: pd.Series, shares: dict[str, floa
     for place in reversed(smallest):
         division.put(place)
     # A pass moves single units, small ones first, since these change least.
-    while sum(map(division.improve, smallest)):
+    while not division.is_exact() and sum(map(division.improve, smallest)):
         pass
     return positions.map(division.parts)
 
@@ -61,10 +63,12 @@ class _Division:
 
     def __init__(self, units: Mapping[float, _Counts], shares: Mapping[str, float]) -> None:
         self.parts: dict[float, str] = {}
-        self._units, self._shares = units, shares
-        self._names = [name for name in ORDER if name in shares]
+        self._names, self._shares = [name for name in ORDER if name in shares], shares
         self._wanted = _count_wanted(units.values(), shares)
-        # A picture of a small class weighs more, as in StratifiedGroupKFold.
+        own = self._wanted.values()
+        self._wanted[_ALL] = {name: sum(one[name] for one in own) for name in self._names}
+        self._units = {place: unit | {_ALL: sum(unit.values())} for place, unit in units.items()}
+        # An image of a small class weighs more, as in StratifiedGroupKFold.
         self._weights = {label: _WHOLE // sum(own.values()) for label, own in self._wanted.items()}
         self._have = {label: dict.fromkeys(self._names, 0) for label in self._wanted}
 
@@ -85,6 +89,10 @@ class _Division:
         best = min(self._names, key=lambda name: (self._judge(unit, name), name != own))
         self._add(place, best, 1)
         return best != own
+
+    def is_exact(self) -> bool:
+        """Whether each class has its shares, so that nothing can be improved."""
+        return self._have == self._wanted
 
     def _draw(self, place: float) -> str:
         """The part in whose share a position lies."""
