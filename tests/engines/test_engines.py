@@ -113,6 +113,18 @@ def test_remains_of_an_earlier_build_are_not_read(standins: Project) -> None:
     assert_right(standins)
 
 
+def test_another_kind_of_division_rebuilds_what_follows_it(standins: Project) -> None:
+    standins.change({"split.kind": "stratified"})
+    for stage in (["tensors", "0"], ["duplicates"]):
+        assert "unchanged" in standins.run("graft", *stage)
+    built = runs(standins.snakemake())
+    assert {"split", "warnings", "head"} <= built
+    assert not {"manifest", "tensors", "duplicates", "backbone", "features"} & built
+    assert_right(standins)
+    standins.change({"split.kind": "hash"})
+    assert "split" not in runs(standins.snakemake())
+
+
 def test_a_wrong_parameter_stops_both_engines_before_anything_happens(standins: Project) -> None:
     standins.change({"head.learning_rate": -1})
     before = set(standins.folder.rglob("*"))
