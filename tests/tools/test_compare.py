@@ -62,15 +62,15 @@ def test_the_work_tree_is_compared_with_the_last_commit(repository: Path, shown:
     assert lines[0].startswith("old  HEAD") and lines[0].endswith(" First try")
     assert lines[1:3] == ["new  the work tree", ""]
     assert lines[3:6] == ["Parameters", "  head.batch  64 → 32", "  head.kind   –  → svm"]
-    varying = {10: lines[17], 13: lines[20]}
-    assert lines[7:22] == [varying.get(place, line) for place, line in enumerate(CASES["shown"])]
-    assert lines[17].startswith("    images   −0.231, 95 % interval −0.3")
-    assert lines[23] == "Fine-tuned model"
-    assert lines[10:22] == lines[24:36]
+    varying = {12: lines[19], 15: lines[22]}
+    assert lines[7:24] == [varying.get(place, line) for place, line in enumerate(CASES["shown"])]
+    assert lines[19].startswith("    images   −0.231, 95 % interval −0.3")
+    assert lines[25] == "Fine-tuned model"
+    assert lines[10:24] == lines[26:40]
     assert all(len(line) <= 110 for line in lines)
     lines = shown("--test").splitlines()
     assert lines[7] == "Judged by the test part"
-    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in lines[14]
+    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in lines[16]
 
 
 def test_any_two_revisions_can_be_compared(repository: Path, shown: Shown) -> None:
@@ -159,22 +159,8 @@ def test_an_earlier_graft_is_compared_by_the_test_part(repository: Path, shown: 
     assert "log loss   not known of each image on both sides: build what is older again" in out
 
 
-def test_other_splits_and_classes_are_never_paired(repository: Path, shown: Shown) -> None:
-    def lock(split: str) -> None:
-        deps = [{"path": "data/split.csv", "md5": split}]
-        stages = {f"evaluate@{model}": {"deps": deps} for model in MODELS}
-        (repository / "dvc.lock").write_text(json.dumps({"stages": stages}))
-
-    lock("one")
-    commit(repository, "With its split")
-    write_results(repository, range(6), FIVE)
-    images = found(shown)["models"]["head"]["accuracy"]["images"]
-    assert (images["paired"], images["others"]) == (True, [])
-    lock("two")
-    images = found(shown)["models"]["head"]["accuracy"]["images"]
-    assert (images["paired"], images["others"], images["p"]) == (False, ["split"], None)
-    out = shown()
-    assert "another split, 300 in 300 units, and 300 in 300 units: taken as independent" in out
+def test_other_classes_are_never_paired(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(6), FIVE, split="another")
     # Half of the classes, so fewer images.
     for model in MODELS:
         for name in ("predictions", "validation"):
@@ -187,10 +173,11 @@ def test_other_splits_and_classes_are_never_paired(repository: Path, shown: Show
         metrics |= {"valid_accuracy": right, "accuracy": right}
         (repository / f"reports/{model}/metrics.json").write_text(json.dumps(metrics))
     head = found(shown)["models"]["head"]
-    assert head["accuracy"]["images"]["others"] == ["classes", "split", "images"]
+    assert head["accuracy"]["images"]["others"] == ["classes"]
     assert head["accuracy"]["verdict"] == head["log_loss"]["verdict"] == "unclear"
     out = shown("--test")
-    assert "other classes and another split and other images or labels, 300 in" in out
+    assert "\n  150 of 300 test photos are in both; 150 only in HEAD\n" in out
+    assert "other classes, 300 in 300 units, and 150 in 150 units: taken as independent" in out
     assert "Not clear: the images are of other classes, so the tasks differ." in out
 
 
@@ -206,19 +193,21 @@ def test_a_project_may_be_a_folder_of_its_repository(
 
 
 def test_other_images_are_taken_as_independent(repository: Path, shown: Shown) -> None:
-    write_results(repository, range(15), images=200)
+    write_results(repository, range(200, 215), images=200, first=200)
     for measure, difference in (("accuracy", 0.025), ("log_loss", -0.025 * math.log(18))):
         images = found(shown)["models"]["head"][measure]["images"]
         assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
+        assert images["others"] == ["few"] and images["shared"]["needed"] == 120
         assert images["difference"] == pytest.approx(difference)
         assert images["low"] < 0 < images["high"]
     out = shown()
-    who = "other images or labels, 300 in 300 units, and 200 in 200 units: taken as independent"
+    assert all(line in out for line in CASES["few"])
+    who = "few photos in both, 300 in 300 units, and 200 in 200 units: taken as independent"
     assert f"{who} (Newcombe)\n" in out and f"{who}\n" in out
     assert "exceeds neither the noise of the images nor of the seeds." in out
     # In units, the same says less.
     wide = images["high"] - images["low"]
-    write_results(repository, range(15), images=200, per_unit=5)
+    write_results(repository, range(200, 215), images=200, first=200, per_unit=5)
     images = found(shown)["models"]["head"]["log_loss"]["images"]
     assert images["high"] - images["low"] > 1.1 * wide
 
@@ -237,6 +226,7 @@ def test_results_of_other_parameters_are_named(repository: Path, shown: Shown) -
     (repository / "dvc.lock").write_text(json.dumps(lock))
     assert "Run the pipeline" not in shown()
     write_results(repository, range(30), FIVE, parameters={"batch": 32})
+    (repository / "dvc.lock").write_text(json.dumps(lock))
     assert found(shown)["new"]["outdated"] == ["head.batch", "head.stack"]
     out = shown()
     assert "The results of the work tree were made with other parameters" in out
