@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cases import read_cases
 from graft.common.errors import UserError
 from graft.tools.compare import main, verdict
+from graft.tools.git import ask_git
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
 from images import Capture, complaint
@@ -233,6 +234,33 @@ def test_results_of_other_parameters_are_named(repository: Path, shown: Shown) -
     assert "head.batch, head.stack" in out
 
 
+def test_a_hash_is_shown_by_its_name(repository: Path, shown: Shown) -> None:
+    base = ask_git("rev-parse", "HEAD")
+    names = {"plain": "dvc: commit experiment 05e028fe38", "told": "With twice the rate"}
+    for name, message in names.items():
+        git(repository, "commit", "--quiet", "--allow-empty", "--message", message)
+        git(repository, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/{name}", "HEAD")
+        git(repository, "reset", "--quiet", "--hard", base)
+    git(repository, "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")
+    hashes = {
+        name: ask_git("rev-parse", f"refs/exps/{base[:2]}/{base[2:]}/{name}") for name in names
+    }
+    for typed in ("plain", hashes["plain"], hashes["plain"][:7]):
+        side = found(shown, typed)["old"]
+        assert side["name"] == "plain"
+        assert side["title"] == f"{hashes['plain'][:7]} experiment on {base[:7]} First try"
+    assert found(shown, hashes["told"])["old"]["title"].endswith(" With twice the rate")
+    # A branch has a name, too, and a tag before it; what was typed as a name stays.
+    branch = ask_git("branch", "--show-current")
+    assert [found(shown, typed)["old"]["name"] for typed in (base, "HEAD")] == [branch, "HEAD"]
+    git(repository, "tag", "--annotate", "v1", "--message", "one")
+    assert [found(shown, typed)["old"]["name"] for typed in (base, branch)] == ["v1", branch]
+    # A hash without a name is shown as it is.
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "Next")
+    git(repository, "tag", "--delete", "v1")
+    assert found(shown, base[:8])["old"]["name"] == base[:8]
+
+
 def test_an_unknown_revision_is_one_message(repository: Path) -> None:
     known = "a commit, branch, tag or experiment of this git repository"
     message = f"a revision must be {known}. Received: "
@@ -327,6 +355,34 @@ def test_a_page_holds_the_comparison_and_runs_nothing(repository: Path, shown: S
     assert "c6/6.png" not in page.texts and {"c6/", "6.png"} <= set(page.texts)
     assert "Its results were made with other" not in page.text
     assert html.count("<polyline") == 2 * 2 * 2  # two settings have curves
+
+
+def test_a_legend_has_the_settings_with_a_curve(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(6), parameters=SAME)
+    header = "epoch,loss,accuracy,val_loss,val_accuracy"
+    rows = [f"{epoch},1,0.5,0.5,{0.9 + epoch / 100}" for epoch in (1, 2, 3)]
+    path = repository / "reports/head/history.csv"
+    for table, drawn in ((rows[:1], []), (rows, ["the work tree"])):
+        path.write_text("\n".join([header, *table, ""]))
+        shown("--html", "comparison.html")
+        html = (repository / "comparison.html").read_text(encoding="utf-8")
+        assert html.count("<polyline") == 2 * len(drawn)
+        assert html.count('class="key side1"') == 2 * len(drawn)  # at the top, and at the curves
+        assert 'class="key side0"' not in html
+        assert ('<p class="keys">' in html) == bool(drawn)
+
+
+def test_a_page_says_which_photos_it_is_of(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(15, 30), images=290, first=15, split="another")
+    shown("--html", "comparison.html")
+    page = Page((repository / "comparison.html").read_text(encoding="utf-8"))
+    assert (
+        "285 of 300 validation photos are in both; 15 only in HEAD, 5 only in the work tree."
+        " Differences are of the 285 with equal labels; before and after are of all photos of a"
+        " side. Photos are known by their paths"
+    ) in page.text
+    assert "94.7 % → 94.7 % of the 285" in page.text
+    assert "Weakest class" in page.text and "class c5 29 photos" in page.text
 
 
 @pytest.mark.parametrize("arguments, message", CASES["no_page"])
