@@ -90,6 +90,26 @@ def test_a_difference_is_of_the_shared_images_alone(
 
 
 @settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1))
+def test_what_belongs_together_on_either_side_counts_once(units: list[tuple[int, int]]) -> None:
+    rows = [(image, "a", True) for image in range(len(units))]
+    sides = (
+        side._replace(images=side.images.assign(unit=own))
+        for side, own in zip((results(rows), results(rows)), zip(*units, strict=True), strict=True)
+    )
+    joined = pair_images(*sides).join_units()
+    # From each image, step by step, all that belong to it.
+    expected = [{place} for place in range(len(units))]
+    for _ in units:
+        for place, (one, other) in enumerate(units):
+            for near, (a, b) in enumerate(units):
+                if a == one or b == other:
+                    expected[place] |= expected[near]
+    found = [{near for near, unit in enumerate(joined) if unit == own} for own in joined]
+    assert found == expected
+
+
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 500), st.integers(1, 500))
 def test_half_of_the_images_must_be_shared(n: int, m: int) -> None:
     rows = [[(image, "a", True) for image in range(count)] for count in (n, m)]

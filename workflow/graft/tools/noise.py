@@ -9,7 +9,7 @@ import pandas as pd
 from graft.statistics import significance
 from graft.statistics.accuracy import accuracy_interval
 from graft.statistics.intervals import mean_ends
-from graft.tools.pairing import pair_images
+from graft.tools.pairing import Pairing, pair_images
 from graft.tools.revisions import MOST_LOSS, ModelResults
 
 
@@ -48,7 +48,7 @@ def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[s
         ends = [_measure_ends(side, measure) for side in sides]
         interval = significance.independent_interval(*means, *ends)
     else:
-        lost, won, p, *interval = _paired_test(before, after, measure)
+        lost, won, p, *interval = _paired_test(pairing, measure)
     found = {
         "shared": pairing.summarise(),
         "others": others,
@@ -65,13 +65,10 @@ def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[s
     return found | {"lost": lost, "won": won, "p": p} | _difference(difference, interval, p)
 
 
-def _paired_test(
-    before: pd.DataFrame, after: pd.DataFrame, measure: str
-) -> tuple[int, int, float, float, float]:
-    """Of the same images in the same order: those lost and won, p, and the ends of the interval."""
-    # If one side does not know them, or takes fewer images together, the other's are used.
-    units = min((before["unit"], after["unit"]), key=lambda column: column.nunique())
-    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+def _paired_test(pairing: Pairing, measure: str) -> tuple[int, int, float, float, float]:
+    """Of the pairs: those lost and won, p, and the ends of the interval."""
+    before, after = pairing.before, pairing.after
+    _, unit, sizes = np.unique(pairing.join_units(), return_inverse=True, return_counts=True)
     changes, limit = after["right"].to_numpy().astype(int) - before["right"].to_numpy(), 1.0
     lost, won = int((changes < 0).sum()), int((changes > 0).sum())
     if measure == "log_loss":

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from graft.common.tables import read_table
@@ -48,6 +49,24 @@ class Pairing(NamedTuple):
         too often miss the truth.
         """
         return -(-self.n[0] * self.n[1] // sum(self.n))
+
+    def join_units(self) -> np.ndarray:
+        """The unit of each pair: int64, equal for images that belong together on either side.
+
+        A side that does not know its units takes no two images together.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        sides = self.before["unit"].to_numpy(), self.after["unit"].to_numpy()
+        (one, first), (other, second) = (np.unique(own, return_inverse=True) for own in sides)
+        count = len(one) + len(other)
+        places = first, len(one) + second
+        graph = coo_array((np.ones(len(first)), places), shape=(count, count))
+        joined = connected_components(graph, directed=False)[1][first]
+        # By the numbers of the side that takes more together, which is all of it in most cases.
+        numbers = sides[0] if len(one) <= len(other) else sides[1]
+        return pd.Series(numbers).groupby(joined).transform("min").to_numpy()
 
     def summarise(self) -> dict[str, Any]:
         """The counts: `images` in both with the same label, `n`, `only`, `relabelled` and `needed`.
