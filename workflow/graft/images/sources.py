@@ -21,9 +21,12 @@ class Folder(NamedTuple):
 
     Attributes:
         root: where it is.
+        anywhere: whether the paths of single files may lead out of it. So it is for what a user
+            types, and never for a data set, which others may have made.
     """
 
     root: Path
+    anywhere: bool = False
 
     def files(self, wanted: Collection[str] | None = None, folders: bool = False) -> Iterator[File]:
         """Reads files one by one, in any order.
@@ -61,6 +64,8 @@ class Folder(NamedTuple):
     def _read(self, path: str) -> File:
         place, data = self.root / path, None
         problem = files.problem_of_path(path)
+        if self.anywhere and problem in (files.ABSOLUTE, files.LEADS_OUT):
+            problem = ""
         try:
             if not problem:
                 status = place.stat()
