@@ -22,12 +22,13 @@ from graft.labelling.listing import list_labelled
 from graft.prediction.answers import rate_photos
 from graft.prediction.chosen import ChosenModel
 from graft.split.large import examine_set, find_large
+from graft.split.remarks import TWO_LABELS
 from graft.split.similarity import find_near
 from graft.split.units import find_groups, number_units
 
 # Why a photo that can be read does not count.
 LEARNED = {"train": "in the training part", "valid": "in the validation part"}
-TWO_LABELS, NEW_CLASS = "equal file under another label", "class unknown to the model"
+NEW_CLASS = "class unknown to the model"
 TYPED = Asked(
     "the photos", "--label", lambda value: f"graft test … --label {shlex.quote(str(value))}"
 )
@@ -128,8 +129,8 @@ def _number_classes(
             own = [*classes][found[label]]
             cautions.append(Caution(f"The class {label!r} is taken for the model's {own!r}"))
     if max(found.values()) < 0:
-        known = name_some(classes)
-        raise refuse("the labels", f"classes of the model: {known}", name_some(found))
+        known = quote_names(classes)
+        raise refuse("the labels", f"classes of the model: {known}", quote_names(found))
     return labels.map(found).to_numpy(np.int64)
 
 
@@ -202,7 +203,7 @@ def _leave_out(photos: pd.DataFrame) -> pd.Series:
     return found
 
 
-def name_some(names: Collection[str]) -> str:
+def quote_names(names: Collection[str]) -> str:
     """The first of some names, in natural order, in quotes."""
     named = sorted(names, key=natural)[:_NAMED]
     return ", ".join(chain(map(repr, named), ["…"] if len(names) > _NAMED else []))

@@ -32,6 +32,7 @@ def tell_trial(trial: Trial) -> str:
             trust=say_trust(bin_confidences(model.confidence, model.predicted == tested.labels)),
             weakest=find_weakest(rows),
             pairs=describe_pairs_of_classes(model.counts)[:_PAIRS],
+            new=say_new(trial),
         )
     )
     return text.replace(NO_BREAK, " ")

@@ -16,19 +16,20 @@ from graft.common.errors import refuse
 from graft.prediction.chosen import OWN_MODELS, ChosenModel
 from graft.report.confusion import count_confusion
 from graft.report.reading import MODEL_NAMES, ReportedModel, Tested
+from graft.split.remarks import TWO_LABELS
 from graft.statistics.measures import measure
 from graft.testing.gathering import (
     LEARNED,
     NEW_CLASS,
-    TWO_LABELS,
     GatheredPhotos,
     gather_photos,
-    name_some,
+    quote_names,
 )
 from graft.testing.learned import SPLIT, find_learned
 from graft.testing.promise import Promise, Verdict, read_promise, set_beside
 
 _NAMED = 5  # files that cannot be read, in a warning
+_OUT = {True: "it does not count", False: "they do not count"}
 
 
 class Trial(NamedTuple):
@@ -162,7 +163,13 @@ def _warn(
     learned: dict[str, str] | None,
     absent: set[int],
 ) -> Iterator[Caution]:
-    n, why = len(photos), photos["left_out"]
+    why = photos["left_out"]
+
+    def say(these: pd.Series, what: str) -> str:
+        """How many photos these are, and what they are."""
+        count = int(these.sum())
+        return f"{count:,} of {len(photos):,} photos {'is' if count == 1 else 'are'} {what}"
+
     if learned is None:
         yield Caution(
             f"{SPLIT} of the model is not here, so photos that it has learned from would count"
@@ -171,16 +178,17 @@ def _warn(
     if len(bad):
         named = [f"{row.file} ({row.reason})" for row in bad.head(_NAMED).itertuples()]
         more = f", and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
-        text = f"{len(bad):,} of {n:,} photos cannot be read, and do not count"
-        yield Caution(f"{text}: {', '.join(named)}{more}")
+        text = f"{len(bad):,} of {len(photos):,} photos cannot be read"
+        out = _OUT[len(bad) == 1].removeprefix("it ").removeprefix("they ")
+        yield Caution(f"{text} and {out}: {', '.join(named)}{more}")
     for reason in LEARNED.values():
-        if count := int((why == reason).sum()):
-            yield Caution(f"{count:,} of {n:,} photos are {reason} of the model: they do not count")
-    if count := int(((why == "") & (photos["part"] == "test")).sum()):
-        yield Caution(f"{count:,} of {n:,} photos are in the test part, by which it was promised")
-    if count := int((why == TWO_LABELS).sum()):
-        yield Caution(f"{count:,} of {n:,} photos are equal under two labels: they do not count")
+        if (own := why == reason).any():
+            yield Caution(f"{say(own, reason)} of the model: {_OUT[own.sum() == 1]}")
+    if (own := (why == "") & (photos["part"] == "test")).any():
+        yield Caution(say(own, "in the test part, by which the model was judged before"))
+    if (own := why == TWO_LABELS).any():
+        yield Caution(f"{say(own, 'equal to others of another label')}: {_OUT[own.sum() == 1]}")
     if absent:
         names = [classes[number] for number in absent]
         text = f"There is no photo of {len(absent):,} of the model's {len(classes):,} classes"
-        yield Caution(f"{text} ({name_some(names)}): the promise is of all")
+        yield Caution(f"{text} ({quote_names(names)}): the promise is of all")
