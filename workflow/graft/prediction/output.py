@@ -21,6 +21,8 @@ _STARTS = {
     ".html": (b"<!DOCTYPE html>",),
 }
 _LONGEST = 32  # bytes of these
+# Bytes of the longest name of a file, with room for that of the folder where it is made.
+_LONGEST_NAME = 255 - len(".part-")
 
 # Takes one answer after the other.
 Writer = Callable[[Answer], None]
@@ -101,6 +103,8 @@ def check_output(option: str, name: str, ends: Collection[str], read: Sequence[s
     if end not in ends:
         more = f", or {STANDARD_OUTPUT}" if len(ends) > 1 else ""
         raise refuse(option, f"a file {' or '.join(ends)}{more}", shown)
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise refuse(option, f"a file whose name has at most {_LONGEST_NAME} bytes", shown)
     # Unlike methods of Path, these answer no for a name that is too long.
     if os.path.isdir(name) or not os.path.isdir(path.parent):  # noqa: PTH112
         raise refuse(option, "a file in a folder that is there", shown)

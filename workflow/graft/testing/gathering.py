@@ -80,7 +80,7 @@ def gather_photos(
     """
     photos, cautions = _list_photos(source, *rules)
     photos["class"] = _number_classes(photos["label"], model.description.classes, cautions)
-    photos["part"] = photos["id"].map(learned).fillna("")
+    photos["part"] = [learned.get(id_, "") for id_ in photos["id"]]
     probabilities, hashes, pixels = _rate(model, source, photos, scratch / "pixels.npy")
     photos["unit"] = _number_units(photos, hashes, pixels)
     photos["left_out"] = _leave_out(photos)
@@ -129,8 +129,8 @@ def _number_classes(
             own = [*classes][found[label]]
             cautions.append(Caution(f"The class {label!r} is taken for the model's {own!r}"))
     if max(found.values()) < 0:
-        known = quote_names(classes)
-        raise refuse("the labels", f"classes of the model: {known}", quote_names(found))
+        received = sorted(found, key=natural)[:_NAMED]
+        raise refuse("the labels", f"classes of the model: {quote_names(classes)}", received)
     return labels.map(found).to_numpy(np.int64)
 
 
@@ -193,7 +193,7 @@ def _leave_out(photos: pd.DataFrame) -> pd.Series:
     labels = photos["label"].where(readable).groupby(photos["id"]).transform("nunique")
     reasons = (
         photos["reason"],
-        photos["part"].map(LEARNED).fillna(""),
+        photos["part"].map(lambda part: LEARNED.get(part, "")),
         pd.Series(np.where(labels > 1, TWO_LABELS, ""), photos.index),
         pd.Series(np.where(photos["class"] < 0, NEW_CLASS, ""), photos.index),
     )
