@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from colours import COLOURS
+from graft.common.tables import write_table
 from graft.statistics.accuracy import accuracy_interval
 from graft.testing.promise import Promise, read_promise, set_beside
 from trainings import describe
@@ -70,16 +72,24 @@ def test_what_is_worse_is_said() -> None:
 
 def test_the_promise_is_what_the_page_leads_with(empty: Path) -> None:
     about = describe(COLOURS, accuracy=1.0)
-    by_file = read_promise(about, of_project=True)
-    assert (by_file.accuracy, by_file.n, by_file.units, by_file.crossed) == (1.0, 12, 12, False)
+    by_file = read_promise(about, None, COLOURS)
+    assert (by_file.accuracy, by_file.n, by_file.units, by_file.way) == (1.0, 12, 12, "test")
     assert by_file.low == pytest.approx(0.757, abs=1e-3) and by_file.high == 1
     crossed = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95, "n": 80, "units": 70}
-    (empty / "reports").mkdir()
+    (empty / "reports/head").mkdir(parents=True)
     place = empty / "reports/cross_validation.json"
     for headline, n, leads in (("test", 80, False), ("cross_validation", 80, True)):
         place.write_text(json.dumps(crossed | {"headline": headline, "n": n}))
-        found = read_promise(about, of_project=True)
-        assert found == (Promise(0.9, 0.8, 0.95, 80, 70, True) if leads else by_file)
-        assert read_promise(about, of_project=False) == by_file
+        found = read_promise(about, "head", COLOURS)
+        assert found == (Promise(0.9, 0.8, 0.95, 80, 70, "crossed") if leads else by_file)
+        assert read_promise(about, None, COLOURS) == by_file
+    # Without photos of one class, it is that of the others.
+    rows = [("red", "red", 1), ("red", "blue", 1), ("green", "green", 2), ("blue", "red", 3)]
+    table = pd.DataFrame(rows, columns=["label", "predicted", "unit"])
+    write_table(empty / "reports/head/predictions.csv", table)
+    some = read_promise(about, "head", {"red", "green"})
+    assert (some.accuracy, some.n, some.units, some.way) == (pytest.approx(2 / 3), 3, 2, "some")
+    assert some.low < 2 / 3 < some.high
+    assert read_promise(about, None, {"red", "green"}) == by_file
     place.write_text(json.dumps(dict.fromkeys(crossed) | {"headline": "cross_validation", "n": 0}))
-    assert read_promise(about, of_project=True) == by_file
+    assert read_promise(about, "head", COLOURS) == by_file

@@ -1,12 +1,14 @@
 """What a model promises, and whether it keeps it: two accuracies, each with its interval."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graft.common.tables import read_json
+import numpy as np
+
+from graft.common.tables import read_json, read_table
 from graft.models.description import ModelDescription
-from graft.statistics.accuracy import interval_of_counts
+from graft.statistics.accuracy import accuracy_interval, interval_of_counts
 from graft.statistics.significance import independent_interval
 
 _CROSSED = Path("reports/cross_validation.json")
@@ -20,8 +22,9 @@ class Promise(NamedTuple):
         low, high: the ends of its interval of 95 %, by unit.
         n: images.
         units: in how many units.
-        crossed: whether it is cross-validated, by a linear classifier, as the page leads with where
-            the test part is small; else it is of the test part.
+        way: how it is known: by the `test` part; by `some` classes of it; or `crossed`, by a linear
+            classifier that judged all photos in cross-validation, as the page leads with where the
+            test part is small.
     """
 
     accuracy: float
@@ -29,7 +32,7 @@ class Promise(NamedTuple):
     high: float
     n: int
     units: int
-    crossed: bool = False
+    way: str = "test"
 
 
 class Verdict(NamedTuple):
@@ -47,17 +50,31 @@ class Verdict(NamedTuple):
     high: float
 
 
-def read_promise(about: ModelDescription, of_project: bool) -> Promise:
-    """What a model promises: that which the page leads with.
+def read_promise(about: ModelDescription, own: str | None, present: Collection[str]) -> Promise:
+    """What a model promises: that which the page leads with, if there are photos of every class.
+
+    One that finds four classes well and a fifth one badly promises more without the fifth. So where
+    classes are missing, the promise is that of the others on the test part, if it is known.
 
     Args:
         about: what the model says of itself, the test part among it.
-        of_project: whether the results in the present folder are those of this model.
+        own: `head` or `finetuned` where the results in the present folder are those of this model.
+        present: the classes of which there are photos.
     """
-    measured = read_json(_CROSSED) if of_project and _CROSSED.is_file() else {"headline": "test"}
-    if measured["headline"] == "cross_validation" and measured["n"]:
-        names = ("accuracy", "accuracy_low", "accuracy_high", "n", "units")
-        return Promise(*(measured[name] for name in names), crossed=True)
+    if own and len(present) < len(about.classes):
+        table = read_table(Path(f"reports/{own}/predictions.csv"), ["label", "predicted", "unit"])
+        some = table[table["label"].isin(present)]
+        if len(some):
+            right = (some["label"] == some["predicted"]).to_numpy()
+            units = some["unit"].astype(np.int64).to_numpy()
+            low, high, *_ = accuracy_interval(right, units)
+            counts = len(some), len(np.unique(units))
+            return Promise(float(right.mean()), low, high, *counts, way="some")
+    elif own:
+        measured = read_json(_CROSSED)
+        if measured["headline"] == "cross_validation" and measured["n"]:
+            names = ("accuracy", "accuracy_low", "accuracy_high", "n", "units")
+            return Promise(*(measured[name] for name in names), way="crossed")
     ends = interval_of_counts(about.units)
     units = sum(count for _, _, count in about.units)
     return Promise(about.accuracy, ends.low, ends.high, about.n, units)

@@ -85,8 +85,10 @@ def try_model(model: ChosenModel, source: str, rules: tuple[str | int, str]) -> 
             received = "; ".join(f"{count} {text}" for text, count in why.items())
             raise refuse("the photos", "some that can be counted", received)
         tested = _measure(model, gathered, counted)
-        promise = read_promise(about, learned is not None and model.name in OWN_MODELS)
-        absent = set(range(len(about.classes))).difference(counted["class"])
+        own = model.name if learned is not None and model.name in OWN_MODELS else None
+        present = {about.classes[number] for number in counted["class"]}
+        missing = [name for name in about.classes if name not in present]
+        promise = read_promise(about, own, present)
         yield Trial(
             model=model,
             source=source,
@@ -95,8 +97,12 @@ def try_model(model: ChosenModel, source: str, rules: tuple[str | int, str]) -> 
             promise=promise,
             verdict=set_beside(tested.chosen.metrics, promise),
             new=_find_new(gathered, about.classes),
-            missing=[about.classes[number] for number in sorted(absent)],
-            cautions=[*gathered.cautions, *_warn(photos, about.classes, learned, absent)],
+            missing=missing,
+            cautions=[
+                *gathered.cautions,
+                *_warn(photos, learned),
+                *_warn_of_missing(missing, about.classes, promise),
+            ],
         )
 
 
@@ -159,9 +165,7 @@ def _find_new(
 
 def _warn(
     photos: pd.DataFrame,
-    classes: tuple[str, ...],
     learned: dict[str, str] | None,
-    absent: set[int],
 ) -> Iterator[Caution]:
     why = photos["left_out"]
 
@@ -188,7 +192,12 @@ def _warn(
         yield Caution(say(own, "in the test part, by which the model was judged before"))
     if (own := why == TWO_LABELS).any():
         yield Caution(f"{say(own, 'equal to others of another label')}: {_OUT[own.sum() == 1]}")
-    if absent:
-        names = [classes[number] for number in absent]
-        text = f"There is no photo of {len(absent):,} of the model's {len(classes):,} classes"
-        yield Caution(f"{text} ({quote_names(names)}): the promise is of all")
+
+
+def _warn_of_missing(
+    missing: list[str], classes: tuple[str, ...], promise: Promise
+) -> Iterator[Caution]:
+    if missing:
+        text = f"There is no photo of {len(missing):,} of the model's {len(classes):,} classes"
+        of = "the others" if promise.way == "some" else "all"
+        yield Caution(f"{text} ({quote_names(missing)}): the promise is of {of}")
