@@ -352,9 +352,10 @@ def test_what_is_wrong_is_one_message(
     (here / "empty").mkdir()
     before = content()
     options = [] if "--output" in arguments else ["--output", "x.csv"]
+    options += [] if "--html" in arguments else ["--html", "x.html"]
     long = [one.replace("LONG", "x" * 5000) for one in arguments]
     with pytest.raises(UserError, match=message) as error:
-        attempt(*long, *options, "--html", "x.html")
+        attempt(*long, *options)
     assert str(error.value).count("\n") == 0
     assert "params.yaml" not in str(error.value) and "graft use" not in str(error.value)
     assert content() == before

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,11 +17,11 @@ from graft.prediction.answers import Answer
 STANDARD_OUTPUT = "-"
 # How what graft writes begins, by the end of its name. Nothing else is written over.
 _STARTS = {
-    ".csv": (b"path,label,confidence", b"path,label,answer"),
-    ".jsonl": (b'{"path": ',),
-    ".html": (b"<!DOCTYPE html>",),
+    ".csv": re.compile(rb"path,label,(confidence|answer)\b"),
+    ".jsonl": re.compile(rb'\{"path": '),
+    ".html": re.compile(rb"<!DOCTYPE html>.*<title>graft: ", re.DOTALL),
 }
-_LONGEST = 32  # bytes of these
+_LONGEST = 2048  # bytes of these
 # Bytes of the longest name of a file, with room for that of the folder where it is made.
 _LONGEST_NAME = 255 - len(".part-")
 
@@ -117,7 +118,7 @@ def check_output(option: str, name: str, ends: Collection[str], read: Sequence[s
             start = file.read(_LONGEST)
     except OSError as error:
         raise refuse(option, "a new file", f"{shown} ({files.unreadable(error)})") from None
-    if start and not start.startswith(_STARTS[end]):
+    if start and not _STARTS[end].match(start):
         allowed = "a new file, or one that graft has written: no other is written over"
         raise refuse(option, allowed, shown)
 
