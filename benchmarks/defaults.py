@@ -32,6 +32,7 @@ from graft.finetune import finetune
 from graft.finetune.line import blend_weights
 from graft.integrity.yaml12 import read_yaml
 from graft.judging.losses import cross_entropies
+from graft.project.choices import heal_corrections
 from graft.project.launcher import run_stage
 from graft.project.pipeline import stage_keys
 from graft.statistics.significance import paired_interval
@@ -217,6 +218,7 @@ def measure_set(
         chosen.gather(sources)
         shards = stage_keys("tensors")
         write_parameters(settings)
+        heal_corrections()
         run_stage(["manifest", "--shards", str(len(shards))])
         for shard in shards:
             run_stage(["tensors", shard])

@@ -18,6 +18,7 @@ import pytest
 import project
 import standin
 from graft.integrity.ground import flatten
+from graft.project.choices import CORRECTIONS
 from graft.project.parameters import read_values
 from graft.project.pipeline import PACKAGE, Declaration, declarations
 from graft.scheduling.dvc_memory import DvcMemory
@@ -74,6 +75,24 @@ def test_a_change_is_undone_without_a_run(standins: Project) -> None:
     assert_fresh(standins)
 
 
+def test_corrections_rebuild_what_follows_and_git_brings_them_back(standins: Project) -> None:
+    standins.snakemake()
+    before = standins.outputs()
+    table = standins.folder / CORRECTIONS
+    table.write_text("path,label\na/00.png,b\n", encoding="utf-8")
+    assert {"manifest", "split", "head", "report"} <= runs(standins.dvc("repro"))
+    assert standins.outputs() != before
+    assert_fresh(standins)
+    standins.run("git", "checkout", str(CORRECTIONS))
+    assert not runs(standins.snakemake())
+    assert standins.outputs() == before
+    # Without the table there are no corrections.
+    table.unlink()
+    standins.snakemake()
+    assert table.read_text(encoding="utf-8") == "path,id,label,leave_out\n"
+    assert_fresh(standins)
+
+
 def test_an_experiment_leaves_a_sound_workspace(standins: Project) -> None:
     before = standins.outputs()
     standins.dvc("exp", "run", "--temp", "-S", "report.smoothing=0.25")
@@ -92,6 +111,18 @@ def test_remains_of_an_earlier_build_are_not_read(standins: Project) -> None:
     standins.change({"split.seed": 2})
     standins.dvc("repro")
     assert_right(standins)
+
+
+def test_another_kind_of_division_rebuilds_what_follows_it(standins: Project) -> None:
+    standins.change({"split.kind": "stratified"})
+    for stage in (["tensors", "0"], ["duplicates"]):
+        assert "unchanged" in standins.run("graft", *stage)
+    built = runs(standins.snakemake())
+    assert {"split", "warnings", "head"} <= built
+    assert not {"manifest", "tensors", "duplicates", "backbone", "features"} & built
+    assert_right(standins)
+    standins.change({"split.kind": "hash"})
+    assert "split" not in runs(standins.snakemake())
 
 
 def test_a_wrong_parameter_stops_both_engines_before_anything_happens(standins: Project) -> None:

@@ -30,7 +30,7 @@ from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main
-from images import SIDE, Capture, call, complaint, encoded, graft, picture, run, write
+from images import SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
 # In the order of `a`, `b` and `c`, as which the pictures are made.
@@ -265,6 +265,7 @@ def test_the_card_is_one(export: Export, built: Path, kind: str, way: str) -> No
         mine = split[split["label"] == name]["part"]
         counts = [str((mine == part).sum()) for part in ("train", "valid", "test")]
         assert [as_markdown(name), *counts] in rows
+    assert "was put into a part by a hash of it, with the shares\n" in text
     assert "<" not in text and "&lt;b&gt;" in text
     assert read_description(built / MODEL).data in text
     (accuracy,) = (row for row in rows if row[0] == "accuracy")
@@ -347,10 +348,12 @@ def test_another_model_of_the_same_images(project: Path) -> None:
         main(["--format", "keras"])
     # What the pipeline predicted is not looked at.
     np.save("data/predictions/finetuned.npy", np.zeros((24, 3), np.float32))
+    change(Path(), {"split.kind": "stratified"})
     main(["--format", "keras", "--model", "mine.keras"])
     about = read_json(Path("exports/keras/model.json"))
     assert about["checked"]["equal"] == COUNTS["test"]
     card = Path("exports/keras/README.md").read_text(encoding="utf-8")
+    assert "was put into a part so that each class has the shares\n" in card
     rows = [cells(line)[0] for line in card.splitlines() if line.startswith("|")]
     assert "accuracy" in rows and "log loss" not in rows and "training" not in rows
     about = read_description(Path("mine.keras"))

@@ -17,7 +17,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from graft.common.tables import read_table
-from graft.project.choices import divide
+from graft.project.choices import CORRECTIONS, divide
 from graft.project.launcher import run_stage
 
 # A busy machine makes no test fail, and every run tries the same examples.
@@ -88,6 +88,7 @@ def workspace(folder: Path, changes: Mapping[str, Any] | None = None) -> None:
     """
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, folder / name)
+    write(folder, {str(CORRECTIONS): b"path,label\n"})
     link_recipes(folder)
     divide(SHARDS, folder)
     change(folder, {"dataset.path": "photos", "image.side": SIDE, **(changes or {})})
@@ -123,7 +124,8 @@ def complaint(folder: Path, *arguments: str) -> str:
 
 def nothing_made() -> bool:
     """Whether no stage has left a file in the folder `data` here."""
-    return not any(path.is_file() for path in Path("data").rglob("*"))
+    made = (path for path in Path("data").rglob("*") if path != CORRECTIONS)
+    return not any(path.is_file() for path in made)
 
 
 def content(folder: Path = Path()) -> dict[str, bytes]:

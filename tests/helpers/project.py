@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SOURCES = (
     *(".dvc/.gitignore", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore"),
-    *("Snakefile", "dvc.yaml", "environment.yml", "profiles", "workflow"),
+    *("Snakefile", "data/corrections.csv", "dvc.yaml", "environment.yml", "profiles", "workflow"),
 )
 DEFAULTS = "workflow/defaults.yaml"
 TINY = read_cases(__file__)["tiny"]

@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
+def call_dvc(folder: Path, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True)
+
+
 def commit(folder: Path, message: str) -> None:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", message)
@@ -26,25 +31,33 @@ def write_results(
     wrong: Sequence[int],
     seeds: Sequence[float] | None = None,
     images: int = 300,
+    first: int = 0,
     parameters: Mapping[str, Any] | None = None,
     per_unit: int = 1,
     sure: float = 0.9,
     earlier: bool = False,
+    split: str = "a hash",
 ) -> None:
     """What a build leaves for `compare`, the same for both models and both parts.
 
     Args:
-        wrong: which images are classified wrong.
+        wrong: the numbers of the images that are classified wrong.
         seeds: accuracies of the seeds; without them there is no repeats.csv.
         images: how many there are in each part.
+        first: the number of the first of them.
         parameters: the section `head` of params.yaml.
         per_unit: images that belong together, one after the other.
         sure: the probability of the predicted class.
         earlier: as graft built before it kept predictions on validation.
+        split: what dvc.lock says of `data/split.csv`.
     """
     (folder / "params.yaml").write_text(json.dumps({"head": dict(parameters or {})}))
+    deps = [{"path": "data/split.csv", "md5": split}]
+    stages = {f"evaluate@{model}": {"deps": deps} for model in MODELS}
+    (folder / "dvc.lock").write_text(json.dumps({"stages": stages}))
     rows, losses = [], []
-    for number, label in enumerate(LABELS[:images]):
+    for number in range(first, first + images):
+        label = LABELS[number % len(LABELS)]
         predicted, truth = ("other", 0.05) if number in wrong else (label, sure)
         row = f"{label}/{number}.png,{label},{predicted},{sure}"
         rows.append(row if earlier else f"{row},{truth},{number // per_unit}")

@@ -71,6 +71,14 @@ def test_what_settings_are_chosen_by_leads_the_table_of_experiments() -> None:
     assert metrics == ["reports/${key}/summary.json"]
 
 
+def test_plots_are_of_files_that_every_build_has() -> None:
+    """Of any other file, such as a log, `dvc plots` says that it failed to load."""
+    outputs = {str(path) for declaration in DECLARED for path in declaration.outputs}
+    for plot in read_yaml_file(ROOT / "dvc.yaml")["plots"]:
+        for body in plot.values():
+            assert set(body["y"]) <= outputs
+
+
 def test_each_declared_parameter_exists_and_each_parameter_is_declared() -> None:
     flat = flatten(read_parameters())
     used = set[str]()

@@ -70,7 +70,7 @@ class TestCollection:
             change(here, {"dataset.path": f"photos{kind}"})
             check()
             made[kind] = {p: p.read_bytes() for p in Path("data").rglob("*") if p.is_file()}
-        assert len(made[""]) == 10
+        assert len(made[""]) == 11  # with the corrections
         assert all(files == made[""] for files in made.values())
 
     def test_more_cores_change_no_byte(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def test_a_row_says_what_a_file_is(here: Path) -> None:
     rows = listing()
     paths = [f"{label}/{n}.png" for label in CLASSES for n in range(3)]
     assert [row["path"] for row in rows] == paths
-    assert list(rows[0]) == ["id", "path", "label", "group", "part", "shard", "reason"]
+    assert list(rows[0]) == ["id", "path", "label", "by_hand", "group", "part", "shard", "reason"]
     for row in rows:
         data = (here / "photos" / row["path"]).read_bytes()
         assert row["id"] == files.identity(data)

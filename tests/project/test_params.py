@@ -23,7 +23,7 @@ from graft.common.stage import Stage, Undeclared
 from graft.integrity.ground import flatten
 from graft.models.stacks import IMAGE_KINDS, count_parameters, read_stack
 from graft.network.catalogue import NETWORKS, NETWORKS_FILE, OWN
-from graft.project.choices import divide
+from graft.project.choices import CORRECTIONS, divide
 from graft.project.launcher import make_stage
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
@@ -352,6 +352,9 @@ def test_files_that_are_not_there_are_found_before_anything_runs(empty: Path) ->
         check_files(values)
     Path("data/raw").mkdir(parents=True)
     Path(values["dataset"]["path"]).touch()
+    with pytest.raises(UserError, match=r"dataset\.corrections must be .* that exists\. Received"):
+        check_files(values)
+    CORRECTIONS.touch()
     check_files(values)
     values["backbone"]["weights"] = "data/pretrained/mine.weights.h5"
     with pytest.raises(UserError, match=r"backbone\.weights must be .* that exists\. Received: "):
@@ -367,6 +370,7 @@ class TestWeights:
     def here(self, empty: Path) -> None:
         for name in ("data/pretrained", "photos"):
             Path(name).mkdir(parents=True)
+        CORRECTIONS.touch()
 
     def error(self, **backbone: Any) -> str:
         """What is said of the weights, or nothing if they will do."""

@@ -15,7 +15,7 @@ from cases import read_cases
 from graft.common.tables import read_json
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import read_yaml, read_yaml_file
-from graft.project.choices import divide
+from graft.project.choices import divide, heal_corrections
 from graft.project.launcher import run_stage
 from graft.project.parameters import check_files, read_parameters
 from graft.project.pipeline import declarations
@@ -130,6 +130,7 @@ def run(name: str, changes: dict[str, Any]) -> None:
     divide(SHARDS)
     Path("data/pretrained").mkdir(parents=True, exist_ok=True)
     change(Path(), {"dataset.path": "photos", **changes})
+    heal_corrections()
     check_files(read_parameters())
     for stage in declarations(read_parameters()):
         run_stage(stage.command.split()[1:])

@@ -351,6 +351,17 @@ class TestCharts:
         assert all(low - 1e-6 * span <= tick <= low + span * (1 + 1e-6) for tick in found)
         assert found == sorted(found)
 
+    @given(st.floats(-10, 10), st.floats(1e-3, 10), st.sampled_from(["", "y"]))
+    def test_ticks_are_written_with_the_decimals_of_their_step(
+        self, low: float, span: float, as_percent: str
+    ) -> None:
+        ends = low, low + span
+        chart = Chart("x", "y", y_ends=ends, as_percent=as_percent)
+        texts = [text.removesuffix("\N{NO-BREAK SPACE}%") for _, text in chart.y_ticks]
+        written = np.array([float(text.replace(",", "")) for text in texts])
+        assert written == pytest.approx(np.array(ticks(ends)) * (100 if as_percent else 1))
+        assert np.ptp(np.diff(written)) < 1e-6
+
     def test_a_line_has_no_more_points_than_can_be_seen(self) -> None:
         x, y = thin(range(50_000), range(50_000))
         assert len(x) == 250 and (x[0], y[-1]) == (0, 49_999)

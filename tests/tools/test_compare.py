@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cases import read_cases
 from graft.common.errors import UserError
 from graft.tools.compare import main, verdict
+from graft.tools.git import ask_git
 from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
 from images import Capture, complaint
@@ -62,15 +63,15 @@ def test_the_work_tree_is_compared_with_the_last_commit(repository: Path, shown:
     assert lines[0].startswith("old  HEAD") and lines[0].endswith(" First try")
     assert lines[1:3] == ["new  the work tree", ""]
     assert lines[3:6] == ["Parameters", "  head.batch  64 → 32", "  head.kind   –  → svm"]
-    varying = {10: lines[17], 13: lines[20]}
-    assert lines[7:22] == [varying.get(place, line) for place, line in enumerate(CASES["shown"])]
-    assert lines[17].startswith("    images   −0.231, 95 % interval −0.3")
-    assert lines[23] == "Fine-tuned model"
-    assert lines[10:22] == lines[24:36]
+    varying = {12: lines[19], 15: lines[22]}
+    assert lines[7:24] == [varying.get(place, line) for place, line in enumerate(CASES["shown"])]
+    assert lines[19].startswith("    images   −0.231, 95 % interval −0.3")
+    assert lines[25] == "Fine-tuned model"
+    assert lines[10:24] == lines[26:40]
     assert all(len(line) <= 110 for line in lines)
     lines = shown("--test").splitlines()
     assert lines[7] == "Judged by the test part"
-    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in lines[14]
+    assert "of 5: 89.80 % ± 0.84 % → of 5: 95.80 % ± 0.84 %" in lines[16]
 
 
 def test_any_two_revisions_can_be_compared(repository: Path, shown: Shown) -> None:
@@ -159,22 +160,8 @@ def test_an_earlier_graft_is_compared_by_the_test_part(repository: Path, shown: 
     assert "log loss   not known of each image on both sides: build what is older again" in out
 
 
-def test_other_splits_and_classes_are_never_paired(repository: Path, shown: Shown) -> None:
-    def lock(split: str) -> None:
-        deps = [{"path": "data/split.csv", "md5": split}]
-        stages = {f"evaluate@{model}": {"deps": deps} for model in MODELS}
-        (repository / "dvc.lock").write_text(json.dumps({"stages": stages}))
-
-    lock("one")
-    commit(repository, "With its split")
-    write_results(repository, range(6), FIVE)
-    images = found(shown)["models"]["head"]["accuracy"]["images"]
-    assert (images["paired"], images["others"]) == (True, [])
-    lock("two")
-    images = found(shown)["models"]["head"]["accuracy"]["images"]
-    assert (images["paired"], images["others"], images["p"]) == (False, ["split"], None)
-    out = shown()
-    assert "another split, 300 in 300 units, and 300 in 300 units: taken as independent" in out
+def test_other_classes_are_never_paired(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(6), FIVE, split="another")
     # Half of the classes, so fewer images.
     for model in MODELS:
         for name in ("predictions", "validation"):
@@ -187,10 +174,11 @@ def test_other_splits_and_classes_are_never_paired(repository: Path, shown: Show
         metrics |= {"valid_accuracy": right, "accuracy": right}
         (repository / f"reports/{model}/metrics.json").write_text(json.dumps(metrics))
     head = found(shown)["models"]["head"]
-    assert head["accuracy"]["images"]["others"] == ["classes", "split", "images"]
+    assert head["accuracy"]["images"]["others"] == ["classes"]
     assert head["accuracy"]["verdict"] == head["log_loss"]["verdict"] == "unclear"
     out = shown("--test")
-    assert "other classes and another split and other images or labels, 300 in" in out
+    assert "\n  150 of 300 test photos are in both; 150 only in HEAD\n" in out
+    assert "other classes, 300 in 300 units, and 150 in 150 units: taken as independent" in out
     assert "Not clear: the images are of other classes, so the tasks differ." in out
 
 
@@ -206,19 +194,21 @@ def test_a_project_may_be_a_folder_of_its_repository(
 
 
 def test_other_images_are_taken_as_independent(repository: Path, shown: Shown) -> None:
-    write_results(repository, range(15), images=200)
+    write_results(repository, range(200, 215), images=200, first=200)
     for measure, difference in (("accuracy", 0.025), ("log_loss", -0.025 * math.log(18))):
         images = found(shown)["models"]["head"][measure]["images"]
         assert (images["paired"], images["n"], images["p"]) == (False, [300, 200], None)
+        assert images["others"] == ["few"] and images["shared"]["needed"] == 120
         assert images["difference"] == pytest.approx(difference)
         assert images["low"] < 0 < images["high"]
     out = shown()
-    who = "other images or labels, 300 in 300 units, and 200 in 200 units: taken as independent"
+    assert all(line in out for line in CASES["few"])
+    who = "few photos in both, 300 in 300 units, and 200 in 200 units: taken as independent"
     assert f"{who} (Newcombe)\n" in out and f"{who}\n" in out
     assert "exceeds neither the noise of the images nor of the seeds." in out
     # In units, the same says less.
     wide = images["high"] - images["low"]
-    write_results(repository, range(15), images=200, per_unit=5)
+    write_results(repository, range(200, 215), images=200, first=200, per_unit=5)
     images = found(shown)["models"]["head"]["log_loss"]["images"]
     assert images["high"] - images["low"] > 1.1 * wide
 
@@ -237,10 +227,38 @@ def test_results_of_other_parameters_are_named(repository: Path, shown: Shown) -
     (repository / "dvc.lock").write_text(json.dumps(lock))
     assert "Run the pipeline" not in shown()
     write_results(repository, range(30), FIVE, parameters={"batch": 32})
+    (repository / "dvc.lock").write_text(json.dumps(lock))
     assert found(shown)["new"]["outdated"] == ["head.batch", "head.stack"]
     out = shown()
     assert "The results of the work tree were made with other parameters" in out
     assert "head.batch, head.stack" in out
+
+
+def test_a_hash_is_shown_by_its_name(repository: Path, shown: Shown) -> None:
+    base = ask_git("rev-parse", "HEAD")
+    names = {"plain": "dvc: commit experiment 05e028fe38", "told": "With twice the rate"}
+    for name, message in names.items():
+        git(repository, "commit", "--quiet", "--allow-empty", "--message", message)
+        git(repository, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/{name}", "HEAD")
+        git(repository, "reset", "--quiet", "--hard", base)
+    git(repository, "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")
+    hashes = {
+        name: ask_git("rev-parse", f"refs/exps/{base[:2]}/{base[2:]}/{name}") for name in names
+    }
+    for typed in ("plain", hashes["plain"], hashes["plain"][:7]):
+        side = found(shown, typed)["old"]
+        assert side["name"] == "plain"
+        assert side["title"] == f"{hashes['plain'][:7]} experiment on {base[:7]} First try"
+    assert found(shown, hashes["told"])["old"]["title"].endswith(" With twice the rate")
+    # A branch has a name, too, and a tag before it; what was typed as a name stays.
+    branch = ask_git("branch", "--show-current")
+    assert [found(shown, typed)["old"]["name"] for typed in (base, "HEAD")] == [branch, "HEAD"]
+    git(repository, "tag", "--annotate", "v1", "--message", "one")
+    assert [found(shown, typed)["old"]["name"] for typed in (base, branch)] == ["v1", branch]
+    # A hash without a name is shown as it is.
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "Next")
+    git(repository, "tag", "--delete", "v1")
+    assert found(shown, base[:8])["old"]["name"] == base[:8]
 
 
 def test_an_unknown_revision_is_one_message(repository: Path) -> None:
@@ -337,6 +355,34 @@ def test_a_page_holds_the_comparison_and_runs_nothing(repository: Path, shown: S
     assert "c6/6.png" not in page.texts and {"c6/", "6.png"} <= set(page.texts)
     assert "Its results were made with other" not in page.text
     assert html.count("<polyline") == 2 * 2 * 2  # two settings have curves
+
+
+def test_a_legend_has_the_settings_with_a_curve(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(6), parameters=SAME)
+    header = "epoch,loss,accuracy,val_loss,val_accuracy"
+    rows = [f"{epoch},1,0.5,0.5,{0.9 + epoch / 100}" for epoch in (1, 2, 3)]
+    path = repository / "reports/head/history.csv"
+    for table, drawn in ((rows[:1], []), (rows, ["the work tree"])):
+        path.write_text("\n".join([header, *table, ""]))
+        shown("--html", "comparison.html")
+        html = (repository / "comparison.html").read_text(encoding="utf-8")
+        assert html.count("<polyline") == 2 * len(drawn)
+        assert html.count('class="key side1"') == 2 * len(drawn)  # at the top, and at the curves
+        assert 'class="key side0"' not in html
+        assert ('<p class="keys">' in html) == bool(drawn)
+
+
+def test_a_page_says_which_photos_it_is_of(repository: Path, shown: Shown) -> None:
+    write_results(repository, range(15, 30), images=290, first=15, split="another")
+    shown("--html", "comparison.html")
+    page = Page((repository / "comparison.html").read_text(encoding="utf-8"))
+    assert (
+        "285 of 300 validation photos are in both; 15 only in HEAD, 5 only in the work tree."
+        " Differences are of the 285 with equal labels; before and after are of all photos of a"
+        " side. Photos are known by their paths"
+    ) in page.text
+    assert "94.7 % → 94.7 % of the 285" in page.text
+    assert "Weakest class" in page.text and "class c5 29 photos" in page.text
 
 
 @pytest.mark.parametrize("arguments, message", CASES["no_page"])

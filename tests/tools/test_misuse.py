@@ -18,7 +18,7 @@ import pytest
 from cases import read_cases
 from commands import Command
 from graft.cli import find_tools
-from graft.project.choices import divide
+from graft.project.choices import CORRECTIONS, divide
 from graft.project.pipeline import stage_names
 from graft.project.recipes import compose_parameters
 from images import ROOT, change, classes, content, encoded, listing, picture, run, write
@@ -62,6 +62,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "one", classes({"cat": 4}))
     write(folder / "few", classes({"cat": 4, "dog": 1}))
     write(folder / "loose", {f"{number}.png": encoded(picture(number)) for number in range(5)})
+    write(folder, {str(CORRECTIONS): b"path,label\n"})
     write(folder, {"texts/notes.txt": b"of last summer", "k.csv": b"path,kind\na.png,cat\n"})
     for name in ("empty", "zipped"):
         (folder / name).mkdir()

@@ -14,7 +14,7 @@ from graft.integrity.yaml12 import read_yaml
 from graft.project.choices import CHOICES, choose_network
 from graft.project.parameters import read_parameters
 from graft.project.recipes import compose_parameters, list_recipes
-from images import ROOT, complaint, graft
+from images import ROOT, complaint, graft, write
 from repositories import commit, git
 
 
@@ -105,6 +105,24 @@ def test_what_git_does_not_have_is_not_overwritten(place: Path) -> None:
     use(place, "fashion-cnn")
 
 
+def test_what_it_has_written_itself_is_overwritten(place: Path) -> None:
+    use(place, "fashion-cnn")
+    use(place, "photos", "--set", "finetune.epochs=3")
+    use(place, "--set", "finetune.epochs=4")
+    use(place, "fashion-cnn")
+    path = place / "params.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    use(place, "--set", "finetune.epochs=4")  # a person's own line is still there
+    assert "must be in git" in complaint(place, "use", "photos")
+
+
+def test_a_large_cache_is_told(place: Path) -> None:
+    write(place, {".dvc/cache/files/md5/ab/c": b""})
+    assert "cache" not in use(place, "digits")
+    os.truncate(place / ".dvc/cache/files/md5/ab/c", 12_300_000_000)  # a hole takes no room
+    assert "DVC's cache has 12 GB: `uv run dvc gc --all-commits" in use(place, "digits")
+
+
 def test_force_overwrites_anything(place: Path) -> None:
     (place / "params.yaml").write_text("no: [parameters", encoding="utf-8")
     assert graft(place, "use", "digits")[0] == 2
@@ -114,7 +132,7 @@ def test_force_overwrites_anything(place: Path) -> None:
 
 def test_without_git_a_new_file_is_written_and_an_old_one_kept(place: Path) -> None:
     shutil.rmtree(place / ".git")
-    assert graft(place, "use", "fashion-cnn")[0] == 2
+    assert "`git init && git add params.yaml`" in complaint(place, "use", "fashion-cnn")
     (place / "params.yaml").unlink()
     use(place, "fashion-cnn")
 
@@ -154,7 +172,10 @@ class TestImages:
 class TestNetwork:
     """`--network` brings its weights and its side."""
 
-    @pytest.mark.parametrize(("given", "choice"), [*CHOICES.items(), ("Xception", None)])
+    @pytest.mark.parametrize(
+        ("given", "choice"),
+        [*CHOICES.items(), ("Xception", None), ("MobileNetV2", CHOICES["fast"])],
+    )
     def test_by_its_use_or_by_name(self, place: Path, given: str, choice: tuple | None) -> None:
         use(place, "photos", "--network", given)
         found = values(place)

@@ -20,7 +20,7 @@ from graft.statistics.accuracy import wilson_interval
 # From a threefold shrinking on, what tells classes apart is often gone. Enlarging adds nothing, and
 # twofold is what photos of an odd size undergo anyway.
 _SHRUNK, _ENLARGED = 3.0, 2.0
-_FEW_LEARNED, _FEW_TESTED = 10, 30  # images of a class, and units
+_FEW_TESTED = 30  # units
 _KEEP_UNTRAINED = ("none", 0)
 _SAMPLE = 800  # images that are looked at
 _PIXELS, _MOSTLY = (1, 2, 3), 0.9
@@ -53,9 +53,7 @@ def _judge(stage: Stage) -> Iterator[Caution]:
     yield from find_dim(sample, stage)
     if sample["grey"].mean() >= _MOSTLY:
         yield from find_grey(stage)
-    learned = used[used["part"] == "train"]["label"].value_counts()
-    tested = units.loc[used["id"][used["part"] == "test"]].nunique()
-    yield from find_few(learned.reindex(pd.unique(used["label"]), fill_value=0), tested)
+    yield from find_few(units.loc[used["id"][used["part"] == "test"]].nunique())
 
 
 def _look(stage: Stage) -> pd.DataFrame:
@@ -132,16 +130,12 @@ def find_grey(parameters: Mapping[str, Any]) -> Iterator[Caution]:
         yield Caution(phrase("grey", name=name), _change("finetune.unfreeze", "auto"))
 
 
-def find_few(learned: pd.Series, tested: int) -> Iterator[Caution]:
-    """Warns where there are too few images to learn from, or to measure with.
+def find_few(tested: int) -> Iterator[Caution]:
+    """Warns where there are too few images to measure with.
 
     Args:
-        learned: images in the training part by class.
         tested: units in the test part: images that belong together count once.
     """
-    few = learned[learned < _FEW_LEARNED].sort_values(kind="stable")
-    if len(few):
-        yield Caution(phrase("few_learned", few=few.to_dict(), enough=_FEW_LEARNED))
     if 0 < tested < _FEW_TESTED:
         lowest = say_percent(wilson_interval(tested, tested)[0], 0)
         yield Caution(phrase("few_tested", units=tested, lowest=lowest))

@@ -4,10 +4,11 @@ A stage writes its warnings to a file of their own. The stage `warnings` gathers
 end of a run and the page show them all.
 """
 
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json
@@ -23,6 +24,16 @@ class Caution(NamedTuple):
 
     text: str
     command: str = ""
+
+
+def set_command(key: str, value: Any) -> str:
+    """The command that changes one parameter of params.yaml, as a shell reads it.
+
+    Args:
+        key: dotted, such as `split.kind`.
+        value: as YAML writes it in one line.
+    """
+    return f"uv run graft use --set {shlex.quote(f'{key}={value}')}"
 
 
 def write_warnings(

@@ -29,11 +29,7 @@ from graft.images.samples import (
 # What Pillow may take a file for. It reads more, some of it with programs of their own: none for
 # files from anywhere.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "AVIF")
-# How files of these formats begin, where the beginning is long enough to tell.
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-# What files of boxes are, by the brand in their first one, `ftyp`: HEIC or HEIF, AVIF, or videos.
-_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-_AVIF = (b"avif", b"avis")
+# The brands of videos, as of pictures.
 _VIDEOS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")
 # Grey values by which a picture must differ from itself, or nobody sees anything in it.
 _SEEN = 8
@@ -145,7 +141,7 @@ def _decode_file(file: File, **options: Any) -> tuple[str, Decoded | str]:
 
 def _decode(data: bytes, side: int, fit: str, background: str, white_level: int | str) -> Decoded:
     formats = _FORMATS
-    if _is_of(data, _HEIF):
+    if _is_of(data, files.HEIF):
         formats += (_register_heif(),)
         _check_coded_sizes(data)
     with Image.open(io.BytesIO(data), formats=formats) as file:
@@ -267,7 +263,7 @@ def _unknown(data: bytes) -> str:
         return "not an image: a video"
     if data.startswith(b"%PDF-"):
         return "not an image: a PDF"
-    known = data.startswith(_STARTS) or _is_of(data, _HEIF)
+    known = data.startswith(files.STARTS) or _is_of(data, files.HEIF)
     return "damaged header" if known else "not an image"
 
 
@@ -280,7 +276,7 @@ def _is_cut(data: bytes) -> bool:
         start = int.from_bytes(data[4:8], order)  # of the table of places
         count = int.from_bytes(data[start : start + 2], order)
         return start + 2 + 12 * count > len(data)
-    if _is_of(data, _HEIF + _AVIF):
+    if _is_of(data, files.HEIF + files.AVIF):
         end, length = 0, 8
         while end < len(data) and length >= 8:  # less means a last box without a length
             length = int.from_bytes(data[end : end + 4], "big")

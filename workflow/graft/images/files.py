@@ -22,10 +22,12 @@ IMAGE_ENDS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif",
 IMAGE_ENDS += (".pbm", ".ppm", ".pgm", ".pfm", ".heic", ".heif", ".hif", ".avif")
 # Such a file is meant as a picture too, though it cannot be read.
 PICTURE_ENDS = (*IMAGE_ENDS, ".arw", ".cr2", ".dng", ".jp2", ".jxl", ".nef", ".psd", ".svg")
-# How pictures begin, whatever their name is: at byte 0, 4 and 8.
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-_STARTS += tuple(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \n\r\t")
-_BRANDS = (b"ftyphe", b"ftypmif1", b"ftypmsf1", b"ftypavi")
+# How pictures begin, whatever their name is, where the beginning is long enough to tell.
+STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_SHORT_STARTS = (b"BM", *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \n\r\t"))
+# The brand in the first box, `ftyp`, of HEIC or HEIF, and of AVIF.
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+AVIF = (b"avif", b"avis")
 
 # What systems and programs leave beside pictures, besides what begins with a dot; in small letters.
 SYSTEMS = ("#recycle", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "__macosx")
@@ -88,8 +90,9 @@ def is_hidden(path: str) -> bool:
 def is_picture(file: File) -> bool:
     """Whether a file is meant as a picture, by the end of its name or by how it begins."""
     start = file.data[:12] if file.data else b""
-    begins = start.startswith(_STARTS) or start[4:].startswith(_BRANDS) or start[8:] == b"WEBP"
-    return begins or PurePosixPath(file.path).suffix.lower() in PICTURE_ENDS
+    begins = start.startswith(STARTS + _SHORT_STARTS) or start[8:] == b"WEBP"
+    boxes = start[4:8] == b"ftyp" and start[8:] in HEIF + AVIF
+    return begins or boxes or PurePosixPath(file.path).suffix.lower() in PICTURE_ENDS
 
 
 def problem_of_path(path: str) -> str:

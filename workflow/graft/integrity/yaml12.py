@@ -4,8 +4,10 @@ PyYAML itself follows YAML 1.1, in which `1e-3` is text, `010` is eight and `off
 scalars mean what they mean to DVC, and a key that occurs twice is an error, as it is there.
 """
 
+import json
 import re
 from collections.abc import Hashable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ _FLOAT = re.compile(
 _INT = re.compile(r"^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+|[-+]?0x[0-9a-fA-F_]+)$")
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _OTHER = ("merge", "null", "timestamp", "value")  # the same in both versions
+_PLAIN = re.compile(r"[A-Za-z0-9_ ./@:+*,-]{0,60}")
 _DEEPEST = 100  # levels
 _LARGEST = 4 * 2**20  # bytes of a file that people write
 _REPEATED = 10_000  # values that aliases stand for, which other programs write out
@@ -120,3 +123,30 @@ def read_yaml_file(path: Path) -> Any:
     if len(data) > _LARGEST:
         raise NoYaml(f"a file of more than {_LARGEST >> 20} MiB")
     return read_yaml(data)
+
+
+def is_plain(data: Any) -> bool:
+    """Whether every program writes these values in the same way: none is quoted or folded."""
+    if isinstance(data, dict):
+        return all(is_plain(key) and is_plain(value) for key, value in data.items())
+    if isinstance(data, list):
+        return all(map(is_plain, data))
+    return isinstance(data, int | float) or (
+        isinstance(data, str) and _PLAIN.fullmatch(data) is not None
+    )
+
+
+def dump_plain(data: Any) -> str:
+    """The text that ruamel.yaml writes by itself, from its faster part that calls libyaml.
+
+    Args:
+        data: plain, as `is_plain` says.
+    """
+    from ruamel.yaml import YAML
+
+    writer = YAML(typ="safe")
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False
+    text = StringIO()
+    writer.dump(json.loads(json.dumps(data)), text)  # plain mappings in place of ordered ones
+    return text.getvalue()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from graft.common.cautions import Caution
+from graft.common.cautions import Caution, set_command
 from graft.common.classes import catch, normal
 from graft.common.errors import WHERE_SOURCE, UserError, refuse
 from graft.labelling.layout import INNERMOST, Layout, Undecided, read_layout, split_path
@@ -53,7 +53,7 @@ class Labelled(NamedTuple):
 
 def set_label(value: str | int) -> str:
     """The command that sets `dataset.label`."""
-    return f"uv run graft use --set {shlex.quote(f'dataset.label={value}')}"
+    return set_command("dataset.label", value)
 
 
 class Asked(NamedTuple):

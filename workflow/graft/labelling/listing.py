@@ -12,6 +12,7 @@ from graft.common.progress import Progress
 from graft.images import files
 from graft.images.files import File
 from graft.images.sources import Source, is_csv, open_source
+from graft.labelling.corrections import Corrected, correct_labels
 from graft.labelling.labels import BY_PARAMETERS, Asked, Label, unify
 from graft.labelling.overview import find_empty, find_passed_over, refuse_unlabelled
 from graft.labelling.rules import Labelled, label_files, locate, read_label_table
@@ -42,13 +43,21 @@ class LabelledFiles(NamedTuple):
 
     Attributes:
         files: in natural order of the paths.
-        labels: of each that has one, by its path; one or more.
+        corrected: what is said of them, and what of it is by hand.
         cautions: what a person should know of it.
     """
 
     files: list[ListedFile]
-    labels: dict[str, Label]
+    corrected: Corrected
     cautions: list[Caution]
+
+    @property
+    def labels(self) -> dict[str, Label]:
+        """What is said of each file that has a label, by its path; one or more.
+
+        The label of a file that is left out by hand is empty.
+        """
+        return self.corrected.labels
 
     def is_listed(self, file: ListedFile) -> bool:
         """Whether a file counts: it has a label, or a path that must not be followed."""
@@ -61,6 +70,7 @@ def list_labelled(
     title: str,
     asked: Asked = BY_PARAMETERS,
     anywhere: bool = False,
+    corrections: tuple[bytes, str] | None = None,
 ) -> LabelledFiles:
     """Reads every file of a source once, and finds its label.
 
@@ -70,10 +80,11 @@ def list_labelled(
         title: of the progress.
         asked: what messages call these.
         anywhere: whether a CSV may name any file, as of `Folder`.
+        corrections: the bytes of a table of them, and what it is called.
 
     Raises:
-        UserError: the source cannot be read, there is nothing in it, or it is not clear which label
-            a file has.
+        UserError: the source cannot be read, there is nothing in it, it is not clear which label
+            a file has, or the corrections are not of their form.
     """
     opened = open_source(path, asked.source, anywhere)
     with opened as source, Progress(title, None, "files") as progress:
@@ -84,12 +95,17 @@ def list_labelled(
     known = label_files(table, inside, pictures, rule, asked)
     in_folders = path if Path(path).is_dir() and table is None else None
     unified = unify(known.labels, in_folders)
-    for name in set(unified.labels).difference(file.path for file in listed):
+    corrected = Corrected(unified.labels, frozenset(), 0, 0, [])
+    if corrections is not None:
+        ids = {path: file.id for path, file in inside.items()}
+        corrected = correct_labels(unified.labels, ids, *corrections)
+    for name in set(corrected.labels).difference(file.path for file in listed):
         listed.append(_unread(name, files.problem_of_path(name) or files.MISSING))
     listed.sort(key=lambda file: natural(file.path))
-    found = LabelledFiles(listed, unified.labels, [*known.cautions, *unified.cautions])
+    cautions = [*known.cautions, *unified.cautions, *corrected.cautions]
+    found = LabelledFiles(listed, corrected, cautions)
     paths = [file.path for file in listed]
-    if not any(path in unified.labels for path in paths):
+    if not any(said.label for said in corrected.labels.values()):
         raise refuse_unlabelled(path, paths, asked)
     folders = {path.rpartition("/")[0] for path in inside} - {""}
     found.cautions.extend(find_empty(known.tops, folders.union(empty), pictures))

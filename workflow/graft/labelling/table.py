@@ -68,7 +68,7 @@ def by_csv(
     Raises:
         UserError: the CSV is not of that form; the line is named.
     """
-    header, lines = _read(data, where)
+    header, lines = read_csv_rows(data, where)
     path_column = _find(header, _PATH, where)
     label_column = rule if rule in header else None
     if rule == AUTOMATIC and label_column is None:
@@ -105,7 +105,7 @@ def paths_by_csv(data: bytes, where: str) -> list[str]:
     Raises:
         UserError: the CSV is not of that form; the line is named.
     """
-    header, lines = _read(data, where)
+    header, lines = read_csv_rows(data, where)
     column = _find(header, _PATH, where)
     paths = []
     for line, row in lines:
@@ -130,12 +130,20 @@ def _find_part(header: Sequence[str], data: bytes, where: str) -> str:
     name = next((name for name in _PART if name in header), "")
     if name in ("", _PART[0]):
         return name
-    cells = (row[name] for _, row in _read(data, where)[1])
+    cells = (row[name] for _, row in read_csv_rows(data, where)[1])
     return name if all(not cell or read_part(cell) for cell in cells) else ""
 
 
-def _read(data: bytes, where: str) -> tuple[list[str], _Rows]:
-    """The names of the columns, and each line below them with what it is called in errors."""
+def read_csv_rows(data: bytes, where: str) -> tuple[list[str], _Rows]:
+    """The names of the columns of a CSV, and each line below them with what it is called in errors.
+
+    Args:
+        data: the bytes: UTF-8, with a header; commas, semicolons, tabs or bars between cells.
+        where: what the CSV is called in errors.
+
+    Raises:
+        UserError: it is not of that form; the line is named.
+    """
     try:
         text = data.decode("utf-8-sig")  # Excel begins its files with a mark
     except UnicodeDecodeError as error:

@@ -15,6 +15,8 @@ from graft.network.catalogue import NETWORKS, OWN
 from graft.project.parameters import read_values
 from graft.project.pipeline import MOST_SHARDS, SHARDS, list_shards
 
+# The usual value of `dataset.corrections`.
+CORRECTIONS = Path("data/corrections.csv")
 # In place of a number of shards: by the number of files.
 BY_NUMBER = "auto"
 _SHARDS = """\
@@ -24,8 +26,8 @@ shards:
   count: {count}
   keys: {keys}
 """
-# A network by what it is good for, with the side of its images in pixels;
-# workflow/recipes/photos.yaml has the measurements.
+# A network by what it is good for, with the side of its images in pixels, which it also has when it
+# is named itself; workflow/recipes/photos.yaml has the measurements.
 CHOICES = {
     "fast": ("MobileNetV2", 160),
     "balanced": ("EfficientNetV2B0", 224),
@@ -43,10 +45,11 @@ def choose_network(name: str) -> dict[str, Any]:
         UserError: it is neither.
     """
     pretrained = [known for known in NETWORKS if known not in OWN]
+    measured = dict(CHOICES.values())
     if name in CHOICES:
         network, side = CHOICES[name]
     elif name in pretrained:
-        network, side = name, NETWORKS[name].imagenet
+        network, side = name, measured.get(name, NETWORKS[name].imagenet)
     else:
         allowed = f"{', '.join(CHOICES)}, or a class of keras.applications"
         raise refuse("--network", allowed + nearest(name, [*CHOICES, *pretrained]), name)
@@ -120,6 +123,17 @@ def heal_shards() -> None:
             number = suit_number(read_values()["dataset"]["path"])
             divide(number)
             say(f"{SHARDS} was {'in conflict' if text else 'gone'} and is written anew: {number}")
+
+
+def heal_corrections() -> None:
+    """Writes a table of corrections without a row where there is none at the usual place."""
+    if CORRECTIONS.exists():
+        return
+    from graft.labelling.corrections import write_corrections  # it is hardly ever needed here
+
+    with contextlib.suppress(UserError, LookupError, TypeError):  # the run says what is wrong
+        if Path(read_values()["dataset"]["corrections"]) == CORRECTIONS:
+            write_corrections(CORRECTIONS, [])
 
 
 def divide(count: int, folder: Path = Path()) -> None:

@@ -8,13 +8,10 @@ from graft.project.pipeline import PACKAGE, declarations, stage_names
 def explain_stage(name: str) -> str:
     """What a stage does, reads and writes, with the files of its first key.
 
-    It needs no valid parameters: it shows the key `dataset.path` and not its value.
+    It needs no valid parameters: it shows keys such as `dataset.path` and not their values.
     """
-    own = [
-        stage
-        for stage in declarations({"dataset": {"path": "dataset.path"}})
-        if stage.command.split()[1] == name
-    ]
+    keys = {name: f"dataset.{name}" for name in ("path", "corrections")}
+    own = [stage for stage in declarations({"dataset": keys}) if stage.command.split()[1] == name]
     first = min(own, key=lambda stage: (len(stage.address), stage.address))
     arguments = "|".join(" ".join(stage.command.split()[2:]) for stage in own)
     listed = {

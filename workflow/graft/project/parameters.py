@@ -119,10 +119,11 @@ def check_files(values: Mapping[str, Any]) -> None:
     """Checks the files which the parameters name, before any stage runs.
 
     Raises:
-        UserError: `dataset.path` or the file of `backbone.weights` is missing, or the latter does
-            not hold the weights of the network.
+        UserError: what `dataset.path` or `dataset.corrections` names, or the file of
+            `backbone.weights`, is missing, or the latter does not hold the weights of the network.
     """
-    _check_exists("dataset.path", values["dataset"]["path"])
+    for key in ("path", "corrections"):
+        _check_exists(f"dataset.{key}", values["dataset"][key])
     check_weights(values)
 
 

@@ -100,6 +100,13 @@ class Dataset(Section):
             " regular expression"
         ),
     ]
+    corrections: Annotated[
+        str,
+        Field(
+            pattern=r"^[^/~][^\n]*\.csv$",
+            description="a CSV in the project, such as data/corrections.csv",
+        ),
+    ]
 
 
 class Image(Section):
@@ -127,8 +134,9 @@ class Duplicates(Section):
 
 
 class Split(Section):
-    """The shares of the parts; they sum to 1."""
+    """The shares of the parts, which sum to 1, and how they are held."""
 
+    kind: _one_of("hash", "stratified")
     train: Share
     valid: Share
     test: Share

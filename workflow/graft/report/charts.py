@@ -40,10 +40,11 @@ class Chart:
         self.lines: list[tuple[str, str]] = []
         self.bars: list[tuple[str, str, str, str]] = []
         self.dots: list[tuple[str, str, str]] = []
-        self.x_ticks = [
-            (self._x(v), _write(v, "x" in as_percent, x_ends)) for v in ticks(x_ends, whole)
-        ]
-        self.y_ticks = [(self._y(v), _write(v, "y" in as_percent, y_ends)) for v in ticks(y_ends)]
+        x_values, y_values = ticks(x_ends, whole), ticks(y_ends)
+        x_texts = _write(x_values, "x" in as_percent)
+        y_texts = _write(y_values, "y" in as_percent)
+        self.x_ticks = [*zip(map(self._x, x_values), x_texts, strict=True)]
+        self.y_ticks = [*zip(map(self._y, y_values), y_texts, strict=True)]
 
     def line(self, x: Sequence[float], y: Sequence[float], style: str) -> None:
         """Adds a line; places that are not finite leave a gap."""
@@ -107,11 +108,13 @@ def _place(value: float, ends: tuple[float, float]) -> float:
     return (value - low) / (high - low) if high > low else 0.5
 
 
-def _write(value: float, as_percent: bool, ends: tuple[float, float]) -> str:
-    scale = 100 if as_percent else 1
-    digits = max(0, 1 - math.floor(math.log10(max((ends[1] - ends[0]) * scale, 1e-9))))
-    text = _decimal(value * scale, min(digits, 6))
-    return text + ("\N{NO-BREAK SPACE}%" if as_percent else "")
+def _write(values: Sequence[float], as_percent: bool) -> list[str]:
+    """Ticks as text, with as many decimals as tell their step: steps of 2.5 are not 0, 2, 5."""
+    scaled = [value * (100 if as_percent else 1) for value in values]
+    digits = next((d for d in range(6) if all(abs(v - round(v, d)) < 1e-9 for v in scaled)), 6)
+    return [
+        _decimal(value, digits) + ("\N{NO-BREAK SPACE}%" if as_percent else "") for value in scaled
+    ]
 
 
 def _decimal(value: float, digits: int = 1) -> str:

@@ -9,12 +9,10 @@ the bytes that DVC writes.
 import contextlib
 import json
 import logging
-import re
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,10 @@ from graft.integrity.mending import mend_lock, read_entries_of_git, remove_damag
 from graft.integrity.moment import remove_entry
 from graft.integrity.records import LOCK, RecordState, read_entries, read_record, take_made
 from graft.integrity.verification import Recorded
+from graft.integrity.yaml12 import dump_plain, is_plain
 from graft.scheduling.times import BUSY
 
 _PAUSE = 0.3  # seconds between two looks at a lock
-_SIMPLE = re.compile(r"[A-Za-z0-9_ ./@:+*,-]{0,60}")
 
 
 @contextlib.contextmanager
@@ -116,6 +114,25 @@ def _list_files(out: Any) -> Iterator[Recorded]:
         return
     for inside, own in files:
         yield Recorded(inside, Path(locate(own)), own)
+
+
+def find_cached(digest: str) -> Path | None:
+    """A file in DVC's cache, by its MD5; None where that has no such file, or there is no DVC.
+
+    Raises:
+        UserError: DVC cannot read its settings.
+    """
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            path = Path(repo.cache.local.oid_to_path(digest))
+    except NotDvcRepoError:
+        return None
+    except DvcException as error:
+        raise UserError(f"DVC cannot say where its cache is: {error}") from None
+    return path if path.exists() and hash_file(path) == digest else None
 
 
 def find_stages(repo: Any) -> dict[str, Any]:
@@ -296,26 +313,9 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
 def dump_lock(data: Any) -> str:
     """The text that DVC writes for the content of `dvc.lock`, by libyaml where that is the same."""
     from dvc.utils.serialize import dumps_yaml
-    from ruamel.yaml import YAML
 
-    if not _is_simple(data):  # the two differ in how they quote and fold
-        return dumps_yaml(data)
-    yaml = YAML(typ="safe")
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    text = StringIO()
-    yaml.dump(json.loads(json.dumps(data)), text)  # plain mappings in place of ordered ones
-    return text.getvalue()
-
-
-def _is_simple(data: Any) -> bool:
-    if isinstance(data, dict):
-        return all(_is_simple(key) and _is_simple(value) for key, value in data.items())
-    if isinstance(data, list):
-        return all(map(_is_simple, data))
-    return isinstance(data, int | float) or (
-        isinstance(data, str) and _SIMPLE.fullmatch(data) is not None
-    )
+    # The two differ in how they quote and fold.
+    return dump_plain(data) if is_plain(data) else dumps_yaml(data)
 
 
 def write_lock(entries: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from graft.integrity.libraries import write_versions
 from graft.integrity.locks import join_the_running
 from graft.models.stacks import IMAGE_KINDS, read_stack
 from graft.network.catalogue import look_up
-from graft.project.choices import heal_shards
+from graft.project.choices import heal_corrections, heal_shards
 from graft.project.parameters import PARAMETERS, check_files, read_parameters
 from graft.project.pipeline import (
     FORCE,
@@ -80,6 +80,7 @@ class Bridge:
             _check_options(workflow)
             if workflow.is_main_process:
                 heal_shards()
+                heal_corrections()
             self._values = read_parameters()
             check_files(self._values)
             stages = declarations(self._values)

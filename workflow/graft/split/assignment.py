@@ -8,7 +8,7 @@ files, share a hash and so a part. Changing the shares of train and valid moves 
 of test.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import pandas as pd
@@ -20,7 +20,12 @@ ORDER = ("test", "valid", "train")
 _Places: TypeAlias = set[float]
 
 
-def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, float]) -> pd.Series:
+def assign_parts(
+    files: pd.DataFrame,
+    left_out: pd.Series,
+    shares: dict[str, float],
+    draw: Callable[[pd.Series, pd.Series, dict[str, float]], pd.Series],
+) -> pd.Series:
     """The part of each file that is not left out already.
 
     Parts that the data set gives are kept. Those that it lacks are drawn from the images that it
@@ -33,6 +38,7 @@ def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, flo
             empty), and float place, equal for files that must stay together.
         left_out: str (n,), empty, or why a file is left out.
         shares: of each part, in any proportion.
+        draw: gives parts to the images that have none: `draw_parts`, or another function like it.
 
     Returns:
         str (n,), train, valid, test or why a file is left out. Where too many images must stay
@@ -52,7 +58,7 @@ def assign_parts(files: pd.DataFrame, left_out: pd.Series, shares: dict[str, flo
             free &= ~together
     lacking = {name: shares[name] for name in ORDER if name not in kept or name == "train"}
     if free.any():
-        part[free] = draw_parts(place[free], files["label"][free], lacking)
+        part[free] = draw(place[free], files["label"][free], lacking)
     return part
 
 

@@ -38,7 +38,7 @@ def main(stage: Stage) -> None:
     checked = read_tables(stage.inputs("data/checked"), ["id", "status", "phash"])
     good = checked[checked["status"] == "ok"].set_index("id")
     manifest = read_table(stage.input("data/manifest.csv"), ["id", "path", "label"])
-    manifest = manifest[manifest["id"].isin(good.index)]
+    manifest = manifest[manifest["id"].isin(good.index) & (manifest["label"] != "")]
     # In the order of the manifest, whichever shards the images are in.
     original = manifest.drop_duplicates("id").set_index("id", drop=False)
     ids = original.index

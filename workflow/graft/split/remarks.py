@@ -7,15 +7,21 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from graft.common.cautions import Caution
+from graft.common.cautions import Caution, set_command
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.errors import BLANK, WHERE_SOURCE, refuse
 from graft.split.large import NOTABLE
 
 # Why a file is in no part.
 TWO_LABELS = "equal files have two labels"
-_KEEP = "dataset.two_labels=keep"
-_CHANGE = "uv run graft use --set image.background="
+_KEEP = set_command("dataset.two_labels", "keep")
+_EXACT = set_command("split.kind", "stratified")
+# From so many images of a class on a result begins to mean something; from so many on it does.
+_FEW, _MANY = 10, 50
+# A class that has less of its exact share than this has few by the division. With 12 to learn from
+# chance does that once in ten times, with 42 once in a hundred.
+_SHORT = 0.8
+_NAMED = 3  # classes that a sentence has
 
 
 def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
@@ -42,52 +48,113 @@ def describe_largest(files: pd.DataFrame, levels: pd.Series) -> str:
     return f"the largest unit holds {len(own)} of {len(files)} images, such as {example!r}, {why}"
 
 
+def is_small(counts: pd.DataFrame) -> bool:
+    """Whether some class has so few images that exact shares may serve it better.
+
+    Args:
+        counts: as `count_parts` gives them.
+    """
+    learned = counts["images"][counts["part"] == "train"]
+    return bool((learned < _MANY).any() or (counts["images"] == 0).any())
+
+
 def check_parts(files: pd.DataFrame, levels: pd.Series) -> None:
     """Refuses a split with which nothing could be learned or measured.
 
     Args:
         files: as of `describe_largest`, or none, with more columns: str label; str given, the part
-            that the data set gives, or empty; and str part.
+            that the data set gives, or empty; str part; and str exact, the part by exact shares.
         levels: as of `describe_largest`.
 
     Raises:
         UserError: a part has no image; or, of what was drawn, a class is not learned though it is
             there, or the test part has images of one class alone.
     """
+    if problem := _find_problem(files, files["part"], levels):
+        where, allowed, received = problem
+        if not _find_problem(files, files["exact"], levels):
+            allowed += f"; exact shares make it so (`{_EXACT}`)"
+        raise refuse(where, allowed, received)
+
+
+def _find_problem(
+    files: pd.DataFrame, part: pd.Series, levels: pd.Series
+) -> tuple[str, str, str] | None:
+    """What `check_parts` refuses: where, what must be there, and what is."""
     for name in PARTS:
-        if not (files["part"] == name).any():
+        if not (part == name).any():
             allowed = f"a data set with images for {', '.join(PARTS[:-1])} and {PARTS[-1]}"
             if files["unit"].value_counts().max() > max(1, NOTABLE * len(files)):
                 allowed += f"; {describe_largest(files, levels)}"
-            raise refuse(WHERE_SOURCE, allowed, f"none for {name}")
+            return WHERE_SOURCE, allowed, f"none for {name}"
+    label = files["label"]
     drawn = files[files.groupby("label")["given"].transform("max") == ""]
-    learned = files["label"][files["part"] == "train"]
-    for name, own in drawn[~drawn["label"].isin(learned)].groupby("label"):
+    for name, own in drawn[~drawn["label"].isin(label[part == "train"])].groupby("label"):
         allowed = f"in the training part; {describe_largest(own, levels)}"
-        raise refuse(f"some images of class {name!r}", allowed, "none")
-    tested = files["label"][files["part"] == "test"].unique()
-    if len(tested) == 1 and not (files["given"] == "test").any():
-        others = describe_largest(files[files["label"] != tested[0]], levels)
+        return f"some of the {len(own)} images of class {name!r}", allowed, "none"
+    tested = label[part == "test"]
+    if tested.nunique() == 1 and not (files["given"] == "test").any():
+        (name,) = tested.unique()
+        others = describe_largest(files[label != name], levels)
         allowed = f"of images of two classes or more; of the other classes, {others}"
-        raise refuse("the test part", allowed, f"class {tested[0]!r} alone")
+        received = f"{len(tested)} of the {(label == name).sum()} images of class {name!r} alone"
+        return "the test part", allowed, received
+    return None
 
 
-def explain_absent(files: pd.DataFrame, counts: pd.DataFrame, levels: pd.Series) -> Iterator[str]:
-    """A sentence for each class and part without images, with the reason if its units are too few.
+def explain_absent(
+    files: pd.DataFrame, counts: pd.DataFrame, levels: pd.Series
+) -> Iterator[Caution]:
+    """A warning for each class and part without images, with the reason if its units are too few.
 
     Args:
         files: as of `check_parts`.
         counts: str label and part, int images and groups, as `count_parts` gives them.
         levels: as of `describe_largest`.
     """
-    units = counts.groupby("label")["groups"].sum()
+    sums = counts.groupby("label")[["images", "groups"]].sum()
     for row in counts[counts["images"] == 0].itertuples():
         own = files[files["label"] == row.label]
-        text = f"no image of class {row.label!r} in {row.part}"
+        images, units = sums.loc[row.label]
+        text = f"of the {images} images of class {row.label!r} none is in {row.part}"
         # A class of as many units as parts has images in each, unless the parts are given.
-        if units[row.label] < len(PARTS) <= len(own):
+        if units < len(PARTS) <= len(own):
             text += f": of this class, {describe_largest(own, levels)}"
-        yield text
+        yield Caution(text, _EXACT if (own["exact"] == row.part).any() else "")
+
+
+def explain_few(files: pd.DataFrame) -> Iterator[Caution]:
+    """A warning of classes with few images to learn from, and of those that chance left with few.
+
+    Args:
+        files: a row for each that may be in a part, with str id, label, part and exact, the part by
+            exact shares.
+    """
+    files = files.drop_duplicates(["id", "label"])
+
+    def count(part: pd.Series, *names: str) -> pd.Series:
+        return part.isin(names).groupby(files["label"]).sum()
+
+    learned, exact = count(files["part"], "train"), count(files["exact"], "train")
+    table = pd.DataFrame({"learned": learned, "of": count(files["part"], *PARTS), "exact": exact})
+    table["enough"] = (learned >= _SHORT * exact) | (learned >= _MANY)
+    few = table[(learned < _FEW) | ~table["enough"]].sort_values(["enough", "learned"])
+    if few.empty:
+        return
+    said = []
+    for row in few.iloc[:_NAMED].itertuples():
+        has, there = ("", "") if said else (" has", " images in the training part")
+        share = "" if row.enough else f" ({row.exact} by exact shares)"
+        said.append(f"{row.Index!r}{has} {row.learned} of its {row.of}{there}{share}")
+    if more := len(few) - len(said):
+        said[-1] += f" and {more} more class{'es' if more > 1 else ''}"
+    text = f"few images to learn from: class {', '.join(said)}. From {_FEW} a class on a result"
+    text += f" begins to mean something; {_MANY} or more are better"
+    if few["enough"].all():
+        yield Caution(text)
+    else:
+        text += ". Chance left fewer there than the share: exact shares suit a small set, but"
+        yield Caution(f"{text} images that are added later can then move others", _EXACT)
 
 
 def check_seen(files: pd.DataFrame, limit: float) -> None:
@@ -103,7 +170,8 @@ def check_seen(files: pd.DataFrame, limit: float) -> None:
     blank, colour, other = _find_blank(files)
     if len(blank) > limit * len(files):
         first = blank["path"].iloc[0]
-        allowed = f"a colour on which all is seen, such as {other} (`{_CHANGE}{other}`), or grey if"
+        allowed = f"a colour on which all is seen, such as {other}"
+        allowed += f" (`{set_command('image.background', other)}`), or grey if"
         allowed += f" there are {other} pictures too"
         received = f"{colour}: {len(blank)} of {len(files)} pictures become blank, such as {first}"
         raise refuse("params.yaml: image.background", allowed, received)
@@ -122,7 +190,7 @@ def explain_blank(files: pd.DataFrame) -> Iterator[Caution]:
             f" {blank['path'].iloc[0]!r}: what is not transparent in them is {colour}, as"
             f" image.background is. They are seen on {other}, or on grey if there are {other}"
             " pictures too",
-            f"{_CHANGE}{other}",
+            set_command("image.background", other),
         )
 
 
@@ -166,7 +234,7 @@ def explain_equal(files: pd.DataFrame) -> Iterator[Caution]:
         yield Caution(
             f"{len(found):,} images are left out, since equal files have two labels, such as"
             f" {_name_two(found)}. Correct a label, or keep them under both",
-            f"uv run graft use --set {_KEEP}",
+            _KEEP,
         )
 
 
@@ -193,7 +261,7 @@ def check_classes(files: pd.DataFrame, classes: Sequence[str]) -> None:
             if len(own):
                 allowed += (
                     f"; of others, equal files have two labels, such as {_name_two(own)}: correct"
-                    f" a label, or keep them under both (`uv run graft use --set {_KEEP}`)"
+                    f" a label, or keep them under both (`{_KEEP}`)"
                 )
             raise refuse(f"the readable images of class {name!r}", allowed, count)
 

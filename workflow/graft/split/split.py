@@ -9,7 +9,7 @@ from graft.common.classes import LEFT_OUT, PARTS, choose_classes
 from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_json, write_table
-from graft.split.assignment import ORDER, assign_parts
+from graft.split.assignment import ORDER, assign_parts, draw_parts
 from graft.split.leaks import check_leaks, count_parts
 from graft.split.remarks import (
     TWO_LABELS,
@@ -20,8 +20,14 @@ from graft.split.remarks import (
     explain_blank,
     explain_conflicts,
     explain_equal,
+    explain_few,
+    is_small,
 )
+from graft.split.stratified import draw_exactly
 from graft.split.units import find_groups, hash_position, number_units, unit_positions
+
+# By `split.kind`.
+_DRAWS = {"hash": draw_parts, "stratified": draw_exactly}
 
 
 def main(stage: Stage) -> None:
@@ -39,12 +45,17 @@ def main(stage: Stage) -> None:
     classes = choose_classes(set(files["label"]) - {""}, stage["dataset.classes"])
     left_out = _leave_out(stage, files, classes)
     shares = {name: stage[f"split.{name}"] for name in ORDER}
-    part = assign_parts(files, left_out, shares)
-    files = files.rename(columns={"part": "given"}).assign(part=part)
+    draw = _DRAWS[stage["split.kind"]]
+    part = assign_parts(files, left_out, shares, draw)
+    counts = count_parts(files.assign(part=part), classes)
+    # Exact shares are the remedy that warnings offer, if there is something to remedy.
+    exact = part
+    if draw is not draw_exactly and is_small(counts):
+        exact = assign_parts(files, left_out, shares, draw_exactly)
+    files = files.rename(columns={"part": "given"}).assign(part=part, exact=exact)
     free = files[left_out == ""]
     levels = read_table(stage.input("data/duplicates/large.csv")).set_index("cluster")["level"]
     check_parts(free, levels)
-    counts = count_parts(files, classes)
     summary = _summarise(files, counts)
     write_table(stage.output("data/split.csv"), files[["id", "path", "label", "part"]])
     # A later division of a part must keep together what belongs together.
@@ -52,10 +63,10 @@ def main(stage: Stage) -> None:
     write_table(stage.output("data/units.csv"), units[["id", "unit"]])
     write_table(stage.output("data/parts.csv"), counts)
     write_json(stage.output("reports/split.json"), summary)
-    texts = [*explain_absent(free, counts, levels)]
+    cautions = [*explain_blank(files), *explain_equal(files), *explain_few(free)]
+    cautions += explain_absent(free, counts, levels)
     if stage["dataset.two_labels"] == "leave_out":
-        texts += explain_conflicts(files[files["part"].isin(PARTS)])
-    cautions = [*explain_blank(files), *explain_equal(files), *map(Caution, texts)]
+        cautions += map(Caution, explain_conflicts(files[files["part"].isin(PARTS)]))
     write_warnings(stage, "data/warnings/split.json", cautions)
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 
@@ -84,6 +95,7 @@ def _leave_out(stage: Stage, files: pd.DataFrame, classes: Sequence[str]) -> pd.
     """Why each file is in no part, str (n,); empty where it may be in one."""
     ids, label = files["id"], files["label"]
     part = pd.Series("", files.index, dtype=str)
+    part[(label == "") & (files["reason"] == "")] = LEFT_OUT + "by dataset.corrections"
     part[(label != "") & ~label.isin(classes)] = LEFT_OUT + "class not chosen"
     _check_bad(files[part == ""], stage["dataset.max_bad"])
     bad = (part == "") & (files["reason"] != "")

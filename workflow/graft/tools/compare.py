@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from graft.common.errors import refuse
 from graft.common.numbers import say_percent
 from graft.integrity.yaml12 import read_yaml_file
 from graft.project.parameters import list_changes, show_value
+from graft.tools.git import check_repository
 from graft.tools.noise import compare_images, compare_seeds, say_difference
 from graft.tools.options import parse_options
-from graft.tools.revisions import ModelResults, Setting, check_repository, read_setting
+from graft.tools.pairing import describe_shared, identify_images
+from graft.tools.revisions import ModelResults, Setting, read_setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Whether more is better.
@@ -33,32 +37,33 @@ def main(arguments: list[str]) -> None:
     part = "test" if options.test else "validation"
     names = [options.old, options.new, *options.more]
     first, *others = (read_setting(name, part) for name in names)
-    pairs = [(other, compare_settings(first, other)) for other in others]
-    found = pairs[0][1]
+    pairs = [identify_images(first, other) for other in others]
+    found = [compare_settings(old, new) for old, new in pairs]
     if options.html:
         # What draws takes a second to import.
         from graft.tools.showing.comparison import write_comparison
 
-        write_comparison(options.html, first, pairs)
+        write_comparison(options.html, pairs, found)
         print(f"The comparison is in {options.html}.")
     elif options.json:
-        print(json.dumps(found, indent=1, default=str))
+        print(json.dumps(found[0], indent=1, default=str))
     else:
-        print(describe_comparison(found), end="")
+        print(describe_comparison(found[0]), end="")
 
 
 def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
     """The whole comparison, as `--json` prints it.
 
     Args:
-        old, new: of the same part.
+        old, new: of the same part, from `identify_images`.
 
     Returns:
         `old` and `new`: name, title and the outdated parameters of each side. `part`: by which they
         are judged. `parameters`: those that differ, from `list_changes`. `models`: for `head` and
-        `finetuned`, `accuracy` and `log_loss`, each with the `values` of both sides, `images` from
-        `compare_images`, `seeds` from `compare_seeds`, and the verdict with its sentence; None for
-        a log loss that is not known.
+        `finetuned`, `accuracy` and `log_loss`, each with the `values` of both sides on all their
+        images, `images` from `compare_images`, `seeds` from `compare_seeds`, and the verdict with
+        its sentence; None for a log loss that is not known. An accuracy also has `classes`, of both
+        sides from `summarise_recalls`.
     """
     sides = {
         key: {"name": side.name, "title": side.title, "outdated": side.outdated}
@@ -82,7 +87,31 @@ def _compare_measure(old: ModelResults, new: ModelResults, measure: str) -> dict
     images, seeds = compare_images(old, new, measure), compare_seeds(old, new, measure)
     word, sentence = verdict(images, seeds, measure)
     found = {"values": values, "images": images, "seeds": seeds}
+    if measure == "accuracy":
+        found["classes"] = [summarise_recalls(side.images) for side in (old, new)]
     return found | {"verdict": word, "sentence": sentence}
+
+
+def summarise_recalls(images: pd.DataFrame) -> dict[str, Any]:
+    """How good a model is on each class, in two numbers.
+
+    Args:
+        images: as `ModelResults` has them.
+
+    Returns:
+        `balanced_accuracy`, the mean recall of the classes, 0–1. And the weakest class: `label`,
+        `recall` and `n`, its images; of equal recalls the class with the most images.
+    """
+    recalls = images["right"].groupby(level="label").agg(["mean", "size"])
+    worst = recalls.sort_values(["mean", "size"], ascending=[True, False], kind="stable").iloc[0]
+    return {
+        "balanced_accuracy": float(recalls["mean"].mean()),
+        "weakest": {
+            "label": str(worst.name),
+            "recall": float(worst["mean"]),
+            "n": int(worst["size"]),
+        },
+    }
 
 
 def verdict(
@@ -104,7 +133,8 @@ def verdict(
     if "classes" in images["others"]:
         return "unclear", "Not clear: the images are of other classes, so the tasks differ."
     if images["same"] and not (seeds and seeds["difference"]):
-        return "same", f"The same: {_WORDS['same'][measure]}"
+        which = "every image" if images["shared"]["complete"] else "every image that both have"
+        return "same", f"The same: {which} {_WORDS['same'][measure]}"
     beyond = images["beyond"], seeds and seeds["beyond"]
     sentence = _WORDS["noise"][beyond[0]][beyond[1]]
     if False in beyond:
@@ -125,5 +155,6 @@ def describe_comparison(found: Mapping[str, Any]) -> str:
 
     environment = open_templates(_TEMPLATES)
     environment.filters |= {"change": say_difference, "percent": say_percent, "value": show_value}
+    environment.globals["describe_shared"] = describe_shared
     template = environment.get_template("comparison.txt.j2")
     return template.render(found=found, words=_WORDS)

@@ -9,69 +9,71 @@ import pandas as pd
 from graft.statistics import significance
 from graft.statistics.accuracy import accuracy_interval
 from graft.statistics.intervals import mean_ends
+from graft.tools.pairing import Pairing, pair_images
 from graft.tools.revisions import MOST_LOSS, ModelResults
 
 
 def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any]:
     """Compares two models by what they say about each image.
 
+    Where enough images are shared, only these are compared, pair by pair. Otherwise all images of
+    both are, as two independent results.
+
     Args:
-        old, new: of the same part.
+        old, new: of the same part, as `identify_images` gives them.
         measure: `accuracy` or `log_loss`; the latter must be known.
 
     Returns:
-        `others`: what keeps them from being compared image by image: some of `classes`, `split` and
-        `images`; `paired`: whether there is none of these. `same`: whether they are paired and no
-        image has another value. `n` and `units`: images, and sets of
-        images that belong together, of the old and of the new model; units are None where they are
-        not known. `lost` and `won`: images that only the old one, or only the new one, classifies
-        right. `p`: of McNemar's test, or of the permutation by unit. `lost`, `won` and `p` are
-        None unless paired. Then as `compare_seeds`, of the values of the images.
+        `shared`: from `Pairing.summarise`. `others`: what keeps them from being compared image by
+        image: `classes`, that they are of other classes, or `few`, that too few images are shared;
+        `paired`: whether there is none of these. `same`: whether they are paired and no image has
+        another value. Of the images that are compared, of the old and of the new model: `means`,
+        the measure; `n` and `units`: images, and sets of images that belong together, None where
+        they are not known. `lost` and `won`: images that only the old one, or only the new one,
+        classifies right. `p`: of McNemar's test, or of the permutation by unit. `lost`, `won` and
+        `p` are None unless paired. Then as `compare_seeds`, of the values of the images.
     """
-    before, after = old.images, new.images
-    others = _find_others(old, new)
+    pairing = pair_images(old, new)
+    others = []
+    if set(old.images.index.unique("label")) != set(new.images.index.unique("label")):
+        others.append("classes")
+    if len(pairing.before) < pairing.needed:
+        others.append("few")
+    sides = (old.images, new.images) if others else (pairing.before, pairing.after)
+    before, after = sides
     column = "right" if measure == "accuracy" else "loss"
-    difference = float(after[column].mean() - before[column].mean())
+    means = float(before[column].mean()), float(after[column].mean())
     lost = won = p = None
     if others:
-        means, ends = zip(*(_measure_side(side, measure) for side in (before, after)), strict=True)
+        ends = [_measure_ends(side, measure) for side in sides]
         interval = significance.independent_interval(*means, *ends)
     else:
-        lost, won, p, *interval = _paired_test(before, after, measure)
+        lost, won, p, *interval = _paired_test(pairing, measure)
     found = {
+        "shared": pairing.summarise(),
         "others": others,
         "paired": not others,
         "same": not others and np.array_equal(before[column], after[column]),
+        "means": means,
         "n": (len(before), len(after)),
         "units": [
-            side.images["unit"].nunique() if side.units_known else None for side in (old, new)
+            side["unit"].nunique() if results.units_known else None
+            for side, results in zip(sides, (old, new), strict=True)
         ],
     }
+    difference = means[1] - means[0]
     return found | {"lost": lost, "won": won, "p": p} | _difference(difference, interval, p)
 
 
-def _find_others(old: ModelResults, new: ModelResults) -> list[str]:
-    """What differs between the sides, of the classes, the split and the images."""
-    before, after = old.images.index, new.images.index
-    found = {
-        "classes": set(before.unique("label")) != set(after.unique("label")),
-        "split": None not in (old.split, new.split) and old.split != new.split,
-        "images": not (before.is_unique and before.equals(after)),
-    }
-    return [name for name, other in found.items() if other]
-
-
-def _paired_test(
-    before: pd.DataFrame, after: pd.DataFrame, measure: str
-) -> tuple[int, int, float, float, float]:
-    """Of the same images in the same order: those lost and won, p, and the ends of the interval."""
-    # If one side does not know them, or takes fewer images together, the other's are used.
-    units = min((before["unit"], after["unit"]), key=lambda column: column.nunique())
-    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+def _paired_test(pairing: Pairing, measure: str) -> tuple[int, int, float, float, float]:
+    """Of the pairs: those lost and won, p, and the ends of the interval."""
+    before, after = pairing.before, pairing.after
+    _, unit, sizes = np.unique(pairing.join_units(), return_inverse=True, return_counts=True)
     changes, limit = after["right"].to_numpy().astype(int) - before["right"].to_numpy(), 1.0
     lost, won = int((changes < 0).sum()), int((changes > 0).sum())
     if measure == "log_loss":
-        changes, limit = (after["loss"] - before["loss"]).to_numpy(), MOST_LOSS
+        # Their paths may differ, by which pandas would bring them together.
+        changes, limit = after["loss"].to_numpy() - before["loss"].to_numpy(), MOST_LOSS
     elif len(sizes) == len(unit) or not changes.any():
         # Where nothing changes, units are as good as images, but there are fewer.
         p = significance.mcnemar_test(lost, won)
@@ -79,16 +81,14 @@ def _paired_test(
     return lost, won, *significance.flip_test(np.bincount(unit, changes), sizes, limit)
 
 
-def _measure_side(side: pd.DataFrame, measure: str) -> tuple[float, tuple[float, float]]:
-    """The mean of one side's images, and its interval."""
+def _measure_ends(side: pd.DataFrame, measure: str) -> tuple[float, float]:
+    """The interval of the mean of one side's images."""
     if measure == "log_loss":
-        values = side["loss"].to_numpy()
-        low, high = mean_ends(values, side["unit"].to_numpy())
+        low, high = mean_ends(side["loss"].to_numpy(), side["unit"].to_numpy())
         # A difference has limits, even where one unit says nothing of the others.
-        return float(values.mean()), (max(low, 0.0), min(high, MOST_LOSS))
-    right = side["right"].to_numpy()
-    interval = accuracy_interval(right, side["unit"].to_numpy())
-    return float(right.mean()), (interval.low, interval.high)
+        return max(low, 0.0), min(high, MOST_LOSS)
+    interval = accuracy_interval(side["right"].to_numpy(), side["unit"].to_numpy())
+    return interval.low, interval.high
 
 
 def compare_seeds(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from graft.common.tables import read_table
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import read_yaml
 from graft.judging.losses import LEAST_PROBABILITY
-from graft.tools.git import ask_git, run_git
+from graft.tools.git import find_revision, run_git
 
 _PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"
@@ -41,13 +41,14 @@ class ModelResults(NamedTuple):
         log_loss: nats; None where it is not known of each image.
         images: by path and label, in their order, of each image whether it was classified right
             (bool), its loss (nats; NaN where `log_loss` is None), its unit (int64, equal for images
-            that must stay together; each its own where it is not known), and the class predicted
-            (str).
+            that must stay together; each its own where it is not known), the class predicted (str),
+            and which image it is (str): its path, or the hash of its content.
         units_known: whether the units are.
         seeds: by measure, `accuracy` and `log_loss`, the results of each seed that it was trained
             with, the first of them those of the model. On validation they are what training itself
             measured, with its label smoothing and class weights.
         split: the hash of the split that it was made with; None where it is not known.
+        by_content: whether `images` says which image it is by content.
     """
 
     accuracy: float
@@ -56,14 +57,15 @@ class ModelResults(NamedTuple):
     units_known: bool
     seeds: dict[str, tuple[float, ...]]
     split: str | None
+    by_content: bool = False
 
 
 class Setting(NamedTuple):
     """One side of a comparison.
 
     Attributes:
-        name: the revision as the command names it, or `the work tree`.
-        title: what it is: a commit's short name and subject; empty for the work tree.
+        name: what people call it, as `Revision` has it, or `the work tree`.
+        title: what it is, as `Revision` has it; empty for the work tree.
         parameters: by dotted key.
         outdated: the parameters that have another value now than when the results were made.
         part: `validation` or `test`, of which the results are.
@@ -137,14 +139,15 @@ def read_setting(revision: str | None, part: str) -> Setting:
     Raises:
         UserError: there is no such revision, or a file of it is missing or broken.
     """
-    commit, title = (None, "") if revision is None else _resolve(revision)
-    files = _Files("the work tree" if revision is None else revision, commit)
+    found = None if revision is None else find_revision(revision)
+    files = _Files(found.name, found.commit) if found else _Files("the work tree", None)
     parameters = files.parse(_PARAMETERS, "YAML", lambda data: flatten(_yaml(data)))
     outdated, splits = files.parse(
         "dvc.lock", "YAML", lambda data: _read_lock(data, parameters), missing=([], {})
     )
     models = {model: _results(files, model, part, splits.get(model)) for model in MODELS}
     histories = {model: _read_history(files, model) for model in MODELS}
+    title = found.title if found else ""
     return Setting(files.name, title, parameters, outdated, part, models, histories)
 
 
@@ -174,39 +177,6 @@ def _read_lock(data: bytes, parameters: Mapping[str, Any]) -> tuple[list[str], d
         if file["path"] == "data/split.csv"
     }
     return sorted(outdated), splits
-
-
-def check_repository() -> None:
-    """Checks that the present folder is in a git repository.
-
-    Raises:
-        UserError: it is not, or there is no git.
-    """
-    try:
-        ended = run_git("rev-parse", "--is-inside-work-tree")
-    except FileNotFoundError:
-        raise UserError("comparing needs git, and there is none on the path") from None
-    if ended.stdout.strip() != b"true":
-        why = ended.stderr.decode(errors="replace").strip().partition("\n")[0]
-        received = f"{Path.cwd()}{why and f' ({why})'}"
-        raise UserError(f"comparing takes a git repository. Received: {received}")
-
-
-def _resolve(revision: str) -> tuple[str, str]:
-    """The full and the readable name of a commit."""
-    # Git would take a name that begins with a dash for an option.
-    found = "" if revision.startswith("-") else ask_git("rev-parse", "--verify", "-q", revision)
-    if not found:  # an experiment of DVC is known to git by a longer name
-        refs = ask_git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
-        names = [ref for ref in refs if ref.endswith(f"/{revision}")]
-        found = names[0] if len(names) == 1 else ""
-    # A tag has a name of its own.
-    commit = found and ask_git("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
-    if not commit:
-        allowed = "a commit, branch, tag or experiment of this git repository"
-        raise refuse("a revision", allowed, revision)
-    title = ask_git("-c", "log.showSignature=false", "log", "-1", "--format=%h %s", commit)
-    return commit, "".join(c if c.isprintable() else " " for c in title)
 
 
 def _results(files: _Files, model: str, part: str, split: str | None) -> ModelResults:
@@ -287,6 +257,7 @@ def _images(data: bytes) -> tuple[pd.DataFrame, bool]:
     known = "unit" in table
     found["unit"] = table["unit"].astype(np.int64) if known else np.arange(len(table))
     found["predicted"] = table["predicted"]
+    found["image"] = table["path"]
     return found.set_index(pd.MultiIndex.from_frame(table[["path", "label"]])).sort_index(), known
 
 

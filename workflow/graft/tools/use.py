@@ -1,5 +1,7 @@
 """Write params.yaml from a recipe and choose the number of shards, or list the recipes."""
 
+import hashlib
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,12 @@ from graft.project.recipes import (
 from graft.tools.git import ask_git
 from graft.tools.options import parse_options
 
+_CACHE = Path(".dvc/cache/files")
+_LARGE = 10e9  # bytes from which its size is said
+_MOST_FILES = 50_000  # that are weighed, in about half a second
+# The hash of the params.yaml that this command has written, if nothing of it was a person's own.
+_WRITTEN = Path(".graft/params.sha256")
+
 
 def main(arguments: list[str]) -> None:
     """`graft use [RECIPE]`: writes a complete params.yaml with comments; without RECIPE, lists all.
@@ -29,7 +37,7 @@ def main(arguments: list[str]) -> None:
 
     Raises:
         UserError: there is no such recipe, a value is not allowed, or params.yaml has a content
-            that git does not have.
+            that neither git has nor this command has written.
     """
     options = parse_options("use", __doc__, arguments, networks=", ".join(choices.CHOICES))
     number = choices.read_shards(options.shards or choices.BY_NUMBER)
@@ -52,17 +60,19 @@ def main(arguments: list[str]) -> None:
     there = PARAMETERS.exists()
     present = PARAMETERS.read_text(encoding="utf-8", errors="replace") if there else ""
     before, after = _read(present), _read(text)
-    if there and not (options.force or _in_git()):
+    if there and not (options.force or _can_be_had_again()):
         changes = _lines(_read(ask_git("show", f"HEAD:./{PARAMETERS}")), before)
+        first = "" if ask_git("rev-parse", "--git-dir") else "git init && "
         raise UserError(
-            f"{PARAMETERS} must be in git before it is overwritten: `git add {PARAMETERS}`, or give"
-            f" --force. Received: {'; '.join(changes) or 'a text that git does not have'}"
+            f"{PARAMETERS} must be in git before it is overwritten:"
+            f" `{first}git add {PARAMETERS}`, or give --force. Received:"
+            f" {'; '.join(changes) or 'a text that git does not have'}"
         )
     dataset = after["dataset.path"]
     if number is None:
         kept = _present_number() if dataset == before.get("dataset.path") else None
         number = choices.suit_number(dataset, kept)
-    write_text(PARAMETERS, text)
+    _write(text)
     print(f"{PARAMETERS} is now the recipe {options.recipe}")
     for line in _lines(before, after) if before else ():
         print(f"  {line}")
@@ -78,14 +88,30 @@ def main(arguments: list[str]) -> None:
             "The images are outside the project: DVC notices every change of them, but keeps no"
             " copy. To version them with the results, copy them to data/raw."
         )
+    _suggest_cleaning()
+
+
+def _suggest_cleaning() -> None:
+    """Says how to make the cache of DVC smaller, where it is large."""
+    paths = (path for path in _CACHE.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in islice(paths, _MOST_FILES))
+    if size > _LARGE:
+        print(
+            f"DVC's cache has {size / 1e9:,.0f} GB: `uv run dvc gc --all-commits --all-experiments`"
+            " keeps what a commit or an experiment names"
+        )
 
 
 def _change(changes: dict[str, Any]) -> None:
     """Changes some values of params.yaml, and says which."""
     read_parameters()  # which says what is wrong with it
+    kept = _can_be_had_again()
     before = PARAMETERS.read_text(encoding="utf-8")
     text = change_parameters(before, changes)
-    write_text(PARAMETERS, text)
+    if kept:
+        _write(text)
+    else:  # what a person has edited is in it
+        write_text(PARAMETERS, text)
     print("\n".join(_lines(_read(before), _read(text))) or f"{PARAMETERS} is as before")
 
 
@@ -128,7 +154,21 @@ def _lines(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
-def _in_git() -> bool:
-    """Whether git has the present content of params.yaml."""
+def _write(text: str) -> None:
+    """Writes a params.yaml of which nothing is lost if it is overwritten."""
+    write_text(PARAMETERS, text)
+    write_text(_WRITTEN, _hash(text))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _can_be_had_again() -> bool:
+    """Whether git has the present content of params.yaml, or this command has written it."""
+    if _WRITTEN.exists() and PARAMETERS.exists():
+        own = _WRITTEN.read_text(encoding="utf-8")
+        if own == _hash(PARAMETERS.read_text(encoding="utf-8", errors="replace")):
+            return True
     hashed = ask_git("hash-object", "--path", str(PARAMETERS), str(PARAMETERS))
     return bool(hashed) and ask_git("cat-file", "-t", hashed) == "blob"

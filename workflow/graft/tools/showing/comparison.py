@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from graft.common import atomic
 from graft.common.errors import UserError, refuse
@@ -18,6 +19,7 @@ from graft.report.reading import MODEL_NAMES
 from graft.report.thumbnails import Album, open_album
 from graft.report.wording import open_page_templates
 from graft.tools.noise import say_difference
+from graft.tools.pairing import describe_shared, pair_images
 from graft.tools.revisions import MODELS, Setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -28,26 +30,27 @@ _SIDES = 6  # settings whose curves can be told apart
 
 
 def write_comparison(
-    path: Path, first: Setting, others: Sequence[tuple[Setting, Mapping[str, Any]]]
+    path: Path, pairs: Sequence[tuple[Setting, Setting]], found: Sequence[Mapping[str, Any]]
 ) -> None:
     """Writes the page: one file that asks for no other, and holds no script.
 
     Args:
         path: where to write it; `.html`.
-        first: the setting that all others are compared with.
-        others: each with what `compare_settings` says of it.
+        pairs: the setting that all are compared with, and another one, as `identify_images` gives
+            them.
+        found: what `compare_settings` says of each.
 
     Raises:
         UserError: the path is no `.html`, its folder is missing, or there are too many settings.
     """
     if path.suffix != ".html" or not path.parent.is_dir():
         raise refuse("--html", "a file .html in a folder that exists", str(path))
-    if len(others) + 1 > _SIDES:
-        raise refuse("graft compare", f"{_SIDES} revisions at most", f"{len(others) + 1}")
-    settings = [first, *(setting for setting, _ in others)]
+    if len(pairs) + 1 > _SIDES:
+        raise refuse("graft compare", f"{_SIDES} revisions at most", f"{len(pairs) + 1}")
+    settings = [pairs[0][0], *(new for _, new in pairs)]
     comparisons = [
-        {"setting": setting, "found": found, "moved": find_moved_images(first, setting)}
-        for setting, found in others
+        {"setting": new, "found": own, "moved": find_moved_images(old, new)}
+        for (old, new), own in zip(pairs, found, strict=True)
     ]
     moved = chain.from_iterable(one["moved"].values() for one in comparisons)
     shown = [row for kinds in moved for rows in kinds for row in rows]
@@ -56,6 +59,7 @@ def write_comparison(
         row["picture"] = album[row["path"]] if album else None
     environment = open_page_templates(_TEMPLATES)
     environment.filters |= {"points": say_difference, "value": show_value}
+    environment.globals["describe_shared"] = describe_shared
     text = environment.get_template("comparison.html.j2").render(
         style=read_asset("page.css"),
         settings=settings,
@@ -64,6 +68,7 @@ def write_comparison(
         parameters=tabulate_parameters(settings),
         comparisons=comparisons,
         curves={model: [*draw_histories(settings, model)] for model in MODELS},
+        drawn={model: find_curves(settings, model) for model in MODELS},
         pictured=album is not None,
     )
     atomic.write_text(path, text)
@@ -80,15 +85,17 @@ def find_moved_images(old: Setting, new: Setting) -> dict[str, tuple[list, list]
     """
     found = {}
     for model in MODELS:
-        both = old.models[model].images.join(
-            new.models[model].images, how="inner", suffixes=("_old", "_new")
-        )
+        pairing = pair_images(old.models[model], new.models[model])
+        sides = [
+            side.reset_index(drop=True).add_suffix(end)
+            for side, end in ((pairing.before, "_old"), (pairing.after, "_new"))
+        ]
+        # The paths are those of the new side, which this folder is more likely to have.
+        both = pd.concat([pairing.after.index.to_frame(index=False), *sides], axis=1)
         both["change"] = (both["loss_old"] - both["loss_new"]).abs().fillna(0)
         both = both.sort_values("change", ascending=False, kind="stable")
         won, lost = both["right_new"] & ~both["right_old"], both["right_old"] & ~both["right_new"]
-        found[model] = tuple(
-            both[kind].head(_PHOTOS).reset_index().to_dict("records") for kind in (won, lost)
-        )
+        found[model] = tuple(both[kind].head(_PHOTOS).to_dict("records") for kind in (won, lost))
     return found
 
 
@@ -99,6 +106,16 @@ def tabulate_parameters(settings: Sequence[Setting]) -> list[tuple[str, list[str
     return [(key, [show_value(side.get(key, "–")) for side in sides]) for key in keys]
 
 
+def find_curves(settings: Sequence[Setting], model: str) -> list[int]:
+    """The numbers of the settings that have a curve: of two epochs or more.
+
+    Args:
+        settings: in the order of their colours.
+        model: `head` or `finetuned`.
+    """
+    return [i for i, setting in enumerate(settings) if len(setting.histories[model]) > 1]
+
+
 def draw_histories(settings: Sequence[Setting], model: str) -> Iterator[Chart]:
     """Accuracy and loss on validation by epoch, a line a setting; none where there are no epochs.
 
@@ -106,15 +123,15 @@ def draw_histories(settings: Sequence[Setting], model: str) -> Iterator[Chart]:
         settings: in the order of their colours.
         model: `head` or `finetuned`.
     """
-    tables = [setting.histories[model] for setting in settings]
-    longest = max(map(len, tables))
-    if longest < 2:
+    tables = {i: settings[i].histories[model] for i in find_curves(settings, model)}
+    if not tables:
         return
+    longest = max(map(len, tables.values()))
     for column, title, shares in (("val_accuracy", "accuracy", "y"), ("val_loss", "loss", "")):
-        values = np.concatenate([table[column] for table in tables])
+        values = np.concatenate([table[column] for table in tables.values()])
         ends = padded_ends(values, 0, 1 if shares else np.inf)
         chart = Chart("epoch", f"{title} on validation", (1, longest), ends, shares, whole=True)
-        for number, table in enumerate(tables):
+        for number, table in tables.items():
             chart.line(table["epoch"], table[column], f"side{number}")
         yield chart
 
