@@ -1,0 +1,1 @@
+"""What two settings have in common, and what chance alone does to their results."""
