@@ -242,7 +242,9 @@ def test_a_csv_names_photos_below_its_folder(predict: Predict, here: Path) -> No
         assert found[1] == found[2] != found[0]
 
 
-@pytest.mark.parametrize("place", ["found.csv", "deep/er/found.csv", "photos/found.csv"])
+@pytest.mark.parametrize(
+    "place", ["found.csv", "deep/er/found.csv", "photos/found.csv", "deep/../found.csv"]
+)
 @pytest.mark.parametrize("whole", [False, True])
 def test_what_is_written_can_be_read_again(
     predict: Predict, here: Path, place: str, whole: bool
@@ -252,7 +254,7 @@ def test_what_is_written_can_be_read_again(
     given = f"{here}/photos" if whole else "deep/../photos"
     assert predict(given, "--output", place).status == 0
     first = rows((here / place).read_bytes().decode())
-    begins = {"found.csv": "photos/", "photos/found.csv": ""}.get(place, f"{here}/photos/")
+    begins = {"deep/er/found.csv": f"{here}/photos/", "photos/found.csv": ""}.get(place, "photos/")
     assert [row["path"] for row in first] == [begins + name for name in NAMES]
     ran = predict(place, "--output", "again.csv")
     assert ran.status == 0

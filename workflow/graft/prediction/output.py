@@ -133,12 +133,14 @@ def path_from(table: Path, path: str) -> str:
     Returns:
         The path from the folder of the table if the photo is below that, else the whole path.
     """
-    place = Path(path)
-    # Behind a link, `..` is not the folder before it.
-    place = place.parent.resolve() / place.name if ".." in place.parts else place.absolute()
-    folder = table.absolute().parent
+    place, folder = _whole(Path(path)), _whole(table).parent
     inside = place.is_relative_to(folder)
     return (place.relative_to(folder) if inside else place).as_posix()
+
+
+def _whole(path: Path) -> Path:
+    # Behind a link, `..` is not the folder before it.
+    return path.parent.resolve() / path.name if ".." in path.parts else path.absolute()
 
 
 def write_json_lines(file: TextIO, count: int, limit: float | None) -> Writer:
