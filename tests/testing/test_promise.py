@@ -78,10 +78,11 @@ def test_the_promise_is_what_the_page_leads_with(empty: Path) -> None:
     crossed = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95, "n": 80, "units": 70}
     (empty / "reports/head").mkdir(parents=True)
     place = empty / "reports/cross_validation.json"
+    by_page = by_file._replace(of_page=True)
     for headline, n, leads in (("test", 80, False), ("cross_validation", 80, True)):
         place.write_text(json.dumps(crossed | {"headline": headline, "n": n}))
         found = read_promise(about, "head", COLOURS)
-        assert found == (Promise(0.9, 0.8, 0.95, 80, 70, "crossed") if leads else by_file)
+        assert found == (Promise(0.9, 0.8, 0.95, 80, 70, "crossed", True) if leads else by_page)
         assert read_promise(about, None, COLOURS) == by_file
     # Without photos of one class, it is that of the others.
     rows = [("red", "red", 1), ("red", "blue", 1), ("green", "green", 2), ("blue", "red", 3)]
@@ -92,4 +93,4 @@ def test_the_promise_is_what_the_page_leads_with(empty: Path) -> None:
     assert some.low < 2 / 3 < some.high
     assert read_promise(about, None, {"red", "green"}) == by_file
     place.write_text(json.dumps(dict.fromkeys(crossed) | {"headline": "cross_validation", "n": 0}))
-    assert read_promise(about, "head", COLOURS) == by_file
+    assert read_promise(about, "head", COLOURS) == by_page

@@ -302,6 +302,14 @@ def test_equal_files_of_two_labels_do_not_count(attempt: Try, here: Path) -> Non
     assert expected in warnings(said)
 
 
+def test_a_path_that_leads_out_of_an_archive_is_not_followed(attempt: Try, here: Path) -> None:
+    pack(here / "odd.zip", photos(COUNTS) | {"../secret.png": photo(0, 7)})
+    said = attempt("odd.zip")
+    assert said.out.startswith("86.7 % right, of 60 photos; ")
+    lost = "1 of the files in the archive cannot be read, and have no label, such as"
+    assert f"{lost} '../secret.png' (path leads out of the data set)" in warnings(said)
+
+
 def test_what_the_model_learned_from_does_not_count(
     attempt: Try, here: Path, tmp_path: Path
 ) -> None:

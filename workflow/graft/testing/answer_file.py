@@ -69,7 +69,7 @@ def _list_rows(trial: Trial, place: Path | None) -> Iterator[dict[str, Any]]:
             rounded = own.astype(float).round(6).tolist()
             best = int(np.argmax(own))
             row |= {"answer": classes[best], "confidence": rounded[best]}
-            row["correct"] = best == photo[photos.columns.get_loc("class") + 1]
+            row["correct"] = best == photo.truth
             shares = dict(zip(classes, rounded, strict=True))
         row |= {"counted": photo.left_out == "", "unit": int(photo.unit)}
         row |= {"group": photo.group} if grouped else {}

@@ -44,9 +44,9 @@ class GatheredPhotos(NamedTuple):
         photos: a row for each, in natural order of the paths. str columns: path, within the source;
             file, the path from the present folder; id; label; group; part, that of the model's data
             set in which an equal file is; reason, why it cannot be read; left_out, why it does not
-            count, else empty. int64 columns: class, its number in the model, −1 for one that the
-            model does not know; row, that of `probabilities` and `pixels`, −1 if it cannot be read;
-            unit, equal for photos that belong together.
+            count, else empty. int64 columns: truth, the number of its class in the model, −1 for
+            one that the model does not know; row, that of `probabilities` and `pixels`, −1 if it
+            cannot be read; unit, equal for photos that belong together.
         probabilities: float32 (readable, classes).
         pixels: uint8 (readable, side, side, 3), as the model sees them.
         cautions: what a person should know of it.
@@ -79,7 +79,7 @@ def gather_photos(
         UserError: there is no labelled photo, or none of a class that the model knows.
     """
     photos, cautions = _list_photos(source, *rules)
-    photos["class"] = _number_classes(photos["label"], model.description.classes, cautions)
+    photos["truth"] = _number_classes(photos["label"], model.description.classes, cautions)
     photos["part"] = [learned.get(id_, "") for id_ in photos["id"]]
     probabilities, hashes, pixels = _rate(model, source, photos, scratch / "pixels.npy")
     photos["unit"] = _number_units(photos, hashes, pixels)
@@ -92,10 +92,10 @@ def _list_photos(
 ) -> tuple[pd.DataFrame, list[Caution]]:
     found = list_labelled(source, label_rule, "test", TYPED, anywhere=True)
     cautions = found.cautions
-    outside = [file.path for file in found.files if file.path not in found.labels]
-    hostile = [file for file in found.files if file.problem in files.OUTSIDE]
-    if strange := [file.path for file in hostile if file.path in outside]:
-        cautions.append(Caution(f"{len(strange):,} paths lead out of the archive: not read"))
+    lost = [file for file in found.files if found.is_listed(file) and file.path not in found.labels]
+    if lost:
+        text = f"{len(lost):,} of the files in the archive cannot be read, and have no label"
+        cautions.append(Caution(f"{text}, such as {lost[0].path!r} ({lost[0].problem})"))
     top = Path(source).parent if is_csv(source) else Path(source)
     rows = []
     for path, id_, problem, _ in found.files:
@@ -195,7 +195,7 @@ def _leave_out(photos: pd.DataFrame) -> pd.Series:
         photos["reason"],
         photos["part"].map(lambda part: LEARNED.get(part, "")),
         pd.Series(np.where(labels > 1, TWO_LABELS, ""), photos.index),
-        pd.Series(np.where(photos["class"] < 0, NEW_CLASS, ""), photos.index),
+        pd.Series(np.where(photos["truth"] < 0, NEW_CLASS, ""), photos.index),
     )
     found = pd.Series("", photos.index, dtype=str)
     for reason in reasons:

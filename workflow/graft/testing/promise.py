@@ -25,6 +25,8 @@ class Promise(NamedTuple):
         way: how it is known: by the `test` part; by `some` classes of it; or `crossed`, by a linear
             classifier that judged all photos in cross-validation, as the page leads with where the
             test part is small.
+        of_page: whether it is that of the page in the present folder; else only the file of the
+            model is known.
     """
 
     accuracy: float
@@ -33,6 +35,7 @@ class Promise(NamedTuple):
     n: int
     units: int
     way: str = "test"
+    of_page: bool = False
 
 
 class Verdict(NamedTuple):
@@ -69,15 +72,15 @@ def read_promise(about: ModelDescription, own: str | None, present: Collection[s
             units = some["unit"].astype(np.int64).to_numpy()
             low, high, *_ = accuracy_interval(right, units)
             counts = len(some), len(np.unique(units))
-            return Promise(float(right.mean()), low, high, *counts, way="some")
+            return Promise(float(right.mean()), low, high, *counts, way="some", of_page=True)
     elif own:
         measured = read_json(_CROSSED)
         if measured["headline"] == "cross_validation" and measured["n"]:
             names = ("accuracy", "accuracy_low", "accuracy_high", "n", "units")
-            return Promise(*(measured[name] for name in names), way="crossed")
+            return Promise(*(measured[name] for name in names), way="crossed", of_page=True)
     ends = interval_of_counts(about.units)
     units = sum(count for _, _, count in about.units)
-    return Promise(about.accuracy, ends.low, ends.high, about.n, units)
+    return Promise(about.accuracy, ends.low, ends.high, about.n, units, of_page=bool(own))
 
 
 def set_beside(found: Mapping[str, Any], promise: Promise) -> Verdict:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.prediction.chosen import OWN_MODELS
 from graft.report.sections.class_table import judge_classes
 from graft.report.sections.matrix import describe_pairs_of_classes
 from graft.report.sections.trust import say_trust
@@ -53,7 +52,7 @@ def find_weakest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 def say_beside(trial: Trial) -> str:
     """The sentence that sets the accuracy beside the promise."""
-    who = "the page" if trial.model.name in OWN_MODELS else "its file"
+    who = "the page" if trial.promise.of_page else "its file"
     found = trial.tested.chosen.metrics
     return _say("beside", found=found, promise=trial.promise, verdict=trial.verdict, who=who)
 

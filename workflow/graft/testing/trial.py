@@ -86,7 +86,7 @@ def try_model(model: ChosenModel, source: str, rules: tuple[str | int, str]) -> 
             raise refuse("the photos", "some that can be counted", received)
         tested = _measure(model, gathered, counted)
         own = model.name if learned is not None and model.name in OWN_MODELS else None
-        present = {about.classes[number] for number in counted["class"]}
+        present = {about.classes[number] for number in counted["truth"]}
         missing = [name for name in about.classes if name not in present]
         promise = read_promise(about, own, present)
         yield Trial(
@@ -109,7 +109,7 @@ def try_model(model: ChosenModel, source: str, rules: tuple[str | int, str]) -> 
 def _measure(model: ChosenModel, gathered: GatheredPhotos, counted: pd.DataFrame) -> Tested:
     """The photos that count, as the test part."""
     about = model.description
-    labels, units = counted["class"].to_numpy(), counted["unit"].to_numpy()
+    labels, units = counted["truth"].to_numpy(), counted["unit"].to_numpy()
     rows = counted["row"].to_numpy()
     probabilities = gathered.probabilities[rows]
     predicted = probabilities.argmax(1)

@@ -17,6 +17,12 @@ from graft.tools.options import parse_options
 
 _FORMATS = {".csv": write_trial_csv, ".jsonl": write_trial_lines}
 _DEEPEST = 24  # level of folders, as of `dataset.label`
+# What options allow, as the parameters of these names do.
+_LABEL = (
+    f"auto, folder, a level of folders from 1 to {_DEEPEST}, the name of a column, or a regular"
+    " expression"
+)
+_GROUP = "auto, none, the name of a column, or a regular expression"
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +34,7 @@ def main(arguments: list[str]) -> None:
         UserError: an option, the model, or something that is given is wrong.
     """
     options = _options(arguments)
-    rules = _read_label(options.label), _read_expression("--group", options.group)
+    rules = _read_label(options.label), _read_expression("--group", _GROUP, options.group)
     screen = options.output == output.STANDARD_OUTPUT
     with (
         open_model(options.model) as model,
@@ -65,20 +71,19 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def _read_label(text: str) -> str | int:
     """A rule for labels, as `dataset.label` takes it."""
     if not text.isdecimal():
-        return _read_expression("--label", text)
-    if not 1 <= int(text) <= _DEEPEST:
-        raise refuse("--label", f"a level of folders from 1 to {_DEEPEST}", text)
+        return _read_expression("--label", _LABEL, text)
+    if len(text) > len(str(_DEEPEST)) or not 1 <= int(text) <= _DEEPEST:
+        raise refuse("--label", _LABEL, text)
     return int(text)
 
 
-def _read_expression(option: str, text: str) -> str:
+def _read_expression(option: str, allowed: str, text: str) -> str:
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        allowed = "auto, the name of a column, or a regular expression"
         raise refuse(option, allowed, f"{text} ({error})") from None
     if not text:
-        raise refuse(option, "auto, the name of a column, or a regular expression", text)
+        raise refuse(option, allowed, text)
     return text
 
 
