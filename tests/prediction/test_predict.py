@@ -425,8 +425,7 @@ def test_a_missing_model_says_what_makes_it(here: Path, name: str) -> None:
     assert outside.startswith("the model must be a file given by --model, or ")
     workspace(here)
     assert complaint(here, *arguments) == (
-        f"data/models/{name}.xml must be there: `uv run snakemake --cores all` makes it."
-        " Received: 'no such file'"
+        f"data/models/{name}.xml is missing; `uv run snakemake --cores all` makes it"
     )
     # One of an earlier version, which does not say what it is.
     write(here, {f"data/models/{name}.xml": b"<net/>"})

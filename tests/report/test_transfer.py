@@ -144,7 +144,7 @@ def test_a_small_test_part_does_not_lead() -> None:
 
 def test_labels_that_look_wrong_are_listed() -> None:
     text = page().text
-    judged = "judged 4,321 images , each without having learned from it: 87.5 % are as"
+    judged = "judged 4,321 images , each without having learned from it: 87.5 % match their label"
     assert judged in text.replace("images,", "images ,")
     assert "No label stands out as wrong." in text
     rows = [(HOSTILE, "test", "a", f"b{n}", 0.875, 0.01, 0.8, "yes") for n in range(25)]
