@@ -26,6 +26,7 @@ LIBRARIES = {
     "judging": ("scipy",),
     "linear": ("scikit-learn", "scipy"),
     "models": ("keras", "openvino", "tensorflow"),
+    "registration": ("pillow",),
     "report": ("jinja2", "matplotlib", "pillow", "scipy"),
     "split": ("pillow", "scipy"),
     "statistics": ("scikit-learn", "scipy"),
