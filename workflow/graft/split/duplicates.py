@@ -28,7 +28,7 @@ _KINDS = ("two labels", "near", "changed", "exact")
 _SHOWN = 8
 # Pictures that lie on each other differ by less than those that are compared as they are: this
 # fraction of the limit tells them from others as well.
-_LAID = 2 / 3
+LAID = 2 / 3
 
 
 def main(stage: Stage) -> None:
@@ -72,7 +72,7 @@ def main(stage: Stage) -> None:
             sets[found.members] = sets.max() + 1 + found.pieces
     sizes = good.iloc[order][["width", "height"]].astype(float).to_numpy()
     extents = middle_extents(*sizes.T, stage["image.fit"])
-    changed = find_changed(pixels, extents, known, _LAID * limit)
+    changed = find_changed(pixels, extents, known, LAID * limit)
     apart, paths = sets, original["path"].to_numpy()
     sets, kept = join_changed(apart, changed, labels)
     several = np.flatnonzero(np.bincount(sets)[sets] > 1)
