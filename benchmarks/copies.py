@@ -5,8 +5,8 @@
 IMAGES is a folder of photos, at any depth. Some of them are taken; of 150 of these, one changed
 copy each is added, saved as a JPEG of quality 88. The search is that of the stage `duplicates`. A
 row of the table is for one change: copies that are found as they are; those that are found with the
-search for changed copies; pairs that are no copy, and were not found without copies; and the
-seconds of processor time that the searches for copies as they are and for changed ones take.
+search for changed copies; pairs of that search that are no copy, and were not found without the
+copies; and the seconds of processor time that the searches for copies as they are and for changed ones take.
 """
 
 import argparse
@@ -118,7 +118,8 @@ def main() -> None:
         true = {(number, len(photos) + number) for number in range(len(copies))}
         # What is a copy of one of two that are one is one of the other as well.
         twins = {number for pair in pairs for number in pair}
-        others = {(i, j) for i, j in every - true - pairs if i not in twins}
+        more_pairs = every - plain - true - pairs
+        others = {(i, j) for i, j in more_pairs if i not in twins}
         shares = [f"{len(some & true) / len(true):.0%}" for some in (plain, every)]
         print(
             f"| {name} | {' | '.join(shares).replace('%', ' %')} | {len(others)}"

@@ -6,9 +6,6 @@ from graft.registration.warps import DISC, places, soften
 
 # Details of so many sizes are compared, each twice as large as those before.
 _OCTAVES = 4
-# Pictures must agree in both of these discs. What is around the inner one may be a frame that many
-# have, such as the black corners of pictures that were turned.
-_DISCS = (DISC, 0.7)
 _TINY = 1e-6
 
 
@@ -24,11 +21,7 @@ def octave_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Returns:
         float64 (m,), √(2 − 2 mean correlation): 0 for equal ones, about 1.4 for unrelated ones.
     """
-    return np.max([_compare_discs(first, second, disc) for disc in _DISCS], 0)
-
-
-def _compare_discs(first: np.ndarray, second: np.ndarray, disc: float) -> np.ndarray:
-    pair = [_cut_out(first, disc), _cut_out(second, disc)]
+    pair = [_cut_out(first), _cut_out(second)]
     found = []
     for octave in range(_OCTAVES):
         coarse = [soften(soften(values)) for values in pair]
@@ -41,13 +34,13 @@ def _compare_discs(first: np.ndarray, second: np.ndarray, disc: float) -> np.nda
     return np.sqrt(np.maximum(0, 2 - 2 * np.mean(found, 0)))
 
 
-def _cut_out(pictures: np.ndarray, disc: float) -> np.ndarray:
+def _cut_out(pictures: np.ndarray) -> np.ndarray:
     """The disc in the middle, with a mean of 0, and 0 around it.
 
     What is beyond it, such as corners that a program has filled, would reach into coarse details.
     The finest details are noise of interpolation and compression, and softened.
     """
-    inside = np.hypot(*places(pictures.shape[1])) <= disc
+    inside = np.hypot(*places(pictures.shape[1])) <= DISC
     mean = pictures[:, inside].mean((1, 2))
     return soften(soften((pictures - mean[:, None, None, None]) * inside[..., None]))
 
