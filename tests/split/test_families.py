@@ -82,6 +82,15 @@ def test_other_names_are_no_families(kind: str) -> None:
     assert suggest(OTHERS[kind]) == []
 
 
+def test_equal_names_in_two_parts_are_no_family() -> None:
+    names = [f"a/{n}{end}.png" for n in range(20) for end in ("", "_flip")]
+    paths = [f"{part}/{name}" for part in ("train", "test") for name in names]
+    files = pd.DataFrame({"path": paths, "label": "a", "group": "", "cluster": paths})
+    files["unit"] = range(len(files))
+    assert list(suggest_families(files)) == []
+    assert len(list(suggest_families(files[:40]))) == 1
+
+
 def test_numbers_are_a_family_where_near_copies_say_so() -> None:
     names = [f"walk{n // 4}-{n}.jpg" for n in range(48)]
     assert suggest(names) == []

@@ -27,11 +27,12 @@ _END = r"\.\w+$"
 _KINDS = {
     "Roboflow's copies": rf"((?:[^/]*/)?[^/]+?)(?:_(?:jpe?g|png))?\.rf\.\w+{_END}",
     "changed copies": rf"((?:[^/]*/)?[^/]+?)(?:[-_. ]+{_CHANGE})*{_END}",
-    "changed copies, with the change in front": rf"([^/]*/)?(?:{_CHANGE}[-_. ]+)*([^/]+){_END}",
+    "changed copies, with the change in front": rf"(?:([^/]*)/)?(?:{_CHANGE}[-_. ]+)*([^/]+){_END}",
     "frames of films, or bursts": rf"((?:[^/]*/)?[^/]*?)[-_. ]?{_FRAME}[-_. ]?\d+{_END}",
     "copies with a number": rf"((?:[^/]*/)?[^/]+?)(?:[ ]?\(\d+\))?{_END}",
     "Keras' copies": rf"((?:[^/]*/)?[^/]+?)(?:_\d+_\d+)?{_END}",
 }
+_NAME = rf"((?:[^/]*/)?[^/]+){_END}"
 _SERIES = rf"((?:[^/]*/)?[^/]*\D)\d+{_END}"
 # A suggestion must be of this fraction of the files at least, of families none of which has more
 # than a quarter of them; so many families must have one label; and each class needs two.
@@ -71,7 +72,13 @@ def _is_likely(files: pd.DataFrame, family: pd.Series) -> bool:
     # A file without a family is one by itself.
     named = family.where(family != "", files["path"])
     sizes = named.groupby(named).transform("size")
-    several = sizes > 1
+    # Of a family some names have more than what they share. Where parts count from 1 each, the
+    # same name means two pictures.
+    own_name = files["path"].str.extract(_NAME)[0]
+    marked = named.str.lstrip("/") != own_name
+    if own_name[~marked].duplicated().any():
+        return False
+    several = (sizes > 1) & marked.groupby(named).transform("any")
     if several.sum() < _NOTABLE * len(files) or sizes.max() > _LARGEST * len(files):
         return False
     own = files[several].groupby(named[several])
