@@ -6,7 +6,8 @@ IMAGES is a folder of photos, at any depth. Some of them are taken; of 150 of th
 copy each is added, saved as a JPEG of quality 88. The search is that of the stage `duplicates`. A
 row of the table is for one change: copies that are found as they are; those that are found with the
 search for changed copies; pairs of that search that are no copy, and were not found without the
-copies; and the seconds of processor time that the searches for copies as they are and for changed ones take.
+copies; and seconds of processor time, of the search for copies as they are and of that for changed
+ones.
 """
 
 import argparse

@@ -22,10 +22,10 @@ _MUCH = 1.2
 # Pairs that are worked on at once, with fields and with pictures; pictures that are read at once,
 # and that are described.
 _PAIRS, _FEW, _READ, _DESCRIBED = 1024, 128, 256, 4096
-# Among 10,000 pictures of CIFAR-10 all pairs up to 0.3 are one picture, among photos of hands two
-# pairs that are not differ by 0.28. Of pictures that are drawn alike, many differ by less, but then
-# far more do by a little more: the limit is lowered until at most as many pairs are between it and
-# the limit before as are below it.
+# Among 10,000 pictures of CIFAR-10 all pairs up to 0.3 but one are one picture; among photos of
+# hands two pairs that are not differ by 0.28. Of pictures that are drawn alike, many differ by
+# less, but then far more do by a little more: the limit is lowered until at most as many pairs are
+# between it and the limit before as are below it.
 _LOWER, _FALLS = 2**-0.5, 4
 
 
