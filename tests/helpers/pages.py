@@ -139,6 +139,7 @@ def audited(
     side: int = 32,
     chosen: str | Sequence[str] = ALL_CLASSES,
     large: Sequence[Sequence[str]] = (),
+    changed: int = 0,
     **counts: int,
 ) -> dict[str, Any]:
     """The summary of files none of which is a copy of another.
@@ -149,6 +150,7 @@ def audited(
         side: of their pictures, in pixels.
         chosen: as `dataset.classes`.
         large: rows of `large.csv`.
+        changed: how many rows `changed.csv` has.
         counts: what `split.json` has, where it differs from a split without a fault.
     """
     rows = [(str(i), f"{label}/{i}", label, part) for i, (label, part) in enumerate(files)]
@@ -175,5 +177,6 @@ def audited(
         pairs=pd.DataFrame(list(pairs), columns=_PAIR, dtype=str),
         pictures=noise(len(pairs), 2, side),
         large=pd.DataFrame(list(large), columns=_LARGE, dtype=str),
+        changed=changed,
         chosen=chosen,
     )

@@ -164,6 +164,15 @@ def test_a_pair_under_two_labels_is_explained() -> None:
     assert reason not in page(audited(files, [("near", *pair)])).text
 
 
+def test_changed_copies_are_counted_and_named() -> None:
+    files = in_parts(a=(2, 1, 1), b=(2, 1, 1))
+    pair = ("mirrored and turned by 15°", "a/1", "a", "a/2", "a", "0.1")
+    text = page(audited(files, [pair], changed=2, clusters=2, duplicates=4)).text
+    assert "2 pairs of which one picture is the other mirrored, turned or enlarged" in text
+    assert "Mirrored and turned by 15°" in text
+    assert "mirrored, turned" not in page(audited(files, clusters=2, duplicates=4)).text
+
+
 def test_large_sets_are_named_for_what_they_are() -> None:
     files = in_parts(a=(2, 1, 1), b=(2, 1, 1))
     large = [

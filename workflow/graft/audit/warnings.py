@@ -35,7 +35,9 @@ def main(stage: Stage) -> None:
 
     They are a list of text and command. Those of earlier stages have been printed already.
     """
-    files = [stage.input(f"data/warnings/{name}.json") for name in ("manifest", "split")]
+    files = [
+        stage.input(f"data/warnings/{name}.json") for name in ("manifest", "duplicates", "split")
+    ]
     earlier = [caution for file in files for caution in read_warnings(file)]
     own = write_warnings(stage, "reports/warnings.json", _judge(stage), after=earlier)
     print(f"warnings: {len(earlier) + len(own)}")

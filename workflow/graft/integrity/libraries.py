@@ -21,13 +21,14 @@ VERSIONS = Path("workflow/libraries.yaml")
 LIBRARIES = {
     "audit": ("jinja2", "scipy"),
     "common": ("numpy", "pandas"),
+    "copies": ("pillow", "scipy"),
     "evaluation": ("openvino",),
     "images": ("imagehash", "pillow", "pillow-heif"),
     "judging": ("scipy",),
     "linear": ("scikit-learn", "scipy"),
     "models": ("keras", "openvino", "tensorflow"),
+    "registration": ("pillow",),
     "report": ("jinja2", "matplotlib", "pillow", "scipy"),
-    "split": ("pillow", "scipy"),
     "statistics": ("scikit-learn", "scipy"),
     "training": ("graft",),  # models say which release has made them
 }

@@ -107,6 +107,7 @@ def _summarise_images(stage: Stage, split: pd.DataFrame, checked: pd.DataFrame) 
         pairs=read_table(stage.input("data/duplicates/pairs.csv")),
         pictures=np.load(stage.input("data/duplicates/pairs.npy")),
         large=read_table(stage.input("data/duplicates/large.csv")),
+        changed=len(read_table(stage.input("data/duplicates/changed.csv"))),
         chosen=stage["dataset.classes"],
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from graft.common.cautions import Caution, set_command
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.errors import BLANK, WHERE_SOURCE, refuse
-from graft.split.large import NOTABLE
+from graft.copies.large import NOTABLE
 
 # Why a file is in no part.
 TWO_LABELS = "equal files have two labels"

@@ -10,6 +10,7 @@ from graft.common.errors import UserError
 from graft.common.stage import Stage
 from graft.common.tables import read_table, read_tables, write_json, write_table
 from graft.split.assignment import ORDER, assign_parts, draw_parts
+from graft.split.families import suggest_families
 from graft.split.leaks import check_leaks, count_parts
 from graft.split.remarks import (
     TWO_LABELS,
@@ -67,6 +68,8 @@ def main(stage: Stage) -> None:
     cautions += explain_absent(free, counts, levels)
     if stage["dataset.two_labels"] == "leave_out":
         cautions += map(Caution, explain_conflicts(files[files["part"].isin(PARTS)]))
+    if stage["dataset.group"] == "auto":
+        cautions += suggest_families(free)
     write_warnings(stage, "data/warnings/split.json", cautions)
     print("split:", ", ".join(f"{summary[n]} {n}" for n in (*PARTS, "left_out", "quarantined")))
 

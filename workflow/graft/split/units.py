@@ -9,7 +9,7 @@ import pandas as pd
 from graft.common.classes import catch
 from graft.common.errors import refuse
 from graft.common.tables import CSV_PREFIX
-from graft.split.similarity import join_pairs
+from graft.copies.similarity import join_pairs
 
 # Before a key, for the other hash that says which member of a unit gives it its position.
 _ANOTHER = "speaks "

@@ -14,6 +14,8 @@ from graft.common.cautions import Caution
 from graft.common.classes import PARTS, natural, normal
 from graft.common.errors import refuse
 from graft.common.progress import Progress
+from graft.copies.large import examine_set, find_large
+from graft.copies.similarity import find_near
 from graft.images import files
 from graft.images.decoding import Decoded
 from graft.images.sources import is_csv, open_source
@@ -21,9 +23,7 @@ from graft.labelling.labels import Asked
 from graft.labelling.listing import list_labelled
 from graft.prediction.answers import rate_photos
 from graft.prediction.chosen import ChosenModel
-from graft.split.large import examine_set, find_large
 from graft.split.remarks import TWO_LABELS
-from graft.split.similarity import find_near
 from graft.split.units import find_groups, number_units
 
 # Why a photo that can be read does not count.

@@ -31,6 +31,7 @@ def summarise_images(
     pairs: pd.DataFrame,
     pictures: np.ndarray,
     large: pd.DataFrame,
+    changed: int,
     chosen: str | Sequence[str],
 ) -> dict[str, Any]:
     """Everything that the template shows, by the names that it uses.
@@ -43,6 +44,7 @@ def summarise_images(
         pairs: str columns kind, first, first_label, second, second_label and difference.
         pictures: uint8 (len(pairs), 2, side, side, 3), RGB.
         large: str columns of `large.csv`: path, pictures, of, near, level, copies and cluster.
+        changed: how many pairs are one picture mirrored, turned or enlarged.
         chosen: the value of `dataset.classes`, for the order of the classes.
 
     Raises:
@@ -67,6 +69,7 @@ def summarise_images(
         ],
         "left_out": most_frequent(left_out["part"].str.removeprefix(LEFT_OUT)),
         "pairs": describe_pairs(pairs, pictures),
+        "changed": changed,
         "large": large.astype({"pictures": int, "of": int, "near": float}).to_dict("records"),
     }
 

@@ -15,9 +15,9 @@ from PIL import Image
 from graft.common.arrays import Joined
 from graft.common.classes import LEFT_OUT, PARTS
 from graft.common.tables import read_table
+from graft.copies import similarity
+from graft.copies.similarity import contrast_difference, field_means, find_near, join_pairs
 from graft.images.decoding import decode
-from graft.split import similarity
-from graft.split.similarity import contrast_difference, field_means, find_near, join_pairs
 from images import change, check, encoded, run, write
 
 

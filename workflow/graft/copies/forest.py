@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from graft.common.arrays import RowSource
-from graft.split.similarity import FAINT, NEAR_BITS, field_means, find_contrast
+from graft.copies.similarity import FAINT, NEAR_BITS, field_means, find_contrast
 
 # Pictures that are compared with as many others at once.
 _BLOCK = 1024

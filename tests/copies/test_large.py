@@ -11,10 +11,10 @@ from PIL import Image
 
 from graft.common.classes import PARTS
 from graft.common.tables import read_table
-from graft.split import similarity
-from graft.split.forest import Forest, grow_forest
-from graft.split.large import CHAIN, LargeSet, copy_difference, examine_set, find_large
-from graft.split.similarity import contrast_difference, field_means, find_near, join_pairs
+from graft.copies import similarity
+from graft.copies.forest import Forest, grow_forest
+from graft.copies.large import CHAIN, LargeSet, copy_difference, examine_set, find_large
+from graft.copies.similarity import contrast_difference, field_means, find_near, join_pairs
 from images import Capture, change, check, complaint, encoded, graft, run, write
 
 SIDE = 64

@@ -16,8 +16,8 @@ import pandas as pd
 from PIL import Image
 
 from graft.common.arrays import Chosen, RowSource
-from graft.split.forest import Forest, grow_forest
-from graft.split.similarity import contrast_difference, field_means, join_pairs
+from graft.copies.forest import Forest, grow_forest
+from graft.copies.similarity import contrast_difference, field_means, join_pairs
 
 # A set is large if it has more than these fractions of all pictures, or of those of a class: a test
 # part of the usual size would be this set, or a class would have nothing else to be tested with.
