@@ -30,6 +30,7 @@ LIBRARIES = {
     "split": ("pillow", "scipy"),
     "statistics": ("scikit-learn", "scipy"),
     "training": ("graft",),  # models say which release has made them
+    "unknown": ("openvino",),
 }
 _HEAD = """\
 # What is installed of the libraries that each room of the package computes with: another version

@@ -25,11 +25,15 @@ class Answer(NamedTuple):
         labels: the likeliest classes with their confidences, 0–1, best first; none for a file that
             cannot be read.
         reason: why it cannot; else empty.
+        distance: from the photos that the model knows, 0–2; None if it was not asked for.
+        unknown: whether that is too far for any class.
     """
 
     path: str
     labels: tuple[tuple[str, float], ...]
     reason: str = ""
+    distance: float | None = None
+    unknown: bool = False
 
 
 class PhotoConfidences(NamedTuple):
@@ -39,11 +43,13 @@ class PhotoConfidences(NamedTuple):
         path: of the photo.
         confidences: float32 (classes,), summing to 1; None for a file that cannot be read.
         reason: why it cannot; else empty.
+        distance: from the photos that the model knows, 0–2; None if it is not asked for.
     """
 
     path: str
     confidences: np.ndarray | None
     reason: str = ""
+    distance: float | None = None
 
 
 def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iterator[Answer]:
@@ -57,10 +63,11 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
     Raises:
         UserError: an output is not a finite number.
     """
-    for path, confidences, reason in rate_photos(model, found):
+    for path, confidences, reason, distance in rate_photos(model, found):
         rated = confidences is not None
         labels = best_labels(confidences, model.description.classes, count) if rated else ()
-        yield Answer(path, tuple(labels), reason)
+        unknown = distance is not None and distance > model.known.limit
+        yield Answer(path, tuple(labels), reason, distance, unknown)
 
 
 def rate_photos(
@@ -102,11 +109,19 @@ def rate_photos(
     for output in batches:
         if not np.isfinite(output).all():
             raise UserError("some answers are not finite numbers: the model is damaged")
-        for confidences in output:
+        for confidences, distance in zip(*_measure(output, model), strict=True):
             while waiting[0].reason:
                 yield waiting.popleft()
-            yield waiting.popleft()._replace(confidences=confidences)
+            yield waiting.popleft()._replace(confidences=confidences, distance=distance)
     yield from waiting
+
+
+def _measure(output: np.ndarray, model: ChosenModel) -> tuple[np.ndarray, list[float | None]]:
+    """The confidences in what a model gives, and how far each photo is from those it knows."""
+    if model.known is None:
+        return output, [None] * len(output)
+    features, confidences = np.split(output, [model.known.directions.shape[1]], axis=1)
+    return confidences, model.known.distances_of(features).tolist()
 
 
 def stack_batches(rows: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
