@@ -41,15 +41,14 @@ class PhotoConfidences(NamedTuple):
 
     Attributes:
         path: of the photo.
-        confidences: float32 (classes,), summing to 1; None for a file that cannot be read.
+        confidences: float32 (classes,), summing to 1; None for a file that cannot be read. Of a
+            model with known photos (width + classes,), the features in front of them.
         reason: why it cannot; else empty.
-        distance: from the photos that the model knows, 0–2; None if it is not asked for.
     """
 
     path: str
     confidences: np.ndarray | None
     reason: str = ""
-    distance: float | None = None
 
 
 def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iterator[Answer]:
@@ -63,10 +62,16 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
     Raises:
         UserError: an output is not a finite number.
     """
-    for path, confidences, reason, distance in rate_photos(model, found):
-        rated = confidences is not None
-        labels = best_labels(confidences, model.description.classes, count) if rated else ()
-        unknown = distance is not None and distance > model.known.limit
+    for path, confidences, reason in rate_photos(model, found):
+        if confidences is None:
+            yield Answer(path, (), reason)
+            continue
+        distance, unknown = None, False
+        if model.known is not None:
+            features, confidences = np.split(confidences, [model.known.directions.shape[1]])
+            distance = float(model.known.distances_of(features[None])[0])
+            unknown = distance > model.known.limit
+        labels = best_labels(confidences, model.description.classes, count)
         yield Answer(path, tuple(labels), reason, distance, unknown)
 
 
@@ -109,19 +114,11 @@ def rate_photos(
     for output in batches:
         if not np.isfinite(output).all():
             raise UserError("some answers are not finite numbers: the model is damaged")
-        for confidences, distance in zip(*_measure(output, model), strict=True):
+        for confidences in output:
             while waiting[0].reason:
                 yield waiting.popleft()
-            yield waiting.popleft()._replace(confidences=confidences, distance=distance)
+            yield waiting.popleft()._replace(confidences=confidences)
     yield from waiting
-
-
-def _measure(output: np.ndarray, model: ChosenModel) -> tuple[np.ndarray, list[float | None]]:
-    """The confidences in what a model gives, and how far each photo is from those it knows."""
-    if model.known is None:
-        return output, [None] * len(output)
-    features, confidences = np.split(output, [model.known.directions.shape[1]], axis=1)
-    return confidences, model.known.distances_of(features).tolist()
 
 
 def stack_batches(rows: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:

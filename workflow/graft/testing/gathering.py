@@ -159,7 +159,7 @@ def _rate(
             pixels.add(photo.pixels[None])
             hashes.append(int(photo.phash, 16))
 
-        for path, confidences, reason, _ in rate_photos(model, opened.files(wanted), see):
+        for path, confidences, reason in rate_photos(model, opened.files(wanted), see):
             if confidences is None:
                 reasons[numbers[path]] = reason
             else:

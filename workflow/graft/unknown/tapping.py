@@ -25,15 +25,27 @@ def tap_features(graph: Path, path: Path) -> int:
     from openvino import opset13 as ops
 
     model = ov.Core().read_model(graph)
+    features, answer = find_features(model), model.get_results()[0].input_value(0)
+    both = ops.concat([features, answer], 1)
+    ov.save_model(ov.Model([both], model.get_parameters()), path, compress_to_fp16=False)
+    return features.get_partial_shape()[1].get_length()
+
+
+def find_features(model: Any) -> Any:
+    """The output of a node that is the features.
+
+    Args:
+        model: of OpenVINO, with one input and one output.
+
+    Raises:
+        ValueError: there is no vector in front of the answer, or its width is not known.
+    """
     answer = features = model.get_results()[0].input_value(0)
     while vectors := _vectors_into(features.get_node()):
         features = vectors[0]
-    width = features.get_partial_shape()[1]
-    if features == answer or width.is_dynamic:
-        raise ValueError(f"{graph} has no vector of features")
-    both = ops.concat([features, answer], 1)
-    ov.save_model(ov.Model([both], model.get_parameters()), path, compress_to_fp16=False)
-    return width.get_length()
+    if features == answer or features.get_partial_shape()[1].is_dynamic:
+        raise ValueError("the graph has no vector of features")
+    return features
 
 
 def _vectors_into(node: Any) -> list[Any]:
