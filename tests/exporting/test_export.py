@@ -33,8 +33,8 @@ from graft.tools.export import main
 from images import SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
-# In the order of `a`, `b` and `c`, as which the pictures are made.
 NONE = "none of these, most like "
+# In the order of `a`, `b` and `c`, as which the pictures are made.
 CLASSES = ("a \"quoted\" '|' <b>", "b\nin `two` lines\u2028{or three}", "c,*d*,[e](f)\\, 猫")
 EXPORTS = [(kind, "") for kind in FORMATS]
 EXPORTS += [(kind, way) for kind, one in FORMATS.items() for way in one.quantize]
