@@ -80,6 +80,7 @@ def test_the_limit_keeps_its_share_and_no_more(distances: list[float]) -> None:
     values = np.array(distances)
     limit = find_limit(values)
     assert (values <= limit).mean() >= KEPT > (values < limit).mean()
+    assert find_limit(np.empty(0)) == 2
 
 
 @pytest.mark.parametrize(

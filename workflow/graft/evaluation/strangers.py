@@ -51,7 +51,8 @@ def learn_strangers(
 
         def features(rows: Rows, chosen: np.ndarray) -> np.ndarray:
             outputs = run_graph(both, Chosen(rows, chosen))
-            return np.concatenate([output[:, :width] for output in outputs])
+            none = np.empty((0, width), np.float32)  # of a part without photos
+            return np.concatenate([none, *(output[:, :width] for output in outputs)])
 
         chosen = choose_known(train.ids, train.labels, width)
         known = learn_known(features(train, chosen), train.labels[chosen])

@@ -90,8 +90,10 @@ def find_limit(distances: np.ndarray) -> float:
     """The smallest of the distances that is not exceeded by a share of KEPT of them.
 
     Args:
-        distances: float64 (n,), of validation photos, one or more.
+        distances: float64 (n,), of validation photos. Without any it is 2, which none exceeds.
     """
+    if not len(distances):
+        return 2.0
     place = int(np.ceil(KEPT * len(distances))) - 1
     return float(np.sort(distances)[place])
 
@@ -118,7 +120,7 @@ def read_known(path: Path, about: ModelDescription) -> KnownPhotos:
     Raises:
         UserError: it is no such file, or that of another model.
     """
-    allowed = "the file of known photos that graft wrote with the model"
+    allowed = "the file of known photos that graft wrote with the model: run or export anew"
     try:
         with np.load(path, allow_pickle=False) as found:
             directions, neighbours, limit, model = (
