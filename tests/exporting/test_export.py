@@ -33,6 +33,7 @@ from graft.tools.export import main
 from images import SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
+NONE = "none of these, most like "
 # In the order of `a`, `b` and `c`, as which the pictures are made.
 CLASSES = ("a \"quoted\" '|' <b>", "b\nin `two` lines\u2028{or three}", "c,*d*,[e](f)\\, 猫")
 EXPORTS = [(kind, "") for kind in FORMATS]
@@ -119,7 +120,29 @@ def use(folder: Path, photo: Path) -> tuple[str, float]:
     ended = call(*command, folder / "use.py", photo)
     assert ended.returncode == 0, ended.stderr
     name, _, probability = ended.stdout.removesuffix("\n").rpartition(" ")
-    return name, float(probability)
+    return name.removeprefix(NONE), float(probability)
+
+
+@pytest.mark.parametrize(("kind", "way"), EXPORTS)
+def test_an_export_knows_photos_where_it_can(
+    export: Export, tmp_path: Path, kind: str, way: str
+) -> None:
+    """And then `use.py` takes the same ones for something else as graft does."""
+    folder = export(kind, way)
+    known = folder / "model.unknown.npz"
+    listed = json.loads((folder / "model.json").read_text("utf-8"))["files"]
+    assert known.exists() == (known.name in listed) == (kind in ("keras", "openvino") and not way)
+    if not known.exists():
+        return
+    write(tmp_path / "photos", dict(photos()))
+    model = ("--model", str(folder / FORMATS[kind].model))
+    status, out, errors = graft(tmp_path, "predict", "photos", "--unknown", *model)
+    assert status == 0, errors
+    command = [sys.executable, "-I", "-S", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
+    for line in out.splitlines():
+        photo, _, said = line.partition("  ")
+        ended = call(*command, folder / "use.py", tmp_path / photo)
+        assert ended.stdout.startswith(NONE) == said.startswith(NONE), ended.stderr
 
 
 def answers(pixels: np.ndarray, folder: Path) -> np.ndarray:

@@ -146,6 +146,7 @@ def _write_model(
     table = table.assign(truth=truth, unit=np.arange(len(test)))
     write_table(folder / f"reports/{model}/predictions.csv", table)
     write_json(folder / f"reports/{model}/metrics.json", _measure(tested, test))
+    write_json(folder / f"reports/{model}/unknown.json", CASES["unknown"])
     rows = np.flatnonzero(predicted != test)[: 1000 if model == "finetuned" else 0]
     maps = generator.integers(0, 256, (len(rows), 5, 5), np.uint8)
     np.savez(folder / f"data/looks/{model}.npz", rows=rows, maps=maps)

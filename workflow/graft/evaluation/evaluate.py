@@ -11,13 +11,16 @@ from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.evaluation.looks import NO_LOOKS, find_looks
+from graft.evaluation.strangers import learn_strangers
 from graft.judging.calibration import rescale
 from graft.judging.losses import accuracy_and_loss
+from graft.models.description import read_description
 from graft.models.inference import run_graph
 from graft.parts.rows import Rows, read_features, read_parts, read_units
 from graft.statistics.measures import measure
 from graft.statistics.reliability import calibration_error
 from graft.statistics.threshold import judge_two_classes
+from graft.unknown.neighbours import write_known
 
 # What `dvc exp show` and `dvc metrics diff` show, from left to right.
 _COMPARED = ("valid_accuracy", "valid_log_loss", "accuracy", "accuracy_low", "accuracy_high")
@@ -31,6 +34,10 @@ def main(stage: Stage) -> None:
     images that must stay together). `data/predictions` has all probabilities, float32
     (validation + test, classes), in the order of these tables, validation first.
 
+    `data/models/MODEL.unknown.npz` has photos that the model knows, by which `graft predict
+    --unknown` finds what is none of the classes. `unknown.json` says what that is worth, as of
+    `learn_strangers`.
+
     `data/looks` has where the network looked in images that it gets wrong: `rows` and `maps`, as
     `Looks` has them; none for the head.
 
@@ -43,7 +50,8 @@ def main(stage: Stage) -> None:
     model = stage.key
     parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
     valid, test = parts["valid"], parts["test"]
-    probabilities = _predict(model, stage.input(f"data/models/{model}.xml"), (valid, test))
+    graph = stage.input(f"data/models/{model}.xml")
+    probabilities = _predict(model, graph, (valid, test))
     units = read_units(stage.input("data/units.csv"), [*valid.ids, *test.ids])
     before, after = np.split(probabilities, [len(valid)])
     valid_units, test_units = np.split(units, [len(valid)])
@@ -60,9 +68,12 @@ def main(stage: Stage) -> None:
     metrics["uncalibrated_ece"] = round(error, 6)
     np.save(stage.output(f"data/predictions/{model}.npy"), probabilities)
     # The graph of the head begins with features, which have no places.
-    graph = stage.input(f"data/models/{model}.xml")
     looks = NO_LOOKS if model == "head" else find_looks(graph, test, after)
     np.savez(stage.output(f"data/looks/{model}.npz"), **looks._asdict())
+    known, strangers = learn_strangers(graph, parts, test_units)
+    about = read_description(graph)
+    write_known(stage.output(f"data/models/{model}.unknown.npz"), known, about)
+    write_json(stage.output(f"reports/{model}/unknown.json"), strangers)
     write_json(stage.output(f"reports/{model}/metrics.json"), metrics)
     summary = {name: metrics[name] for name in _COMPARED}
     write_json(stage.output(f"reports/{model}/summary.json"), {model: summary})

@@ -13,6 +13,10 @@ from graft.exporting.runtimes.openvino_graph import run_openvino, write_openvino
 from graft.exporting.runtimes.served import run_saved_model, write_saved_model
 from graft.exporting.runtimes.tflite_file import run_tflite, write_tflite
 from graft.models.saving import load_model
+from graft.unknown.neighbours import beside
+
+# Of these formats a program can have the features besides the probabilities.
+WITH_FEATURES = ("keras", "openvino")
 
 
 def run_keras(path: Path, pixels: RowSource) -> np.ndarray:
@@ -45,6 +49,23 @@ def convert_model(request: Request, folder: Path, calibration: np.ndarray) -> No
         shutil.copyfile(request.model, target)
     else:
         write(load_model(request.model), target, request, calibration)
+
+
+def add_known(request: Request, folder: Path) -> tuple[str, ...]:
+    """Puts the photos that a model knows beside it, where its features can be had.
+
+    Of formats that give probabilities alone, and of rounded weights, by which distances are
+    others, there are none; nor of a model that has none beside itself.
+
+    Returns:
+        The names of the files that were added.
+    """
+    source = beside(request.model)
+    if request.kind not in WITH_FEATURES or request.quantize or not source.is_file():
+        return ()
+    target = beside(folder / FORMATS[request.kind].model)
+    shutil.copyfile(source, target)
+    return (target.name,)
 
 
 def run_export(kind: str, folder: Path, pixels: RowSource) -> np.ndarray:

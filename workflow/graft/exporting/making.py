@@ -12,7 +12,7 @@ from graft.common.stage import Stage
 from graft.common.tables import write_json
 from graft.exporting.agreement import check_agreement, compare_answers, tell_agreement
 from graft.exporting.contents import ABOUT, BESIDE, MADE_BY, whole_export, write_labels
-from graft.exporting.conversion import convert_model, run_export, run_keras
+from graft.exporting.conversion import add_known, convert_model, run_export, run_keras
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS
@@ -48,12 +48,13 @@ def make_export(request: Request, stage: Stage) -> Facts:
         beside = [folder / name for name in BESIDE]
         made = [path for path in folder.rglob("*") if path.is_file() and path not in beside]
         model = sorted({path.relative_to(folder).parts[0] for path in made})
+        known = add_known(request, folder)
         facts = Facts(
             request=request,
             counts=evidence.counts,
             agreement=agreement,
             calibrated=len(evidence.calibration),
-            files=(*model, *BESIDE, *_TEXTS),
+            files=(*model, *known, *BESIDE, *_TEXTS),
             weight=sum(path.stat().st_size for path in made),
             version=version(kind.runtime),
         )

@@ -50,6 +50,8 @@ def fill_template(name: str, facts: Facts) -> str:
     request = facts.request
     values = request._asdict() | facts._asdict()
     values |= {"about": request.description, "format": FORMATS[request.kind]}
+    # The file of known photos; none for most formats.
+    values["known"] = next((name for name in facts.files if name.endswith(".unknown.npz")), "")
     values["interval"] = interval_of_counts(request.description.units)
     return environment.get_template(f"{name}.j2").render(values)
 

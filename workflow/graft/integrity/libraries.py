@@ -31,6 +31,7 @@ LIBRARIES = {
     "report": ("jinja2", "matplotlib", "pillow", "scipy"),
     "statistics": ("scikit-learn", "scipy"),
     "training": ("graft",),  # models say which release has made them
+    "unknown": ("openvino",),
 }
 _HEAD = """\
 # What is installed of the libraries that each room of the package computes with: another version

@@ -25,11 +25,15 @@ class Answer(NamedTuple):
         labels: the likeliest classes with their confidences, 0–1, best first; none for a file that
             cannot be read.
         reason: why it cannot; else empty.
+        distance: from the photos that the model knows, 0–2; None if it was not asked for.
+        unknown: whether that is too far for any class.
     """
 
     path: str
     labels: tuple[tuple[str, float], ...]
     reason: str = ""
+    distance: float | None = None
+    unknown: bool = False
 
 
 class PhotoConfidences(NamedTuple):
@@ -37,7 +41,8 @@ class PhotoConfidences(NamedTuple):
 
     Attributes:
         path: of the photo.
-        confidences: float32 (classes,), summing to 1; None for a file that cannot be read.
+        confidences: float32 (classes,), summing to 1; None for a file that cannot be read. Of a
+            model with known photos (width + classes,), the features in front of them.
         reason: why it cannot; else empty.
     """
 
@@ -58,9 +63,16 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
         UserError: an output is not a finite number.
     """
     for path, confidences, reason in rate_photos(model, found):
-        rated = confidences is not None
-        labels = best_labels(confidences, model.description.classes, count) if rated else ()
-        yield Answer(path, tuple(labels), reason)
+        if confidences is None:
+            yield Answer(path, (), reason)
+            continue
+        distance, unknown = None, False
+        if model.known is not None:
+            features, confidences = np.split(confidences, [model.known.directions.shape[1]])
+            distance = float(model.known.distances_of(features[None])[0])
+            unknown = distance > model.known.limit
+        labels = best_labels(confidences, model.description.classes, count)
+        yield Answer(path, tuple(labels), reason, distance, unknown)
 
 
 def rate_photos(

@@ -16,6 +16,7 @@ from graft.images.suggestions import suggest_near
 from graft.models.description import ModelDescription, read_description
 from graft.project import pipeline
 from graft.project.parameters import read_parameters
+from graft.unknown.neighbours import KnownPhotos, beside, read_known
 
 # The names of a project's own models; `finetuned` is the one that fine-tuning has chosen.
 OWN_MODELS = ("finetuned", "head")
@@ -50,21 +51,25 @@ class ChosenModel(NamedTuple):
     Attributes:
         name: `finetuned`, `head` or the path of a file.
         description: what it says of itself.
-        steps: what its pixels go through, float32 (batch, side, side, 3) to (batch, classes).
+        steps: what its pixels go through, float32 (batch, side, side, 3) to (batch, classes); with
+            known photos to (batch, width + classes), their features first.
+        known: the photos that it knows, if it is asked for what is none of its classes.
     """
 
     name: str
     description: ModelDescription
     steps: tuple[GraphStep, ...]
+    known: KnownPhotos | None = None
 
 
 @contextmanager
-def open_model(name: str) -> Iterator[ChosenModel]:
+def open_model(name: str, unknown: bool = False) -> Iterator[ChosenModel]:
     """Finds a model, and checks all that can be wrong with it.
 
     Args:
         name: one of `OWN_MODELS`, of the project in the present folder, or the path of a `.keras`
             or `.xml` file that says what it is.
+        unknown: whether it has to tell what is none of its classes.
 
     Raises:
         UserError: it is missing, does not say what it is, takes no pixels, or its parts were not
@@ -73,7 +78,7 @@ def open_model(name: str) -> Iterator[ChosenModel]:
     with ExitStack() as stack:
         model = _open_own(name) if name in OWN_MODELS else _open_file(name, stack)
         _check_shapes(model)
-        yield model
+        yield _with_known(model, stack) if unknown else model
 
 
 def _open_file(name: str, stack: ExitStack) -> ChosenModel:
@@ -115,6 +120,29 @@ def _convert(path: Path, graph: Path) -> None:
 
 def _refuse_file(path: Path, allowed: str, what: str) -> UserError:
     return refuse("--model", allowed, f"{files.printable(str(path))}{what}")
+
+
+def _with_known(model: ChosenModel, stack: ExitStack) -> ChosenModel:
+    """The model with the photos that it knows, and with its features in front of its answers."""
+    from graft.unknown.tapping import tap_features
+
+    own = model.name in OWN_MODELS
+    place = beside(_MODELS / f"{model.name}.xml" if own else Path(model.name))
+    if not place.is_file():
+        made = _MAKE if own else "graft writes it with its models and its exports of these kinds"
+        received = f"no {files.printable(str(place))}"
+        raise refuse("--unknown", f"asked of a model with known photos beside it: {made}", received)
+    known = read_known(place, model.description)
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="graft-"))
+    both, (*before, last) = Path(folder, "both.xml"), model.steps
+    try:
+        width = tap_features(last.graph, both)
+    except ValueError:
+        width = None
+    if width != known.directions.shape[1]:
+        allowed = f"asked of a model of {known.directions.shape[1]} features"
+        raise refuse("--unknown", allowed, f"{files.printable(model.name)} of {width}")
+    return model._replace(steps=(*before, GraphStep(both)), known=known)
 
 
 def _open_own(name: str) -> ChosenModel:

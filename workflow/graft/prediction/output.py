@@ -34,8 +34,10 @@ def is_unsure(answer: Answer, limit: float | None) -> bool:
     return limit is not None and bool(answer.labels) and answer.labels[0][1] < limit
 
 
-def write_lines(file: TextIO, count: int, limit: float | None) -> Writer:
+def write_lines(file: TextIO, count: int, limit: float | None, unknown: bool = False) -> Writer:
     """A line a photo: its path, the labels with confidences, and whether they are unsure.
+
+    In front of what is none of the classes it says so.
 
     Names are as their makers chose them, so what would move the cursor, or turn the line round, is
     written as an escape.
@@ -45,6 +47,8 @@ def write_lines(file: TextIO, count: int, limit: float | None) -> Writer:
         labels = [f"{one_line(label)} {show_confidence(value)}" for label, value in answer.labels]
         said = ", ".join(labels) or f"cannot be read: {one_line(answer.reason)}"
         mark = "  (unsure)" if is_unsure(answer, limit) else ""
+        if answer.unknown:
+            said = f"none of these, most like {said}"
         print(f"{one_line(answer.path)}  {said}{mark}", file=file)
 
     return write
@@ -62,23 +66,31 @@ def show_confidence(confidence: float) -> str:
     return say_percent(confidence) if confidence >= 0.0005 else "<0.1 %"
 
 
-def write_csv(file: TextIO, count: int, limit: float | None) -> Writer:
-    """A CSV with a header: path, label, confidence; label_2, confidence_2 …; unsure; reason.
+def write_csv(file: TextIO, count: int, limit: float | None, unknown: bool = False) -> Writer:
+    """A CSV with a header: path, label, confidence; label_2, confidence_2 …; unsure; unknown,
+    distance; reason.
 
     Args:
         file: opened without a translation of line ends.
         count: how many labels a photo has.
         limit: below which an answer is unsure; without it there is no such column.
+        unknown: whether there are columns of what is none of the classes.
     """
     more = [f"{name}_{place}" for place in range(2, count + 1) for name in ("label", "confidence")]
-    unsure = ["unsure"] if limit is not None else []
+    marks = ["unsure"] if limit is not None else []
+    marks += ["unknown", "distance"] if unknown else []
     header = csv.writer(file, lineterminator="\n")
-    header.writerow(["path", "label", "confidence", *more, *unsure, "reason"])
+    header.writerow(["path", "label", "confidence", *more, *marks, "reason"])
 
     def write(answer: Answer) -> None:
         cells = [cell for pair in answer.labels for cell in pair] or [""] * (2 * count)
-        sure = ("yes" if is_unsure(answer, limit) else "no") if answer.labels else ""
-        row = [answer.path, *cells, *([sure] if unsure else []), answer.reason]
+        known = {
+            "unsure": "yes" if is_unsure(answer, limit) else "no",
+            "unknown": "yes" if answer.unknown else "no",
+            "distance": answer.distance,
+        }
+        row = [answer.path, *cells, *(known[m] if answer.labels else "" for m in marks)]
+        row.append(answer.reason)
         # The module knows that a name with a line feed needs quotes, but not one with a return.
         quoting = csv.QUOTE_ALL if any("\r" in str(cell) for cell in row) else csv.QUOTE_MINIMAL
         csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
@@ -143,11 +155,14 @@ def _whole(path: Path) -> Path:
     return path.parent.resolve() / path.name if ".." in path.parts else path.absolute()
 
 
-def write_json_lines(file: TextIO, count: int, limit: float | None) -> Writer:
-    """A JSON object a photo: path, label, confidence; top, all labels; unsure; reason.
+def write_json_lines(
+    file: TextIO, count: int, limit: float | None, unknown: bool = False
+) -> Writer:
+    """A JSON object a photo: path, label, confidence; top, all labels; unsure; unknown, distance;
+    reason.
 
-    Label and confidence are null where the file cannot be read. `top` is there if more than one
-    label is asked for, and `unsure` if there is a limit.
+    Label, confidence and distance are null where the file cannot be read. `top` is there if more
+    than one label is asked for, `unsure` if there is a limit, `unknown` and `distance` if it is.
     """
 
     def write(answer: Answer) -> None:
@@ -157,6 +172,8 @@ def write_json_lines(file: TextIO, count: int, limit: float | None) -> Writer:
             row["top"] = [{"label": name, "confidence": value} for name, value in answer.labels]
         if limit is not None:
             row["unsure"] = is_unsure(answer, limit)
+        if unknown:
+            row |= {"unknown": answer.unknown, "distance": answer.distance}
         print(json.dumps(row | {"reason": answer.reason}, ensure_ascii=False), file=file)
 
     return write

@@ -73,7 +73,7 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
         "mistakes": summarise_mistakes(tested, album, _read_looks(stage, tested)),
         "confusion": summarise_matrix(tested),
         "classes": summarise_classes(tested),
-        "confidence": summarise_trust(tested),
+        "confidence": summarise_trust(tested) | {"strangers": _tell_strangers(stage, tested)},
         "labels": summarise_doubts(measured, errors, doubtful),
         "training": _summarise_transfer(stage)
         | {"curves": {model.key: chart_history(model, weight) for model in tested.all_models}},
@@ -84,6 +84,16 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
             stage.input("workflow/recipes"),
             [stage.input(path) for path in _HASHED],
         ),
+    }
+
+
+def _tell_strangers(stage: Stage, tested: Tested) -> dict[str, str]:
+    """By model, what it is worth to ask for photos that are none of the classes."""
+    return {
+        model.key: say_sentence(
+            "strangers", found=read_json(stage.input(f"reports/{model.key}/unknown.json"))
+        )
+        for model in tested.models
     }
 
 

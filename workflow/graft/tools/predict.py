@@ -31,10 +31,11 @@ def main(arguments: list[str]) -> None:
     """
     options = _options(arguments)
     given = open_given(options.photos)
-    total = bad = unsure = 0
-    with open_model(options.model) as model, _open_output(options, model) as (file, write):
+    total = bad = unsure = unknown = 0
+    chosen = open_model(options.model, options.unknown)
+    with chosen as model, _open_output(options, model) as (file, write):
         _say(_introduce(model))
-        write = write(file, options.top, options.unsure)
+        write = write(file, options.top, options.unsure, options.unknown)
         named = None if options.output in _SCREEN else Path(options.output)
         answers = answer_photos(model, given.files, options.top)
         # On a terminal the lines themselves say how far it is.
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> None:
                 total += 1
                 bad += not answer.labels
                 unsure += output.is_unsure(answer, options.unsure)
+                unknown += answer.unknown
                 if progress:
                     progress.advance()
     parts = [f"{total:,} photos"]
@@ -55,6 +57,8 @@ def main(arguments: list[str]) -> None:
         parts.append(f"{bad:,} could not be read")
     if options.unsure is not None:
         parts.append(f"{unsure:,} unsure, below {options.unsure:g}: a person should look at these")
+    if options.unknown:
+        parts.append(f"{unknown:,} none of the classes")
     _say("; ".join(parts))
     if bad:
         sys.exit(1)

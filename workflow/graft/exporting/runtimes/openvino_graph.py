@@ -14,6 +14,9 @@ from graft.exporting.runtimes.served import PIXELS, PROBABILITIES
 from graft.models.description import write_description
 from graft.models.framework import keras
 from graft.models.saving import save_graph
+from graft.unknown.tapping import find_features
+
+FEATURES = "features"  # the tensor from which known photos are told, by `add_outputs`
 
 
 def write_openvino(
@@ -40,6 +43,7 @@ def write_openvino(
         graph = steps.build()
         graph.input().get_tensor().set_names({PIXELS})
         graph.output().get_tensor().set_names({PROBABILITIES})
+        find_features(graph).get_tensor().add_names({FEATURES})
         if request.quantize == "int8":
             graph = _quantized(graph, calibration)
         ov.save_model(graph, path, compress_to_fp16=request.quantize == "float16")

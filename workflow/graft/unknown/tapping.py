@@ -1,0 +1,59 @@
+"""A graph that gives the features beside the probabilities, at the cost of one run."""
+
+from pathlib import Path
+from typing import Any
+
+
+def tap_features(graph: Path, path: Path) -> int:
+    """Saves a graph that gives what its network hands to the head, too.
+
+    These features are the first of the vectors that lead to the answer; of a head alone they are
+    its input. Since OpenVINO then computes the ends of network and head apart, the last bit of a
+    probability may be another one: by 0.0000002 at most, on ten networks.
+
+    Args:
+        graph: the `.xml` file, from pixels or features to float32 (batch, classes).
+        path: the new `.xml` file, with its `.bin` beside it: to float32 (batch, width + classes).
+
+    Returns:
+        The width of the features.
+
+    Raises:
+        ValueError: the graph has no such vector.
+    """
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    model = ov.Core().read_model(graph)
+    features, answer = find_features(model), model.get_results()[0].input_value(0)
+    both = ops.concat([features, answer], 1)
+    ov.save_model(ov.Model([both], model.get_parameters()), path, compress_to_fp16=False)
+    return features.get_partial_shape()[1].get_length()
+
+
+def find_features(model: Any) -> Any:
+    """The output of a node that is the features.
+
+    Args:
+        model: of OpenVINO, with one input and one output.
+
+    Raises:
+        ValueError: there is no vector in front of the answer, or its width is not known.
+    """
+    answer = features = model.get_results()[0].input_value(0)
+    while vectors := _vectors_into(features.get_node()):
+        features = vectors[0]
+    if features == answer or features.get_partial_shape()[1].is_dynamic:
+        raise ValueError("the graph has no vector of features")
+    return features
+
+
+def _vectors_into(node: Any) -> list[Any]:
+    """What goes into a node and is a vector for each image; weights are there for all of them."""
+    sources = [given.get_source_output() for given in node.inputs()]
+    shapes = [source.get_partial_shape() for source in sources]
+    return [
+        source
+        for source, shape in zip(sources, shapes, strict=True)
+        if shape.rank.is_static and len(shape) == 2 and shape[0].is_dynamic
+    ]
