@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from cases import read_cases
 from graft.common.errors import UserError
 from graft.tools.compare import main, verdict
+from graft.tools.comparing.noise import compare_images, compare_seeds
 from graft.tools.git import ask_git
-from graft.tools.noise import compare_images, compare_seeds
 from graft.tools.revisions import ModelResults, _images, read_setting
 from images import Capture, complaint
 from pages import Page

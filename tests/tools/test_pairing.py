@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from graft.common.tables import read_table, write_table
 from graft.integrity.damage import hash_file
 from graft.tools.compare import main
-from graft.tools.noise import compare_images
-from graft.tools.pairing import pair_images
+from graft.tools.comparing.noise import compare_images
+from graft.tools.comparing.pairing import pair_images
 from graft.tools.revisions import ModelResults
 from images import Capture
 from repositories import LABELS, MODELS, call_dvc, commit, git, write_results

@@ -117,12 +117,12 @@ class Collection:
         except (OSError, ValueError):
             raise Gone(str(path)) from None
         # Compared once it is open: what is put in its place from now on does not reach it.
-        if sign(path) != self.signs.get(path):
+        if sign_file(path) != self.signs.get(path):
             raise Gone(str(path))
         return array
 
 
-def sign(path: Path) -> Any:
+def sign_file(path: Path) -> Any:
     """What tells a file from another one that is put in its place; None where there is none."""
     with suppress(OSError):
         status = path.stat()
@@ -136,7 +136,7 @@ def sign_files() -> dict[Path, Any]:
     arrays = (FEATURES, _TENSORS)
     shards = map(str, range(count_shards()))
     per_shard = ((_CHECKED / f"{n}.csv", *(array / f"{n}.npy" for array in arrays)) for n in shards)
-    return {path: sign(path) for path in (*tables, *(p for paths in per_shard for p in paths))}
+    return {path: sign_file(path) for path in (*tables, *(p for paths in per_shard for p in paths))}
 
 
 def name_version(signs: Mapping[Path, Any]) -> str:

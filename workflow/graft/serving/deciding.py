@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from graft.common.errors import UserError, nearest, refuse
 from graft.labelling.corrections import Correction, match_corrections, write_corrections
-from graft.serving.collection import Collection, Picture, sign
+from graft.serving.collection import Collection, Picture, sign_file
 from graft.serving.merging import alone_with_corrections, merge_corrections, read_present
 
 # By path, of the files of one picture; None where nothing is said.
@@ -37,7 +37,7 @@ class Decisions:
         Raises:
             UserError: the file is not of its form.
         """
-        key = (collection.version, sign(collection.corrections))
+        key = (collection.version, sign_file(collection.corrections))
         if self._known[0] != key:
             found, _ = match_corrections(read_present(collection.corrections), collection.ids)
             pictures = {collection.ids[path] for path in found}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.serving.collection import LAYER, Collection, Gone, Picture, sign
+from graft.serving.collection import LAYER, Collection, Gone, Picture, sign_file
 
 _ROWS = 4096  # of features at once, so that memory stays flat
 
@@ -33,7 +33,7 @@ def read_layer(collection: Collection) -> slice:
         layer = json.loads(LAYER.read_bytes())
     except (OSError, ValueError):
         raise Gone(str(LAYER)) from None
-    if sign(LAYER) != collection.signs[LAYER]:
+    if sign_file(LAYER) != collection.signs[LAYER]:
         raise Gone(str(LAYER))
     return slice(layer["start"], layer["start"] + layer["width"])
 

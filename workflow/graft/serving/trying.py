@@ -13,7 +13,7 @@ from graft.images.decoding import decode
 from graft.images.files import Undecodable
 from graft.prediction.answers import best_labels
 from graft.prediction.chosen import OWN_MODELS, open_model
-from graft.serving.collection import sign
+from graft.serving.collection import sign_file
 
 _NAME = OWN_MODELS[0]  # the model that fine-tuning has chosen
 _GRAPH, _NETWORK = Path(f"data/models/{_NAME}.xml"), Path("data/backbone/graph.xml")
@@ -51,7 +51,7 @@ class ReadyModel:
 
     def say_missing(self) -> str | None:
         """How to make the model, where there is none yet; else None."""
-        if sign(_GRAPH) is not None:
+        if sign_file(_GRAPH) is not None:
             return None
         return f"There is no model yet ({_GRAPH}): `uv run snakemake --cores all` makes it."
 
@@ -84,7 +84,7 @@ class ReadyModel:
     def _loaded(self) -> Iterator[tuple[Any, dict[Path, Any]]]:
         """The description and the compiled graphs, loaded anew if a build has written others."""
         with self._lock:
-            signs = {path: sign(path) for path in _FILES}
+            signs = {path: sign_file(path) for path in _FILES}
             if self._signs != signs or not self._graphs:
                 self._graphs = {}
                 with open_model(_NAME) as model:

@@ -11,10 +11,10 @@ from graft.common.errors import refuse
 from graft.common.numbers import say_percent
 from graft.integrity.yaml12 import read_yaml_file
 from graft.project.parameters import list_changes, show_value
+from graft.tools.comparing.noise import compare_images, compare_seeds, say_difference
+from graft.tools.comparing.pairing import describe_shared, identify_images
 from graft.tools.git import check_repository
-from graft.tools.noise import compare_images, compare_seeds, say_difference
 from graft.tools.options import parse_options
-from graft.tools.pairing import describe_shared, identify_images
 from graft.tools.revisions import ModelResults, Setting, read_setting
 
 _TEMPLATES = Path(__file__).parent / "templates"

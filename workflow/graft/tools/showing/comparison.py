@@ -18,8 +18,8 @@ from graft.report.page import read_asset
 from graft.report.reading import MODEL_NAMES
 from graft.report.thumbnails import Album, open_album
 from graft.report.wording import open_page_templates
-from graft.tools.noise import say_difference
-from graft.tools.pairing import describe_shared, pair_images
+from graft.tools.comparing.noise import say_difference
+from graft.tools.comparing.pairing import describe_shared, pair_images
 from graft.tools.revisions import MODELS, Setting
 
 _TEMPLATES = Path(__file__).parent / "templates"

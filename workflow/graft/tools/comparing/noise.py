@@ -9,7 +9,7 @@ import pandas as pd
 from graft.statistics import significance
 from graft.statistics.accuracy import accuracy_interval
 from graft.statistics.intervals import mean_ends
-from graft.tools.pairing import Pairing, pair_images
+from graft.tools.comparing.pairing import Pairing, pair_images
 from graft.tools.revisions import MOST_LOSS, ModelResults
 
 
