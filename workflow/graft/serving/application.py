@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from graft.common.errors import UserError
+from graft.images.files import Undecodable
 from graft.integrity.locks import BUILDING, is_held
 from graft.report.page import read_asset
 from graft.serving.collection import Collection, Gone, Picture, PresentCollection
@@ -138,7 +139,10 @@ class _Pages:
             near = find_nearest(own, find_feature(own, picture), _NEAREST, picture.id)
             return {"near": listing.list_near(near, said)}
 
-        return self._say(find)
+        try:
+            return self._say(find)
+        except Gone:  # no build has features of it yet
+            return JSONResponse({"near": [], "version": ""})
 
     async def _decide(self, request: Request) -> Response:
         said = await _read_json(request)
@@ -182,7 +186,10 @@ class _Pages:
             self._uploads -= 1
 
     def _answer(self, data: bytes) -> Response:
-        tried = self._model.answer(data, _LABELS)
+        try:
+            tried = self._model.answer(data, _LABELS)
+        except Undecodable as error:
+            return JSONResponse({"problem": str(error)})
         image, kind = encode_picture(tried.pixels, _SEEN)
         about = {
             "labels": [{"name": name, "confidence": value} for name, value in tried.labels],

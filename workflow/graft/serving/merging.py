@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from graft.common.classes import natural
+from graft.common.errors import UserError
 from graft.integrity.locks import one_at_a_time
 from graft.labelling.corrections import Correction, match_corrections, read_corrections
 
@@ -28,9 +29,12 @@ def read_present(where: Path) -> list[Correction]:
     """The rows of the file of corrections; none where there is no file.
 
     Raises:
-        UserError: it is not of its form.
+        UserError: it is not of its form, or cannot be read.
     """
-    return read_corrections(where.read_bytes(), str(where)) if where.exists() else []
+    try:
+        return read_corrections(where.read_bytes(), str(where)) if where.exists() else []
+    except OSError as error:
+        raise UserError(f"{where} cannot be read: {error.strerror}") from None
 
 
 def merge_corrections(

@@ -10,7 +10,6 @@ import numpy as np
 
 from graft.common.errors import UserError
 from graft.images.decoding import decode
-from graft.images.files import Undecodable
 from graft.prediction.answers import best_labels
 from graft.prediction.chosen import OWN_MODELS, open_model
 from graft.serving.collection import sign_file
@@ -63,14 +62,12 @@ class ReadyModel:
             count: how many classes to name.
 
         Raises:
-            UserError: there is no model yet, or the photo cannot be read.
+            UserError: there is no model yet, or it is damaged.
+            Undecodable: the photo cannot be read.
         """
         with self._loaded() as (about, graphs):
-            try:
-                look = (about.side, about.fit, about.background, about.white_level)
-                pixels = decode(data, *look).pixels
-            except Undecodable as error:
-                raise UserError(f"it cannot be read: {error}") from None
+            look = (about.side, about.fit, about.background, about.white_level)
+            pixels = decode(data, *look).pixels
             batch = pixels[None].astype(np.float32)
             confidences = next(iter(graphs[_GRAPH](batch).values()))[0]
             if not np.isfinite(confidences).all():

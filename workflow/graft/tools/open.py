@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         from graft.serving.running import serve_pages
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise UserError(
             "the page needs a small server, which is not installed: `uv run --extra open graft"

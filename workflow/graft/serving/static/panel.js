@@ -58,6 +58,7 @@ export class Panel {
     this.find(".typed input").value = "";
     const label = picture.labels.length ? picture.labels.map(named) : ["left out"];
     this.find(".label").replaceChildren(...label.flatMap((one, i) => (i ? [" and ", one] : [one])));
+    if (picture.wrong) this.find(".label").append(make("small", {}, ` wrong with a probability of ${percent(picture.wrong)}`));
     this.showLooks(picture);
     const decision = picture.decided;
     for (const element of this.root.querySelectorAll(".of-decision")) element.hidden = decision === null;
@@ -75,10 +76,10 @@ export class Panel {
     const known = picture.looks_like !== undefined;
     for (const element of this.root.querySelectorAll(".of-looks")) element.hidden = !known;
     if (!known) return;
-    const sure = picture.kind === "mistake" ? "says the model" : "say classifiers that have not learned from it";
-    const wrong = picture.wrong === null ? "" : `; the label is wrong with ${percent(picture.wrong)}`;
-    const why = make("small", {}, ` ${percent(picture.confidence)}, ${sure}${wrong}`);
-    this.find(".looks").replaceChildren(named(picture.looks_like), why);
+    const judges = picture.kind === "mistake" ? "by the model" : "by classifiers that have not learned from it";
+    const why = make("small", { className: "line" }, judges);
+    const sure = make("small", {}, ` ${percent(picture.confidence)}`);
+    this.find(".looks").replaceChildren(named(picture.looks_like), sure, why);
   }
 
   showButtons(picture) {
@@ -118,13 +119,8 @@ export class Panel {
     this.image.src = address("large", picture, version);
     const frame = this.find(".near-frame");
     frame.hidden = true;
-    let near = [];
-    try {
-      near = (await ask(`/api/near/${picture.id}`)).near;
-    } catch {
-      return; // no build has features of it yet
-    }
-    if (this.picture !== picture && this.picture?.id !== picture.id) return;
+    const { near } = await ask(`/api/near/${picture.id}`).catch(() => ({ near: [] }));
+    if (this.picture?.id !== picture.id) return; // another one is shown by now
     frame.hidden = !near.length;
     listNear(this.find(".near"), near, version, picture.labels[0]);
   }

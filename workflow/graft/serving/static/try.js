@@ -35,8 +35,10 @@ async function answerNext() {
 async function answer(file, entry) {
   try {
     const most = Number(drop.dataset.largest);
-    if (file.size > most) throw new Error(`It is larger than ${most / 2 ** 20} MiB.`);
-    show(file, entry, await ask("/api/try", { method: "POST", body: file }));
+    if (file.size > most) throw new Error(`it is larger than ${most / 2 ** 20} MiB`);
+    const said = await ask("/api/try", { method: "POST", body: file });
+    if (said.problem) throw new Error(`it cannot be read: ${said.problem}`);
+    show(file, entry, said);
   } catch (error) {
     entry.replaceChildren(make("p", {}, named(file.name), ": ", error.message));
     entry.className = "failed";
