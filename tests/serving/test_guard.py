@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,6 +182,19 @@ def test_a_port_that_is_taken_is_refused(server: Opened, folder: Path) -> None:
         said = complaint(folder, "open", "--no-browser", "--port", str(port))
         assert "--port" in said
     assert str(server.port) in complaint(folder, "open", "--port", str(server.port))
+
+
+def test_a_browser_that_leaves_in_the_middle_harms_nobody(server: Opened) -> None:
+    own = f"Host: 127.0.0.1:{server.port}\r\nCookie: {server.cookie}\r\n\r\n"
+    for pause in range(30):
+        with socket.create_connection(("127.0.0.1", server.port)) as leaving:
+            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            leaving.sendall(50 * f"GET /static/page.css HTTP/1.1\r\n{own}".encode())
+            leaving.recv(100)
+            leaving.shutdown(socket.SHUT_WR)
+            time.sleep(pause / 1000)
+    assert server.ask("/").status == 200
+    assert "Traceback" not in server.run.text
 
 
 def test_ctrl_c_ends_it_quietly(folder: Path) -> None:

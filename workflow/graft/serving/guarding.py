@@ -35,7 +35,8 @@ _HEADERS = {
 # A redirection would go on as a request of the page that led here, without the new cookie.
 _WELCOME = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>graft</title>
-<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0; url=/"><p><a href="/">To the page</a></p></html>
+<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0; url=/">
+<p><a href="/">To the page</a></p></html>
 """
 _AGAIN = (
     "403: open the address that `graft open` printed, with its token. Each start has another one.\n"

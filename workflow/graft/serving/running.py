@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import socket
 import sys
 import webbrowser
@@ -26,6 +27,8 @@ def serve_pages(port: int, browser: bool) -> None:
     Raises:
         UserError: the port is taken or is none.
     """
+    # A browser that leaves in the middle of an answer ends that answer, and not the server.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with _listen(port) as listening:
         port = listening.getsockname()[1]
         guard = Guard(make_application(), port)
