@@ -24,7 +24,10 @@ HEAVY = {"tensorflow", "keras", "openvino"}
 LIGHT = [
     *("graft.cli", "graft.project.launcher", "graft.scheduling.engines", "graft.project.recipes"),
     *(find_module(stage) for stage in STAGES if stage not in ("backbone", "finetune", "evaluate")),
-    *(f"graft.tools.{name}" for name in ("use", "compare", "classify", "predict", "export")),
+    *(
+        f"graft.tools.{name}"
+        for name in ("use", "compare", "classify", "predict", "export", "open")
+    ),
 ]
 
 

@@ -20,13 +20,9 @@ CLASSES = ("nan", "b, c", "yes")
 
 def collect(where: Path) -> Collection:
     """A data set of the files above, of which nothing but the names is known."""
+    files = {id_: tuple(path for path in PATHS if IDS[path] == id_) for id_ in IDS.values()}
     facts = ("nan",), False, "train", "", None
-    pictures = {
-        id_: Picture(
-            id_, tuple(p for p in PATHS if IDS[p] == id_), ("nan",), False, "train", "", None
-        )
-        for id_ in IDS.values()
-    }
+    pictures = {id_: Picture(id_, paths, *facts) for id_, paths in files.items()}
     rest = {"background": "white", "white_level": "auto", "signs": {}, "version": "1"}
     return Collection("photos", where, classes=CLASSES, pictures=pictures, ids=IDS, **rest)
 

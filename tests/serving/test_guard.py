@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from background import Run
 from images import call, complaint, content, graft, workspace
 from opened import BLUE, Opened, find_id, list_set, opened, start_open
 
@@ -67,6 +68,24 @@ def test_the_token_becomes_a_cookie_of_this_server_alone(server: Opened, folder:
 
 
 @pytest.mark.parametrize("path", ["/", "/enter", "/api/decide"])
+def test_what_a_browser_is_started_with_is_good_for_one_visit(folder: Path, tmp_path: Path) -> None:
+    """Its command line is seen by all users of the machine."""
+    seen = tmp_path / "seen"
+    program = tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\necho "$1" > {seen}.part && mv {seen}.part {seen}\n')
+    program.chmod(0o755)
+    desktop = {"DISPLAY": ":9", "BROWSER": f"{program} %s"}
+    run = Run([sys.executable, "-m", "graft", "open"], folder, os.environ | desktop)
+    server = Opened(run)
+    assert run.wait_until(seen.exists)
+    address = seen.read_text().strip()
+    assert address.startswith(f"http://127.0.0.1:{server.port}/enter?token=")
+    assert address != server.address
+    path = address.partition(str(server.port))[2]
+    assert [server.ask(path, Cookie=None).status for _ in range(2)] == [200, 403]
+    server.end()
+
+
 def test_another_name_of_the_host_is_refused(server: Opened, path: str) -> None:
     """A page of another host can have its name lead here, but not rename its requests."""
     own = f"127.0.0.1:{server.port}"

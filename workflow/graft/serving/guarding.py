@@ -60,6 +60,16 @@ class Guard:
         # Browsers keep one cookie of a name for all ports of a host.
         self._cookie = f"graft-{port}"
         self.token = secrets.token_urlsafe(32)
+        self._codes: set[str] = set()
+
+    def make_code(self) -> str:
+        """Another secret that can be part of an address, and is good for one visit.
+
+        Other users of the machine see the command lines of programs that are started.
+        """
+        code = secrets.token_urlsafe(32)
+        self._codes.add(code)
+        return code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers as ASGI has it (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
@@ -94,8 +104,10 @@ class Guard:
 
     def _enter(self, request: Request) -> Response:
         """Gives a cookie for the token in the address, which then is nowhere else."""
-        given = parse_qs(request.url.query).get("token", [""])
-        if not self._is_token(given[0]):
+        given = parse_qs(request.url.query).get("token", [""])[0]
+        if given in self._codes:
+            self._codes.remove(given)
+        elif not self._is_token(given):
             return PlainTextResponse(_AGAIN, 403)
         answer = HTMLResponse(_WELCOME)
         answer.set_cookie(self._cookie, self.token, httponly=True, samesite="strict")

@@ -32,10 +32,10 @@ def serve_pages(port: int, browser: bool) -> None:
     with _listen(port) as listening:
         port = listening.getsockname()[1]
         guard = Guard(make_application(), port)
-        address = f"http://{HOST}:{port}{ENTER}?token={guard.token}"
-        print(f"graft open: {address}\nCtrl-C ends it", flush=True)
+        address = f"http://{HOST}:{port}{ENTER}?token="
+        print(f"graft open: {address}{guard.token}\nCtrl-C ends it", flush=True)
         if browser and _has_desktop():
-            webbrowser.open(address)
+            webbrowser.open(address + guard.make_code())
         # No log: addresses have the token in them.
         quiet = {"log_level": "warning", "access_log": False, "server_header": False}
         plain = {"http": "h11", "ws": "none", "lifespan": "off", "proxy_headers": False}
