@@ -109,6 +109,11 @@ class Visit:
         """The text of the first element, with single blanks."""
         return " ".join(self.page.locator(selector).first.inner_text().split())
 
+    def decide(self, key: str) -> None:
+        """Presses a key that decides, once the picture is seen: before, it does nothing."""
+        self.page.wait_for_selector(".frame-large:not([aria-busy])")
+        self.page.keyboard.press(key)
+
     def wait(self, selector: str, text: str) -> None:
         """Waits until an element has a text in it."""
         api.expect(self.page.locator(selector).first).to_contain_text(text)
@@ -143,11 +148,11 @@ def test_labels_are_corrected_by_keys(folder: Path, visit: Callable[..., Visit])
     assert opened_.text(".path").startswith(names[0])
     assert opened_.text(".label") == labels[0]
     # Keep, another class by its number, and leave out.
-    page.keyboard.press("k")
+    opened_.decide("k")
     opened_.wait("#progress", "Picture 2 of 5: suspected label · 1 decided")
-    page.keyboard.press("1")
+    opened_.decide("1")
     opened_.wait("#progress", "Picture 3 of 5: suspected label · 2 decided")
-    page.keyboard.press("x")
+    opened_.decide("x")
     opened_.wait("#progress", "Picture 4 of 5: mistake of the model · 3 decided")
     said = [(names[0], labels[0], ""), (names[1], FIRST, ""), (names[2], "", "yes")]
     assert sorted(corrections(folder)) == sorted(said)
@@ -179,13 +184,13 @@ def test_a_name_is_typed(folder: Path, visit: Callable[..., Visit]) -> None:
     opened_.wait(".said", "is called “kx”")
     page.keyboard.press("Escape")
     page.keyboard.type("GRE")
-    page.keyboard.press("Enter")
+    opened_.decide("Enter")
     opened_.wait("#progress", "1 decided")
     assert [label for _, label, _ in corrections(folder)] == [GREEN]
     for done in range(2, 5):
-        page.keyboard.press("k")
+        opened_.decide("k")
         opened_.wait("#progress", f"{done} decided")
-    page.keyboard.press("k")
+    opened_.decide("k")
     opened_.wait("#end-said", "All 5 pictures of the list are decided")
     assert "uv run snakemake --cores all" in opened_.text("#end pre")
     assert opened_.text("#where") == "data/corrections.csv"
@@ -231,7 +236,7 @@ def test_the_whole_set_is_looked_through(folder: Path, visit: Callable[..., Visi
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     opened_.wait("#enlarged .path", f"{GREEN}/02.png")
-    page.keyboard.press("2")
+    opened_.decide("2")
     opened_.wait("#enlarged .decision", BLUE)
     assert corrections(folder) == [(f"{GREEN}/02.png", BLUE, "")]
     page.keyboard.press("ArrowRight")
@@ -305,7 +310,7 @@ def test_the_end_of_the_server_is_noticed(browser: Any, folder: Path) -> None:
         one = Visit(browser, server)
         one.wait("#progress", "Picture 1 of 5")
         server.end()
-        one.page.keyboard.press("k")
+        one.decide("k")
         one.wait("#desk .said", "start `graft open` again")
         one.wait("#progress", "0 decided")
         one.page.context.close()
@@ -336,7 +341,7 @@ def test_axe_finds_nothing(
 
     page.wait_for_selector(".near img")
     examine()
-    page.keyboard.press("x")
+    opened_.decide("x")
     opened_.wait("#progress", "1 decided")
     page.keyboard.press("ArrowLeft")
     examine()

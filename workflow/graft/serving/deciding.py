@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from graft.common.errors import UserError, nearest, refuse
@@ -70,7 +69,8 @@ class Decisions:
             more = old.more if old else {}
             row = Correction("", picture.paths[0], picture.id, label, more)
             after = dict.fromkeys(picture.paths, row)
-            _write(collection, merge_corrections(present, after, collection.ids))
+            merged = merge_corrections(present, after, collection.ids)
+            write_corrections(collection.corrections, merged)
             self._steps.append(_Step(picture, before, after))
 
     def take_back(self, collection: Collection) -> str:
@@ -91,7 +91,8 @@ class Decisions:
                     " another program has written it, so this decision is not taken back"
                 )
             there = {path: row for path, row in step.before.items() if path in collection.ids}
-            _write(collection, merge_corrections(present, there, collection.ids))
+            merged = merge_corrections(present, there, collection.ids)
+            write_corrections(collection.corrections, merged)
             self._steps.pop()
         return step.picture.id
 
@@ -100,21 +101,17 @@ class Decisions:
         self, collection: Collection
     ) -> Iterator[tuple[list[Correction], dict[str, Correction]]]:
         """The rows of the file, and those by path that match a file; nobody else writes it now."""
-        with alone_with_corrections():
-            present = read_present(collection.corrections)
-            found, _ = match_corrections(present, collection.ids)
-            yield present, found
+        try:
+            with alone_with_corrections():
+                present = read_present(collection.corrections)
+                found, _ = match_corrections(present, collection.ids)
+                yield present, found
+        except OSError as error:
+            where = collection.corrections
+            raise UserError(f"{where} cannot be written: {error.strerror}") from None
 
 
 def _labels(rows: _Rows, paths: tuple[str, ...]) -> list[str | None]:
     """What is said of files: a label, empty if it is left out, None where nothing is said."""
     found = (rows.get(path) for path in paths)
     return [None if row is None else row.label for row in found]
-
-
-def _write(collection: Collection, rows: list[Correction]) -> None:
-    where: Path = collection.corrections
-    try:
-        write_corrections(where, rows)
-    except OSError as error:
-        raise UserError(f"{where} cannot be written: {error.strerror}") from None

@@ -1,6 +1,7 @@
 """Pictures for a browser: small ones from the arrays of the build, large ones from their files."""
 
 import io
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from graft.images.sources import open_source
 from graft.serving.collection import Collection, Gone, Picture
 
 _SMALL, _LARGE = 160, 1280  # pixels of the longer side
+# A photo of 100 million pixels takes 300 MB while it is decoded.
+_DECODING = threading.BoundedSemaphore(2)
 _PLAIN = 64  # pixels; up to here each is kept as it is, since every one counts
 
 
@@ -72,9 +75,10 @@ def _read(collection: Collection, picture: Picture, side: int) -> np.ndarray:
     data = _read_bytes(collection, picture)
     look = {"background": collection.background, "white_level": collection.white_level}
     try:
-        found = decode(data, side, "pad", **look)
-        if (own := max(found.width, found.height)) < side:
-            found = decode(data, side := own, "pad", **look)
+        with _DECODING:
+            found = decode(data, side, "pad", **look)
+            if (own := max(found.width, found.height)) < side:
+                found = decode(data, side := own, "pad", **look)
     except Undecodable as error:
         raise UserError(f"{picture.paths[0]!r} cannot be read: {error}") from None
     # What was added to make it a square goes again.

@@ -16,7 +16,9 @@ let version = "";
 let opened = -1;
 let focused = -1;
 let generation = 0; // answers to an earlier question are not shown
-const panel = new Panel(dialog.querySelector(".panel"), (step) => open(opened + step), decided);
+const panel = new Panel(
+  dialog.querySelector(".panel"), (step) => open(opened + step), decided, () => at(opened + 1),
+);
 
 function at(place) {
   return slices.get(Math.floor(place / SLICE))?.[place % SLICE];
@@ -136,8 +138,6 @@ function open(place) {
   }
   panel.show(picture, version);
   if (!dialog.open) dialog.showModal();
-  const next = at(place + 1);
-  if (next) new Image().src = address("large", next, version);
 }
 
 function decided(answer, undone) {

@@ -1,7 +1,7 @@
 // The pictures to look at, one after the other.
 
 import { ask, watchState } from "./asking.js";
-import { address, counted, fillClasses } from "./elements.js";
+import { counted, fillClasses } from "./elements.js";
 import { Panel } from "./panel.js";
 
 const by = (id) => document.getElementById(id);
@@ -9,7 +9,9 @@ const KINDS = { suspected: "suspected label", mistake: "mistake of the model" };
 let items = [];
 let place = 0; // one behind the last is the end
 let version = "";
-const panel = new Panel(document.querySelector(".panel"), (step) => go(place + step), decided);
+const panel = new Panel(
+  document.querySelector(".panel"), (step) => go(place + step), decided, () => items[place + 1],
+);
 
 function go(to) {
   place = Math.max(0, Math.min(items.length, to));
@@ -19,8 +21,6 @@ function go(to) {
   showProgress();
   if (!item) return;
   panel.show(item, version);
-  const next = items[place + 1];
-  if (next) new Image().src = address("large", next, version); // so that it is there in time
 }
 
 function showProgress() {
@@ -42,6 +42,7 @@ function decided(answer, undone) {
     go(undone ? found : nextOpen(found));
   } else {
     go(place);
+    panel.say(`Undone: ${answer.picture?.path ?? "a picture that is not there any more"}`);
   }
 }
 

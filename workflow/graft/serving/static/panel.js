@@ -4,14 +4,17 @@ import { ask, post, showWaiting } from "./asking.js";
 import { address, listNear, make, named, percent, sayPart, sharpen } from "./elements.js";
 
 const BUTTONS = 9; // classes that have one, and a key
+const STAYS = 120; // milliseconds
+const ahead = new Image();
 
 export class Panel {
   // `root` is the panel; `moved(step)` goes to another picture; `decided(answer, undone)` is told
-  // what the server has written.
-  constructor(root, moved, decided) {
+  // what the server has written; `next()` is the picture that comes next, if there is one.
+  constructor(root, moved, decided, next) {
     this.root = root;
     this.moved = moved;
     this.decided = decided;
+    this.next = next;
     this.picture = null;
     this.classes = [];
     this.busy = false;
@@ -29,8 +32,14 @@ export class Panel {
     this.fault = make("p", { hidden: true });
     this.image.after(this.fault);
     sharpen(this.image);
-    this.image.addEventListener("load", () => this.find(".frame-large").removeAttribute("aria-busy"));
+    this.image.addEventListener("load", () => this.showLoaded());
     this.image.onerror = () => this.showFault();
+  }
+
+  // Fetches the picture that comes next, so that it is there in time.
+  ahead(version) {
+    const picture = this.next();
+    if (picture) ahead.src = address("large", picture, version);
   }
 
   find(selector) {
@@ -111,18 +120,44 @@ export class Panel {
     return new Map(picture.looks_like === undefined ? [] : [["1", picture.looks_like]]);
   }
 
-  async showPicture(picture, version) {
+  // Who leafs through is not shown what is on the way: a picture comes at once, but for one that
+  // follows another within a moment, and what is near it once a person stays.
+  showPicture(picture, version) {
+    const now = performance.now();
+    const leafing = now - (this.came ?? -STAYS) < STAYS;
+    this.came = now;
+    clearTimeout(this.staying);
+    this.asking?.abort();
+    this.staying = setTimeout(() => {
+      if (leafing) this.load(picture, version);
+      this.showNear(picture, version);
+    }, STAYS);
     this.fault.hidden = true;
     this.image.hidden = false;
     this.find(".frame-large").setAttribute("aria-busy", "true");
+    this.find(".near-frame").hidden = true;
+    if (!leafing) this.load(picture, version);
+  }
+
+  load(picture, version) {
     this.image.alt = picture.path;
     this.image.src = address("large", picture, version);
+  }
+
+  async showNear(picture, version) {
+    this.ahead(version);
+    this.asking = new AbortController();
+    const { signal } = this.asking;
+    const { near } = await ask(`/api/near/${picture.id}`, { signal }).catch(() => ({ near: [] }));
+    if (signal.aborted) return;
     const frame = this.find(".near-frame");
-    frame.hidden = true;
-    const { near } = await ask(`/api/near/${picture.id}`).catch(() => ({ near: [] }));
-    if (this.picture?.id !== picture.id) return; // another one is shown by now
     frame.hidden = !near.length;
     listNear(this.find(".near"), near, version, picture.labels[0]);
+  }
+
+  showLoaded() {
+    this.find(".frame-large").removeAttribute("aria-busy");
+    if (this.find(".said").textContent.startsWith("The picture is on its way")) this.say("");
   }
 
   async showFault() {
@@ -133,7 +168,8 @@ export class Panel {
     } catch (error) {
       said = error.message;
     }
-    if (this.picture !== shown) return;
+    if (this.picture?.id !== shown.id) return;
+    this.showLoaded();
     this.image.hidden = true;
     this.fault.hidden = false;
     this.fault.textContent = said;
@@ -155,6 +191,10 @@ export class Panel {
 
   decide(label) {
     if (!this.picture) return;
+    if (this.find(".frame-large").hasAttribute("aria-busy")) {
+      this.say("The picture is on its way: decide once you see it.");
+      return;
+    }
     const id = this.picture.id;
     this.change(() => post("/api/decide", { id, label }), false);
   }
