@@ -67,7 +67,6 @@ def test_the_token_becomes_a_cookie_of_this_server_alone(server: Opened, folder:
         assert other.address.partition("token=")[2] != token
 
 
-@pytest.mark.parametrize("path", ["/", "/enter", "/api/decide"])
 def test_what_a_browser_is_started_with_is_good_for_one_visit(folder: Path, tmp_path: Path) -> None:
     """Its command line is seen by all users of the machine."""
     seen = tmp_path / "seen"
@@ -86,6 +85,7 @@ def test_what_a_browser_is_started_with_is_good_for_one_visit(folder: Path, tmp_
     server.end()
 
 
+@pytest.mark.parametrize("path", ["/", "/enter", "/api/decide"])
 def test_another_name_of_the_host_is_refused(server: Opened, path: str) -> None:
     """A page of another host can have its name lead here, but not rename its requests."""
     own = f"127.0.0.1:{server.port}"

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from graft.common.tables import read_table
+from graft.integrity.locks import BUILDING, one_at_a_time
 from images import change, encoded, graft, run
 from opened import (
     ASTRAY,
@@ -304,6 +305,14 @@ def test_tables_of_two_states_say_nothing_wrong(folder: Path, server: Opened) ->
     state = server.ask("/api/state").said
     assert state["parts"]["undivided"] == state["total"]
     assert server.decide(find_id(LOST), FIRST).status == 200
+
+
+def test_a_build_that_is_at_work_is_told(folder: Path, server: Opened) -> None:
+    assert not server.ask("/api/state").said["building"]
+    with one_at_a_time(folder / BUILDING / "head", ""):
+        assert server.ask("/api/state").said["building"]
+        assert server.decide(find_id(LOST), FIRST).status == 200
+    assert not server.ask("/api/state").said["building"]
 
 
 def test_before_a_build_it_says_how_to_make_one(tmp_path: Path) -> None:
