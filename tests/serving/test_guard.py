@@ -157,7 +157,7 @@ def test_there_are_only_pictures_of_the_data_set(server: Opened, path: str) -> N
         *(
             "class=-1",
             "class=x",
-            "class=²",
+            "class=%C2%B2",
             "start=1e3",
             "count=501",
             "part=all",
