@@ -44,6 +44,9 @@ def write_rows(
     split = split.assign(path=split["id"] + ".png", part=part)
     units = range(len(labels)) if units is None else units
     write_table(Path("data/split.csv"), split)
+    write_table(
+        Path("data/manifest.csv"), split[["id", "path", "label"]].assign(by_hand="", reason="")
+    )
     write_table(Path("data/units.csv"), pd.DataFrame({"id": split["id"], "unit": units}))
     for name in ("checked", folder):
         Path("data", name).mkdir(parents=True, exist_ok=True)

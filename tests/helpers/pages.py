@@ -118,7 +118,8 @@ class Page(HTMLParser):
 
 def doubts(*rows: Sequence[object]) -> pd.DataFrame:
     """The table `label_errors.csv` as the page reads it."""
-    columns = ["path", "part", "label", "looks_like", "confidence", "self_confidence", "likely"]
+    columns = ["path", "part", "label", "looks_like", "confidence", "self_confidence"]
+    columns += ["wrong", "likely"]
     return pd.DataFrame([tuple(map(str, row)) for row in rows], columns=columns, dtype=str)
 
 

@@ -208,8 +208,14 @@ def _write_doubts(
     looks = [classes[i] for i in generator.integers(0, len(classes), len(doubtful))]
     table = doubtful[["path", "part", "label"]].assign(looks_like=looks)
     table = table[table["label"] != table["looks_like"]]
-    table = table.assign(confidence=0.9, self_confidence=0.01, likely="yes")
+    table = table.assign(confidence=0.9, self_confidence=0.01, wrong=0.9, likely="yes")
     write_table(folder / "reports/label_errors.csv", table)
     n = len(images)
-    found = {"n": n, "units": n, "label_errors": len(table), "test_units": n}
+    found = {
+        "n": n,
+        "units": n,
+        "label_errors": len(table),
+        "label_errors_true": 0.9 * len(table),
+        "test_units": n,
+    }
     write_json(folder / "reports/cross_validation.json", CASES["crossed"] | found)

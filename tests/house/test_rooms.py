@@ -26,8 +26,9 @@ LIGHT = [
     *(find_module(stage) for stage in STAGES if stage not in ("backbone", "finetune", "evaluate")),
     *(
         f"graft.tools.{name}"
-        for name in ("use", "compare", "classify", "predict", "export", "open")
+        for name in ("use", "compare", "classify", "predict", "export", "test")
     ),
+    *("graft.tools.open", "graft.tools.relabel"),
 ]
 
 

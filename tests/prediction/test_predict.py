@@ -222,20 +222,56 @@ def test_an_archive_is_read_in_place(predict: Predict, here: Path, kind: str) ->
 
 
 def test_a_csv_names_photos_below_its_folder(predict: Predict, here: Path) -> None:
-    """With a label or without; a photo may be named twice, and what leads out is not read."""
-    names = ["sub/1.jpg", "2.png", "2.png", "none.png", "../secret.png", "/etc/passwd", "sub"]
-    (here / "secret.png").write_bytes(PHOTOS["2.png"])
+    """With a label or without; a photo may be named twice, and anywhere: the user says so."""
+    away = [f"{here}/whole.png", "../above.png"]
+    names = ["sub/1.jpg", "2.png", "2.png", *away, "none.png", "/none.png", "sub"]
+    for name in ("whole.png", "above.png"):
+        (here / name).write_bytes(PHOTOS["2.png"])
     for header, more in (("path", ""), ("label,path,group", "x")):
         lines = [f"x,{name},{more}" if more else name for name in names]
         (here / "photos/list.csv").write_text("\n".join([header, *lines]), encoding="utf-8-sig")
         found = rows(predict("photos/list.csv", "--output", "-").out)
         assert [row["reason"] for row in found] == [
-            *("", "", "", "missing", "path leads out of the data set", "absolute path"),
+            *("", "", "", "", "", "missing", "missing"),
             "not a regular file",
         ]
-        assert [row["path"] for row in found[:4]] == [f"photos/{name}" for name in names[:4]]
+        paths = [*(f"photos/{name}" for name in names[:3]), away[0], "photos/../above.png"]
+        assert [row["path"] for row in found[:5]] == paths
+        assert found[1]["confidence"] == found[3]["confidence"] == found[4]["confidence"]
         assert found[0]["label"] == CLASSES[EXPECTED["sub/1.jpg"].argmax()]
         assert found[1] == found[2] != found[0]
+
+
+@pytest.mark.parametrize(
+    "place", ["found.csv", "deep/er/found.csv", "photos/found.csv", "deep/../found.csv"]
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_written_can_be_read_again(
+    predict: Predict, here: Path, place: str, whole: bool
+) -> None:
+    """From any folder, whichever way the photos were named."""
+    (here / "deep/er").mkdir(parents=True)
+    given = f"{here}/photos" if whole else "deep/../photos"
+    assert predict(given, "--output", place).status == 0
+    first = rows((here / place).read_bytes().decode())
+    begins = {"deep/er/found.csv": f"{here}/photos/", "photos/found.csv": ""}.get(place, "photos/")
+    assert [row["path"] for row in first] == [begins + name for name in NAMES]
+    ran = predict(place, "--output", "again.csv")
+    assert ran.status == 0
+    again = rows((here / "again.csv").read_bytes().decode())
+    assert [row["path"] for row in again] == [f"photos/{name}" for name in NAMES]
+    assert [row["confidence"] for row in again] == [row["confidence"] for row in first]
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.jsonl"])
+def test_only_what_graft_wrote_is_written_over(predict: Predict, here: Path, name: str) -> None:
+    path = here / name
+    path.write_text("path,label,group\nmine,of,days\n")
+    with pytest.raises(UserError, match=r"^--output must be a new file, or one that graft has"):
+        predict("photos", "--output", name)
+    assert path.read_text() == "path,label,group\nmine,of,days\n"
+    path.unlink()
+    assert [predict("photos", "--output", name).status for _ in range(2)] == [0, 0]
 
 
 @pytest.mark.parametrize("end", ["\n", "\0"])
@@ -389,8 +425,7 @@ def test_a_missing_model_says_what_makes_it(here: Path, name: str) -> None:
     assert outside.startswith("the model must be a file given by --model, or ")
     workspace(here)
     assert complaint(here, *arguments) == (
-        f"data/models/{name}.xml must be there: `uv run snakemake --cores all` makes it."
-        " Received: 'no such file'"
+        f"data/models/{name}.xml is missing; `uv run snakemake --cores all` makes it"
     )
     # One of an earlier version, which does not say what it is.
     write(here, {f"data/models/{name}.xml": b"<net/>"})

@@ -108,9 +108,9 @@ def make(folder: Path, classes: Sequence[str], **histories: Sequence[tuple]) -> 
         write_json(reports / "metrics.json", METRICS)
     put(
         folder / "reports/label_errors.csv",
-        "path,part,label,looks_like,confidence,self_confidence,likely",
+        "path,part,label,looks_like,confidence,self_confidence,wrong,likely",
         [
-            (f"{a}/doubtful", "test", a, b, 0.9, 0.01, "yes")
+            (f"{a}/doubtful", "test", a, b, 0.9, 0.01, 0.9, "yes")
             for a, b in zip(classes, following, strict=True)
         ],
     )

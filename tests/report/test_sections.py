@@ -20,7 +20,12 @@ from graft.report.reading import ReportedModel, Tested
 from graft.report.sections import provenance
 from graft.report.sections.class_table import judge_classes, rank_curves, worst_first
 from graft.report.sections.doubts import write_spreadsheet
-from graft.report.sections.headline import say_gain, say_meaning, summarise_headline
+from graft.report.sections.headline import (
+    say_gain,
+    say_meaning,
+    say_weakest,
+    summarise_headline,
+)
 from graft.report.sections.learning import chart_history
 from graft.report.sections.matrix import choose_part, describe_pairs_of_classes, list_cells
 from graft.report.sections.mistakes import rank_photos, summarise_mistakes
@@ -54,11 +59,13 @@ class TestHeadline:
         metrics = METRICS | {"accuracy_low": 0.9, "accuracy_high": 0.998}
         model, tested = one_wrong(metrics=metrics, confidence=np.array([0.99, 0.96, 0.9, 0.95]))
         first, second = say_meaning(tested.labels, model)
-        assert first.startswith("About 25 in 100 new photos will be wrong (between 2 in 1,000 and")
+        said = "About 25 in 100 new photos like these will be wrong (between 2 in 1,000 and"
+        assert first.startswith(said)
         assert second.endswith("or more), 75 in 100, about 33 in 100 are wrong.")
         allwrong = model._replace(predicted=1 - tested.labels)
         first, second = say_meaning(tested.labels, allwrong)
-        assert first == "Every test photo is wrong; of new ones, 2 in 1,000 or more will be."
+        said = "Every test photo is wrong; of new ones like these, 2 in 1,000 or more will be."
+        assert first == said
         assert second.endswith("75 in 100, all are wrong.")
         unsure = model._replace(confidence=np.full(4, 0.5))
         assert "It is never sure" in say_meaning(tested.labels, unsure)[1]
@@ -66,7 +73,7 @@ class TestHeadline:
     def test_without_a_mistake_it_says_how_many_there_may_be(self) -> None:
         model = reported("finetuned", [0, 1], [0, 1], metrics=METRICS | {"accuracy_low": 0.96})
         first, second = say_meaning(np.array([0, 1]), model)
-        assert first == "No test photo is wrong; of new ones, up to 4 in 100 may be."
+        assert first == "No test photo is wrong; of new ones like these, up to 4 in 100 may be."
         assert "It is never sure" in second
 
     def test_the_models_are_compared_photo_by_photo(self) -> None:
@@ -74,9 +81,34 @@ class TestHeadline:
         tuned = reported("finetuned", [0, 1, 1, 1], labels)
         head = reported("head", [1, 0, 1, 0], labels)
         said = say_gain(outcome(tuned, head, labels=labels))
-        assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Fine-tuning put 2 test photos")
-        assert said.endswith("and 1 the other way round.")
+        assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Fine-tuning fixed 2 of the head")
+        assert said.endswith("and made 1 new.")
         assert "the head was kept" in say_gain(outcome(head, labels=labels))
+
+    def test_the_class_that_is_found_least_is_named(self) -> None:
+        labels = [0] * 90 + [1] * 20
+        predicted = [0] * 90 + [1] * 8 + [0] * 12
+        tested = outcome(reported("head", predicted, labels), labels=labels)
+        (said,) = say_weakest(tested, np.array([90, 80]), balanced=False)
+        assert said.startswith(
+            "Of b, 40 in 100 are found, the fewest of all classes; most of the oth"
+        )
+        assert said.endswith(
+            "are taken for a. More photos of it may help, and a look at its labels."
+        )
+        (said,) = say_weakest(tested, np.array([90, 10]), balanced=False)
+        assert said.endswith(
+            "more may help, or head.class_weight and finetune.class_weight: balanced."
+        )
+        (said,) = say_weakest(tested, np.array([90, 10]), balanced=True)
+        assert said.endswith("It has few photos to learn from: more may help.")
+
+    @pytest.mark.parametrize("missed", [0, 3])
+    def test_what_may_be_chance_names_no_class(self, missed: int) -> None:
+        labels = [0] * 30 + [1] * 20 + [2] * 4
+        predicted = [0] * 28 + [1] * 2 + [1] * (20 - missed) + [0] * missed + [0] * 4
+        tested = outcome(reported("head", predicted, labels), labels=labels, classes="abc")
+        assert not say_weakest(tested, np.array([30, 20, 4]), balanced=False)
 
     @pytest.mark.parametrize(("low", "guessing"), [(0.6, True), (0.8, False)])
     def test_it_is_measured_against_guessing(self, low: float, guessing: bool) -> None:
@@ -232,7 +264,7 @@ class TestTrust:
         assert (row["low"], row["high"]) == (0.4, 0.6)  # scipy.stats.binom.ppf
         assert "It could be surer: at 1 of 1" in say_trust([row])
         assert "too sure of itself" in say_trust([row | {"true": 0.3}])
-        assert say_trust([row | {"true": 0.55}]).startswith("Yes")
+        assert say_trust([row | {"true": 0.55}]).startswith("It is right about")
         assert say_trust([row, row | {"true": 0.3}]).startswith("Not everywhere")
 
     @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))

@@ -81,7 +81,8 @@ def test_the_queue_has_suspected_labels_then_mistakes(built: Path, reader: Opene
     assert {item["path"] for item in suspected} == set(ASTRAY)
     for item, row in zip(suspected, table.to_dict("records"), strict=True):
         assert (item["labels"], item["looks_like"]) == ([row["label"]], row["looks_like"])
-        assert (item["wrong"], item["decided"]) == (None, None)
+        assert item["decided"] is None
+        assert item["wrong"] == (float(row["wrong"]) if row["likely"] else None)
     mistakes = [item for item in items if item["kind"] == "mistake"]
     assert {item["part"] for item in mistakes} == {"valid", "test"}
     assert {(*item["labels"], item["looks_like"]) for item in mistakes} == {(BLUE, GREEN)}
@@ -92,7 +93,7 @@ def test_the_probability_of_a_wrong_label_is_told_where_it_is_known(
 ) -> None:
     path = folder / "reports/label_errors.csv"
     table = read_table(path)
-    table.insert(0, "wrong", ["0.9", "0.25", ""])
+    table["wrong"], table["likely"] = ["0.9", "0.25", "0.8"], ["yes", "yes", ""]
     table[table.columns[::-1]].to_csv(path, index=False)
     server.ask("/api/undo", {})  # it looks at the files at once
     items = server.ask("/api/queue").said["items"]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from cases import read_cases
 from graft.common.errors import UserError
+from graft.revisions.git import ask_git
+from graft.revisions.noise import compare_images, compare_seeds
+from graft.revisions.settings import ModelResults, _images, read_setting
 from graft.tools.compare import main, verdict
-from graft.tools.comparing.noise import compare_images, compare_seeds
-from graft.tools.git import ask_git
-from graft.tools.revisions import ModelResults, _images, read_setting
 from images import Capture, complaint
 from pages import Page
 from repositories import LABELS, MODELS, commit, git, write_results

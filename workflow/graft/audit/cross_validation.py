@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from graft.audit.label_errors import find_likely_errors, tabulate_errors
+from graft.audit.label_errors import LabelNoise, estimate_noise, tabulate_errors
 from graft.audit.phrases import phrase
 from graft.common.arrays import Joined, RowSource
 from graft.common.classes import PARTS
 from graft.common.numbers import say_percent
 from graft.common.progress import Progress
 from graft.common.stage import Stage
-from graft.common.tables import write_json, write_table
+from graft.common.tables import read_table, write_json, write_table
+from graft.judging.calibration import as_logits
 from graft.linear.folds import divide_folds, judged_rows, sample_images
 from graft.linear.standardising import find_moments, standardise
 from graft.parts.rows import read_features, read_units
@@ -42,9 +43,11 @@ def main(stage: Stage) -> None:
 
     The latter has accuracy with its 95 % interval (accuracy_low, accuracy_high) and log_loss
     (nats) of the images judged, None where none could be; n, how many these are; units, how many
-    sets of images that stay together; label_errors, how many labels are probably wrong; test_units,
-    those of the test part; test_bound, the lower end of the interval of a test part of that size of
-    which all is right; and headline, `test`, or `cross_validation` where the test part is small.
+    sets of images that stay together; label_errors, how many labels are likely wrong, but for those
+    that a person has decided; label_errors_true, how many of these are, by their probabilities;
+    label_noise, the estimated share of all labels, None where that may be chance; test_units, those
+    of the test part; test_bound, the lower end of the interval of a test part of that size of which
+    all is right; and headline, `test`, or `cross_validation` where the test part is small.
     """
     parts = read_features(stage)
     rows = [parts[name] for name in PARTS]
@@ -55,12 +58,15 @@ def main(stage: Stage) -> None:
     classes = parts["train"].classes
     weight = stage["head.class_weight"]
     mine, found = judge_all(Joined(rows), labels, units, len(classes), weight)
+    manifest = read_table(stage.input("data/manifest.csv"), ["path", "by_hand"])
+    decided = images["path"].isin(manifest["path"][manifest["by_hand"] != ""]).to_numpy()
+    noise = _find_noise(found, labels[mine], weight, decided[mine])
     summary = {
         **_measure(found, labels[mine], units[mine]),
-        "label_errors": int(find_likely_errors(found, labels[mine]).sum()),
+        **_count(noise),
         **judge_size(len(np.unique(units[images["part"] == "test"]))),
     }
-    errors = tabulate_errors(images.iloc[mine], classes, labels[mine], found)
+    errors = tabulate_errors(images.iloc[mine], classes, labels[mine], found, noise)
     write_json(stage.output("reports/cross_validation.json"), summary)
     write_table(stage.output("reports/label_errors.csv"), errors)
     _say(summary, len(labels))
@@ -96,7 +102,12 @@ def judge_all(
 
     rule, drawn = LinearRule("logistic", classes, weight), features[some]
     drawn = standardise(drawn, *find_moments(drawn))
-    c = cross_validate(rule, drawn, labels[some], choice).regularisation
+    prior = _find_prior(labels, classes, weight)
+    # The log loss would choose a C with which nothing is so sure that a wrong label stands out.
+    scores = cross_validate(
+        rule, drawn, labels[some], choice, lambda logits, own: _lose(logits + prior, own)
+    )
+    c = scores.regularisation
     del drawn
     most = max(_WORK // (features[:0].shape[1] * classes), _PER_CLASS * classes)
     outputs = np.empty((len(labels), classes))
@@ -111,6 +122,37 @@ def judge_all(
             progress.advance()
     rows = judged_rows(divided)
     return rows, softmax(outputs[rows], axis=1)
+
+
+def _find_prior(labels: np.ndarray, classes: int, weight: str) -> np.ndarray | float:
+    """What is added to logits, so that they are as sure of a class as it is frequent."""
+    if weight == "none":
+        return 0.0
+    return np.log(np.maximum(np.bincount(labels, minlength=classes), 1) / len(labels))
+
+
+def _lose(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return estimate_noise(logits, labels).losses
+
+
+def _find_noise(
+    probabilities: np.ndarray, labels: np.ndarray, weight: str, decided: np.ndarray
+) -> LabelNoise:
+    """The noise of labels, of which those that a person has decided are right."""
+    if not len(labels):
+        return LabelNoise(0.0, False, np.empty(0), np.empty(0))
+    prior = _find_prior(labels, probabilities.shape[1], weight)
+    noise = estimate_noise(as_logits(probabilities) + prior, labels)
+    return noise._replace(wrong=np.where(decided, 0.0, noise.wrong))
+
+
+def _count(noise: LabelNoise) -> dict[str, Any]:
+    likely = noise.find_likely()
+    return {
+        "label_errors": int(likely.sum()),
+        "label_errors_true": round(float(noise.wrong[likely].sum()), 1),
+        "label_noise": round(noise.rate, 4) if noise.certain else None,
+    }
 
 
 def judge_size(units: int) -> dict[str, int | float | str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from graft.common.arrays import Chosen, in_batches
 from graft.models.inference import run_batches
-from graft.parts.rows import Rows
+from graft.parts.rows import LabelledRows
 
 _MOST = 1000  # images; nobody looks at more
 _TOLERANCE = 1e-3  # of the largest logit, for layers that are taken as affine
@@ -35,7 +35,7 @@ class Looks(NamedTuple):
 NO_LOOKS = Looks(np.zeros(0, np.int64), np.zeros((0, 0, 0), np.uint8))
 
 
-def find_looks(graph: Path, test: Rows, probabilities: np.ndarray) -> Looks:
+def find_looks(graph: Path, test: LabelledRows, probabilities: np.ndarray) -> Looks:
     """What a network looked at in the surest 1,000 of the images that it gets wrong.
 
     Args:

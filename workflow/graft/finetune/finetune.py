@@ -54,6 +54,7 @@ def main(stage: Stage) -> None:
     Raises:
         UserError: a loss is not finite, or `finetune.cut` asks for what cannot be.
     """
+    print("finetune: the network and its head are put together", flush=True)
     first = build_start(stage, 0)
     trained = first.counts["trained"]
     if not read_json(stage.input("data/depth/unfreeze.json"))["unfreeze"]:

@@ -21,9 +21,12 @@ class Folder(NamedTuple):
 
     Attributes:
         root: where it is.
+        anywhere: whether the paths of single files may lead out of it. So it is for what a user
+            types, and never for a data set, which others may have made.
     """
 
     root: Path
+    anywhere: bool = False
 
     def files(self, wanted: Collection[str] | None = None, folders: bool = False) -> Iterator[File]:
         """Reads files one by one, in any order.
@@ -53,7 +56,8 @@ class Folder(NamedTuple):
         for place, folders, names in walk_shown(self.root, _stop):
             for name in folders:
                 if (place / name).is_symlink():
-                    allowed = "a folder: DVC does not watch what is behind a link"
+                    why = "DVC does not watch what is behind a link"
+                    allowed = f"a folder: {'no link is followed' if self.anywhere else why}"
                     received = f"a link to {(place / name).readlink()}"
                     raise refuse(files.printable(str(place / name)), allowed, received)
             yield place.relative_to(self.root).as_posix(), folders, names
@@ -61,6 +65,8 @@ class Folder(NamedTuple):
     def _read(self, path: str) -> File:
         place, data = self.root / path, None
         problem = files.problem_of_path(path)
+        if self.anywhere and problem in (files.ABSOLUTE, files.LEADS_OUT):
+            problem = ""
         try:
             if not problem:
                 status = place.stat()
@@ -117,22 +123,27 @@ def is_csv(path: str) -> bool:
 
 
 @contextmanager
-def open_source(path: str) -> Iterator[Source]:
+def open_source(path: str, where: str = WHERE_SOURCE, anywhere: bool = False) -> Iterator[Source]:
     """Opens what `dataset.path` names; of a CSV, its folder.
+
+    Args:
+        path: of a folder, an archive or a CSV.
+        where: what names it, in messages.
+        anywhere: whether a CSV may name any file, as of `Folder`.
 
     Raises:
         UserError: it is not there, or is nothing of what it may be.
     """
     place = Path(path)
     if _is_folder(path) or is_csv(path):
-        yield Folder(place if _is_folder(path) else place.parent)
+        yield Folder(place if _is_folder(path) else place.parent, anywhere)
     elif _is_file(path):
         try:
             yield Archive(place)
         except NoArchive as error:  # which is known once it is read
-            raise refuse(WHERE_SOURCE, SOURCE, f"{path} ({error})") from None
+            raise refuse(where, SOURCE, f"{path} ({error})") from None
     else:
-        raise refuse(WHERE_SOURCE, f"{SOURCE}{suggest_near(place)}", path)
+        raise refuse(where, f"{SOURCE}{suggest_near(place)}", path)
 
 
 def count_files(path: str) -> int:

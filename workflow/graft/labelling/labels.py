@@ -3,14 +3,14 @@
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from graft.common.cautions import Caution, set_command
 from graft.common.classes import catch, normal
-from graft.common.errors import UserError, refuse
+from graft.common.errors import WHERE_SOURCE, UserError, refuse
 from graft.labelling.layout import INNERMOST, Layout, Undecided, read_layout, split_path
 from graft.labelling.names import suggest_expression
 
@@ -51,13 +51,41 @@ class Labelled(NamedTuple):
     tops: Collection[str] = ()
 
 
-def by_folders(paths: Collection[str], pictures: Collection[str], rule: str | int) -> Labelled:
+def set_label(value: str | int) -> str:
+    """The command that sets `dataset.label`."""
+    return set_command("dataset.label", value)
+
+
+class Asked(NamedTuple):
+    """How a user says where images are and which labels they have: what messages call it.
+
+    Attributes:
+        source: what names the images.
+        label: what names the rule for labels.
+        set_to: what to type for another rule.
+    """
+
+    source: str
+    label: str
+    set_to: Callable[[str | int], str]
+
+
+BY_PARAMETERS = Asked(WHERE_SOURCE, WHERE_LABEL, set_label)
+
+
+def by_folders(
+    paths: Collection[str],
+    pictures: Collection[str],
+    rule: str | int,
+    asked: Asked = BY_PARAMETERS,
+) -> Labelled:
     """The label of each file by its folders; files that belong to none are left out.
 
     Args:
         paths: of all files, with `/` between the parts.
         pictures: those of them that are pictures.
         rule: `auto`, `folder` or a level, as `dataset.label` says.
+        asked: what messages call it.
 
     Raises:
         UserError: folders may be read in two ways.
@@ -68,19 +96,22 @@ def by_folders(paths: Collection[str], pictures: Collection[str], rule: str | in
     try:
         layout = read_layout({folders[path] for path in pictures}, {*folders.values()}, level)
     except Undecided as either:
-        raise _refuse_undecided(either, pictures) from None
+        raise _refuse_undecided(either, pictures, asked) from None
     labels = {parent: Label(*said) for parent, said in layout.classes.items()}
     found = {path: labels[parent] for path, parent in folders.items() if parent in labels}
-    return Labelled(found, _say_layout(layout), layout.tops)
+    return Labelled(found, _say_layout(layout, asked), layout.tops)
 
 
-def by_expression(paths: Collection[str], pictures: Collection[str], rule: str) -> Labelled:
+def by_expression(
+    paths: Collection[str], pictures: Collection[str], rule: str, asked: Asked = BY_PARAMETERS
+) -> Labelled:
     """The label of each file by an expression for its path; the parts by its folders.
 
     Args:
         paths: of all files, with `/` between the parts.
         pictures: those of them that are pictures.
         rule: a regular expression. What its brackets catch, or all of the match, is the label.
+        asked: what messages call it.
 
     Raises:
         UserError: the expression matches no path.
@@ -93,7 +124,7 @@ def by_expression(paths: Collection[str], pictures: Collection[str], rule: str) 
             f"{AUTOMATIC}, {INNERMOST}, a level of folders from 1, a column of a CSV, or a regular"
             f" expression that matches paths such as {example!r}"
         )
-        raise refuse(WHERE_LABEL, allowed, rule)
+        raise refuse(asked.label, allowed, rule)
     tops = read_layout({_parent(path) for path in pictures}, (), 1).tops
     places = {split_path(top): part for top, part in tops.items()}
     return Labelled({path: Label(found[path], _part(path, places)) for path in found}, [])
@@ -134,16 +165,11 @@ def unify(labels: Mapping[str, Label], folder: str | None) -> Labelled:
     return Labelled(one, cautions)
 
 
-def set_label(value: str | int) -> str:
-    """The command that sets `dataset.label`."""
-    return set_command("dataset.label", value)
-
-
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _say_layout(layout: Layout) -> list[Caution]:
+def _say_layout(layout: Layout, asked: Asked) -> list[Caution]:
     cautions = [
         Caution(
             f"The part {part} has the folders {_name(names)}, none of which the training part has:"
@@ -155,36 +181,38 @@ def _say_layout(layout: Layout) -> list[Caution]:
         outer = PurePosixPath(layout.nested[0]).parent.name
         text = f"Classes have folders of their own, such as {layout.nested[0]!r}, whose pictures"
         text += f" count as {outer!r}. If these are the classes, take them; 1 keeps it so"
-        cautions.append(Caution(text, set_label(2)))
+        cautions.append(Caution(text, asked.set_to(2)))
     return cautions
 
 
-def _refuse_undecided(either: Undecided, pictures: Iterable[str]) -> UserError:
+def _refuse_undecided(either: Undecided, pictures: Iterable[str], asked: Asked) -> UserError:
     where = f" in {either.place}" if either.place else ""
     shared = _name(either.shared)
     if len(either.tops) > 1:
         allowed = (
             f"given, since several of the folders{where} have the same folders: 1 if"
-            f" {_name(either.tops)} are the classes, 2 if {shared} are (`{set_label(2)}`)"
+            f" {_name(either.tops)} are the classes, 2 if {shared} are (`{asked.set_to(2)}`)"
         )
     elif either.shared:
         allowed = (
             f"given, since the folder {either.tops[0]!r}{where} has {shared} as has the folder that"
-            f" it lies in: {INNERMOST} takes them together (`{set_label(INNERMOST)}`)"
+            f" it lies in: {INNERMOST} takes them together (`{asked.set_to(INNERMOST)}`)"
         )
     else:
-        allowed = f"given, since {either.tops[0]!r}{where} is hardly a class{say_names(pictures)};"
-        allowed += f" 1 if it is one beside the others (`{set_label(1)}`)"
-    return refuse(WHERE_LABEL, allowed, AUTOMATIC)
+        allowed = (
+            f"given, since {either.tops[0]!r}{where} is hardly a class{say_names(pictures, asked)};"
+        )
+        allowed += f" 1 if it is one beside the others (`{asked.set_to(1)}`)"
+    return refuse(asked.label, allowed, AUTOMATIC)
 
 
-def say_names(pictures: Iterable[str]) -> str:
+def say_names(pictures: Iterable[str], asked: Asked = BY_PARAMETERS) -> str:
     """How names of files give the classes, as a part of a sentence; empty if they do not."""
     suggested = suggest_expression(pictures)
     if suggested is None:
         return ""
     expression, classes = suggested
-    return f"; if {_name(classes)} in the names are the classes: `{set_label(expression)}`"
+    return f"; if {_name(classes)} in the names are the classes: `{asked.set_to(expression)}`"
 
 
 def _differ_in_case(

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from graft.common.cautions import Caution
-from graft.common.errors import WHERE_SOURCE, UserError
+from graft.common.errors import UserError
 from graft.images.files import IMAGE_ENDS, SOURCE
 from graft.images.suggestions import suggest_above
-from graft.labelling.labels import say_names
+from graft.labelling.labels import BY_PARAMETERS, Asked, say_names
 
 # By the ends of names only, since nothing is opened for it.
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".7z", ".rar")
@@ -61,12 +61,13 @@ def find_empty(
         yield Caution(f"{text} beside the class folders {none} no picture: {_name(sorted(empty))}")
 
 
-def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
+def refuse_unlabelled(where: str, paths: Sequence[str], asked: Asked = BY_PARAMETERS) -> UserError:
     """The error for a data set in which no file has a class.
 
     Args:
         where: the value of `dataset.path`.
         paths: of all files in it.
+        asked: what messages call that.
     """
     loose = [path for path in paths if _ends(path, IMAGE_ENDS)]
     archives = [path for path in paths if _ends(path, _ARCHIVES)]
@@ -77,11 +78,11 @@ def refuse_unlabelled(where: str, paths: Sequence[str]) -> UserError:
         found = f"{'an archive' if one else f'{len(archives)} archives'} in it, and no class folder"
         found += f": give the path of {_name(archives)}, or unpack {'it' if one else 'them'}"
     elif loose:
-        hint = say_names(loose) or suggest_above(Path(where))
+        hint = say_names(loose, asked) or suggest_above(Path(where))
         found = f"{_count(loose, 'image')} in it, and no class folder{hint}"
     else:
         found = f"{_count(paths, 'file')} in it, none an image"
-    return UserError(f"{WHERE_SOURCE} must be {SOURCE}. Received: {where!r} ({found})")
+    return UserError(f"{asked.source} must be {SOURCE}. Received: {where!r} ({found})")
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:

@@ -6,13 +6,15 @@ from graft.common.cautions import Caution
 from graft.common.errors import UserError, refuse
 from graft.images.sources import Source
 from graft.labelling import labels
-from graft.labelling.labels import Label, Labelled
+from graft.labelling.labels import BY_PARAMETERS, Asked, Label, Labelled
 from graft.labelling.layout import INNERMOST
 from graft.labelling.matching import match_paths
 from graft.labelling.table import by_csv
 
 
-def read_label_table(source: Source, name: str, where: str, base: str, rule: str | int) -> Labelled:
+def read_label_table(
+    source: Source, name: str, where: str, base: str, rule: str | int, asked: Asked = BY_PARAMETERS
+) -> Labelled:
     """What a CSV of the source says of each path that it lists.
 
     Args:
@@ -21,6 +23,7 @@ def read_label_table(source: Source, name: str, where: str, base: str, rule: str
         where: what it is called in errors.
         base: the folder that its paths start from.
         rule: the value of `dataset.label`.
+        asked: what messages call that.
 
     Raises:
         UserError: it cannot be read, or is no table of labels.
@@ -28,7 +31,7 @@ def read_label_table(source: Source, name: str, where: str, base: str, rule: str
     file = next(source.files([name]))
     if file.data is None:
         raise UserError(f"{where!r} cannot be read: {file.problem}")
-    return Labelled(by_csv(file.data, where, base, rule), [])
+    return Labelled(by_csv(file.data, where, base, rule, asked), [])
 
 
 def locate(
@@ -67,7 +70,11 @@ def locate(
 
 
 def label_files(
-    table: Labelled | None, paths: Collection[str], pictures: Collection[str], rule: str | int
+    table: Labelled | None,
+    paths: Collection[str],
+    pictures: Collection[str],
+    rule: str | int,
+    asked: Asked = BY_PARAMETERS,
 ) -> Labelled:
     """The label of each file that has one.
 
@@ -76,6 +83,7 @@ def label_files(
         paths: of all files, with `/` between the parts.
         pictures: those of them that are pictures.
         rule: the value of `dataset.label`.
+        asked: what messages call that.
 
     Raises:
         UserError: folders may be read in two ways, or an expression matches no path.
@@ -85,7 +93,7 @@ def label_files(
     known: Sequence[str] = list(table.labels if table else paths)
     by_path = rule in (labels.AUTOMATIC, INNERMOST) or isinstance(rule, int)
     find = labels.by_folders if by_path else labels.by_expression
-    found = find(known, [path for path in known if path in pictures], rule)
+    found = find(known, [path for path in known if path in pictures], rule, asked)
     if table is None:
         return found
     # The table says all but the label.

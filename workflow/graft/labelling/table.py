@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from graft.common.errors import UserError, refuse
 from graft.common.tables import CSV_PREFIX
-from graft.labelling.labels import AUTOMATIC, Label, set_label
+from graft.labelling.labels import AUTOMATIC, BY_PARAMETERS, Asked, Label
 from graft.labelling.names import WORDS, read_part
 
 # A file of this name at the top of a folder or an archive says what the images are.
@@ -48,7 +48,11 @@ def find_csv(paths: Collection[str]) -> str | None:
 
 
 def by_csv(
-    data: bytes, where: str, base: str = "", rule: str | int = AUTOMATIC
+    data: bytes,
+    where: str,
+    base: str = "",
+    rule: str | int = AUTOMATIC,
+    asked: Asked = BY_PARAMETERS,
 ) -> dict[str, Label]:
     """What a CSV says of each file; the label is empty where another rule gives it.
 
@@ -59,15 +63,17 @@ def by_csv(
         where: what the CSV is called in errors.
         base: the folder that its paths start from.
         rule: `auto` or the name of a column, as `dataset.label` says, else no label is read.
+        asked: what messages call that.
 
     Raises:
         UserError: the CSV is not of that form; the line is named.
     """
     header, lines = read_csv_rows(data, where)
     path_column = _find(header, _PATH, where)
-    label_column = (
-        rule if rule in header else _find(header, _LABEL, where) if rule == AUTOMATIC else None
-    )
+    label_column = rule if rule in header else None
+    if rule == AUTOMATIC and label_column is None:
+        another = f"; another column is taken by `{asked.set_to('COLUMN')}`"
+        label_column = _find(header, _LABEL, where, another)
     part_column = _find_part(header, data, where)
     found: dict[str, Label] = {}
     for line, row in lines:
@@ -109,15 +115,13 @@ def paths_by_csv(data: bytes, where: str) -> list[str]:
     return paths
 
 
-def _find(header: Sequence[str], known: Sequence[str], where: str) -> str:
+def _find(header: Sequence[str], known: Sequence[str], where: str, more: str = "") -> str:
     """The column that has one of these names, in small or capital letters."""
     folded = {name.strip().casefold(): name for name in reversed(header)}
     column = next((folded[name] for name in known if name in folded), None)
     if column is None:
         allowed = f"a CSV whose first line names the column {known[0]} (or {', '.join(known[1:])})"
-        if known is _LABEL:
-            allowed += f"; another column is taken by `{set_label('COLUMN')}`"
-        raise refuse(where, allowed, ", ".join(header)[:_SHOWN])
+        raise refuse(where, f"{allowed}{more}", ", ".join(header)[:_SHOWN])
     return column
 
 

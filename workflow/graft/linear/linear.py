@@ -4,7 +4,7 @@ All run on one thread: another number would divide sums in another way and chang
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -136,6 +136,7 @@ def cross_validate(
     features: np.ndarray,
     labels: np.ndarray,
     divided: Sequence[tuple[np.ndarray, np.ndarray]],
+    lose: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Scores:
     """How well a classifier does with the C that suits it best.
 
@@ -149,6 +150,8 @@ def cross_validate(
     Args:
         rule, features, labels: as of `fit_linear`.
         divided: of `divide_folds`; one fold or more.
+        lose: what is minimised in place of the log loss: of outputs (k, classes) and labels (k,)
+            the loss of each image.
     """
     n, (rows, width) = len(labels), features.shape
     learned = [_with_views(chosen, n, rows // n) for chosen, _ in divided]
@@ -168,7 +171,10 @@ def cross_validate(
                 outputs[others] = features[others] @ kernel + bias
             found = outputs[judged]
             scale = fit_scale(found, own, weights) if rule.kind == "svm" else 1.0
-            losses = -log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+            if lose is None:
+                losses = -log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+            else:
+                losses = lose(found, own)
             loss = float(np.average(losses, weights=weights))
             if best is None or loss < best.loss:
                 right = found.argmax(1) == own

@@ -1,7 +1,7 @@
 """From files to answers: decoded, run through the model and named, while others are still read."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
@@ -10,7 +10,7 @@ import numpy as np
 
 from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError
-from graft.images.decoding import decode_files
+from graft.images.decoding import Decoded, decode_files
 from graft.images.files import File
 from graft.prediction.chosen import ChosenModel
 
@@ -32,11 +32,22 @@ class Answer(NamedTuple):
     reason: str = ""
 
 
+class PhotoConfidences(NamedTuple):
+    """All that a model says of one photo.
+
+    Attributes:
+        path: of the photo.
+        confidences: float32 (classes,), summing to 1; None for a file that cannot be read.
+        reason: why it cannot; else empty.
+    """
+
+    path: str
+    confidences: np.ndarray | None
+    reason: str = ""
+
+
 def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iterator[Answer]:
     """The answers of a model, in the order of the files.
-
-    Decoding and inference run side by side, and memory does not grow with the number of photos. An
-    answer depends on its photo alone: it is the one that the pipeline gives.
 
     Args:
         model: ready to answer.
@@ -46,17 +57,42 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
     Raises:
         UserError: an output is not a finite number.
     """
+    for path, confidences, reason in rate_photos(model, found):
+        rated = confidences is not None
+        labels = best_labels(confidences, model.description.classes, count) if rated else ()
+        yield Answer(path, tuple(labels), reason)
+
+
+def rate_photos(
+    model: ChosenModel, found: Iterable[File], see: Callable[[Decoded], None] | None = None
+) -> Iterator[PhotoConfidences]:
+    """The confidences of a model, in the order of the files.
+
+    Decoding and inference run side by side, and memory does not grow with the number of photos. An
+    answer depends on its photo alone: it is the one that the pipeline gives.
+
+    Args:
+        model: ready to answer.
+        found: the files, taken as they are needed.
+        see: is given each photo that can be read, in their order, before its answer comes.
+
+    Raises:
+        UserError: an output is not a finite number.
+    """
     from graft.models.inference import run_batches
 
     about = model.description
-    waiting: deque[Answer] = deque()  # files whose turn has not come; those with pixels say nothing
+    # Files whose turn has not come; those with pixels say nothing.
+    waiting: deque[PhotoConfidences] = deque()
 
     def pixels() -> Iterator[np.ndarray]:
         look = (about.side, about.fit, about.background, about.white_level)
         for path, result in decode_files(found, *look):
             good = not isinstance(result, str)
-            waiting.append(Answer(path, ()) if good else Answer(path, (), result))
+            waiting.append(PhotoConfidences(path, None, "" if good else result))
             if good:
+                if see:
+                    see(result)
                 yield result.pixels
 
     batches = stack_batches(pixels(), INFERENCE_BATCH)
@@ -69,8 +105,7 @@ def answer_photos(model: ChosenModel, found: Iterable[File], count: int) -> Iter
         for confidences in output:
             while waiting[0].reason:
                 yield waiting.popleft()
-            labels = best_labels(confidences, about.classes, count)
-            yield waiting.popleft()._replace(labels=tuple(labels))
+            yield waiting.popleft()._replace(confidences=confidences)
     yield from waiting
 
 

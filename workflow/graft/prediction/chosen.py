@@ -142,7 +142,7 @@ def _check_made(path: Path) -> None:
     if not pipeline.FILE.is_file():
         allowed = f"a file given by --model, or that of a project{pipeline.say_way_up()}"
         raise refuse("the model", allowed, f"no {path} in {Path.cwd()}")
-    raise refuse(str(path), f"there: {_MAKE}", "no such file")
+    raise UserError(f"{path} is missing; {_MAKE}")
 
 
 def _check_together() -> None:

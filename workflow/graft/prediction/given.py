@@ -44,7 +44,7 @@ def open_given(given: Sequence[str]) -> GivenPhotos:
 
     The files of a folder come in natural order, those of an archive, a CSV or standard input in
     theirs. The path of a photo inside begins with that of the folder, of the archive, or of the
-    folder of the CSV.
+    folder of the CSV, unless the CSV has a whole path.
 
     Raises:
         UserError: something is not there or of no known kind, or there is no photo in it. One in an
@@ -87,7 +87,7 @@ def _read_standard_input() -> list[Path]:
 
 
 def _open_csv(path: Path) -> GivenPhotos:
-    folder, shown = Folder(path.parent), files.printable(str(path))
+    folder, shown = Folder(path.parent, anywhere=True), files.printable(str(path))
     table = next(folder.files([path.name]))
     if table.data is None:
         raise UserError(f"{shown!r} cannot be read: {table.problem}")

@@ -2,11 +2,28 @@
 
 import csv
 import json
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
+from graft.common.errors import refuse
 from graft.common.numbers import say_percent
+from graft.images import files
 from graft.prediction.answers import Answer
+
+# The value of `--output` for a CSV on standard output.
+STANDARD_OUTPUT = "-"
+# How what graft writes begins, by the end of its name. Nothing else is written over.
+_STARTS = {
+    ".csv": re.compile(rb"path,label,(confidence|answer)\b"),
+    ".jsonl": re.compile(rb'\{"path": '),
+    ".html": re.compile(rb"<!DOCTYPE html>.*<title>graft: ", re.DOTALL),
+}
+_LONGEST = 2048  # bytes of these
+# Bytes of the longest name of a file, with room for that of the folder where it is made.
+_LONGEST_NAME = 255 - len(".part-")
 
 # Takes one answer after the other.
 Writer = Callable[[Answer], None]
@@ -67,6 +84,63 @@ def write_csv(file: TextIO, count: int, limit: float | None) -> Writer:
         csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
 
     return write
+
+
+def check_output(option: str, name: str, ends: Collection[str], read: Sequence[str]) -> None:
+    """Checks that a file may be written.
+
+    Args:
+        option: which names it, such as `--output`.
+        name: the file.
+        ends: how its name may end, each a key of `_STARTS`.
+        read: what the command reads.
+
+    Raises:
+        UserError: the name ends otherwise, its folder is missing, the command reads it, or it is
+            there and something else than what graft writes.
+    """
+    path, shown = Path(name), files.printable(name)
+    end = path.suffix.lower()
+    if end not in ends:
+        more = f", or {STANDARD_OUTPUT}" if len(ends) > 1 else ""
+        raise refuse(option, f"a file {' or '.join(ends)}{more}", shown)
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise refuse(option, f"a file whose name has at most {_LONGEST_NAME} bytes", shown)
+    # Unlike methods of Path, these answer no for a name that is too long.
+    if os.path.isdir(name) or not os.path.isdir(path.parent):  # noqa: PTH112
+        raise refuse(option, "a file in a folder that is there", shown)
+    if not os.path.lexists(name):
+        return
+    if any(os.path.exists(one) and os.path.samefile(one, name) for one in read):  # noqa: PTH110, PTH121
+        raise refuse(option, "another file than those that are read", shown)
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LONGEST)
+    except OSError as error:
+        raise refuse(option, "a new file", f"{shown} ({files.unreadable(error)})") from None
+    if start and not _STARTS[end].match(start):
+        allowed = "a new file, or one that graft has written: no other is written over"
+        raise refuse(option, allowed, shown)
+
+
+def path_from(table: Path, path: str) -> str:
+    """The path of a photo as a table has it, so that it can be read from there again.
+
+    Args:
+        table: the file that has it.
+        path: from the present folder, or whole.
+
+    Returns:
+        The path from the folder of the table if the photo is below that, else the whole path.
+    """
+    place, folder = _whole(Path(path)), _whole(table).parent
+    inside = place.is_relative_to(folder)
+    return (place.relative_to(folder) if inside else place).as_posix()
+
+
+def _whole(path: Path) -> Path:
+    # Behind a link, `..` is not the folder before it.
+    return path.parent.resolve() / path.name if ".." in path.parts else path.absolute()
 
 
 def write_json_lines(file: TextIO, count: int, limit: float | None) -> Writer:

@@ -13,6 +13,8 @@ from graft.report.reading import Tested
 from graft.report.wording import open_page_templates
 
 _TEMPLATES = Path(__file__).parent / "templates"
+# The file that has all answers of a model, as the script writes it.
+_ANSWERS = "reports/${key}/predictions.csv"
 
 
 def render_page(tested: Tested, sections: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
@@ -24,16 +26,40 @@ def render_page(tested: Tested, sections: Mapping[str, Any], parameters: Mapping
             on the page.
         parameters: of the build, by dotted key.
     """
-    template = open_page_templates().get_template("page.html.j2")
+    return render_sections(tested, sections, parameters=parameters, part_names=PARTS)
+
+
+def render_sections(
+    tested: Tested,
+    sections: Mapping[str, Any],
+    *folders: Path,
+    answers: str | None = None,
+    **values: Any,
+) -> str:
+    """A page of the same looks, with any sections.
+
+    Args:
+        tested: models on some photos.
+        sections: what each section shows, by the name of its template.
+        folders: where other templates than those of the report are.
+        answers: what has all answers, where it is not the table of the stage `evaluate`; without
+            any of the characters that end a text in a script.
+        values: what the templates ask for besides: `parameters`, by dotted key, of which
+            `dataset.path` is the title; and `questions`, where they are not those of the report: of
+            each section its name, its short name and its question.
+    """
+    template = open_page_templates(*folders).get_template("page.html.j2")
     script = read_asset("page.js")
+    if answers is not None:
+        script = script.replace(_ANSWERS, answers)
+        values["answers"] = answers
     # The Content-Security-Policy names it, so that no other script may run.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return template.render(
         **tested._asdict(),
         chosen=tested.chosen,
         sections=sections,
-        parameters=parameters,
-        part_names=PARTS,
+        **values,
         style=read_asset("page.css"),
         script=script,
         script_hash=f"sha256-{digest}",

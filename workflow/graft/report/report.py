@@ -65,8 +65,10 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
     learned = split["label"][split["part"] == "train"].value_counts()
     learned = learned.reindex(tested.classes, fill_value=0).to_numpy()
     weight = stage["report.smoothing"]
+    weights = {stage[f"{name}.class_weight"] for name in ("head", "finetune")}
+    balanced = weights == {"balanced"}
     return {
-        "headline": summarise_headline(tested, learned)
+        "headline": summarise_headline(tested, learned, balanced)
         | {"cautions": read_warnings(stage.input("reports/warnings.json"))},
         "mistakes": summarise_mistakes(tested, album, _read_looks(stage, tested)),
         "confusion": summarise_matrix(tested),

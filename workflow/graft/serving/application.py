@@ -23,7 +23,7 @@ from graft.report.page import read_asset
 from graft.serving.collection import Collection, Gone, Picture, PresentCollection
 from graft.serving.deciding import Decisions
 from graft.serving.enlarging import Encoded, encode_picture, make_large, make_small
-from graft.serving.listing import CHOICES_OF_PICTURES, MOST_LISTED, Listing, describe_picture
+from graft.serving.inventory import CHOICES_OF_PICTURES, MOST_LISTED, Listing, describe_picture
 from graft.serving.nearest_photos import find_feature, find_nearest, read_layer
 from graft.serving.trying import ReadyModel
 

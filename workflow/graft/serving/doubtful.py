@@ -22,7 +22,8 @@ class Doubt(NamedTuple):
         label: what the picture is called.
         looks_like: the class that it is taken for.
         confidence: of that, 0–1.
-        wrong: how probably the label is wrong, 0–1; None where that is not known.
+        wrong: how probably the label is wrong, 0–1; None where that is not known, or may be
+            chance.
     """
 
     id: str
@@ -55,7 +56,9 @@ def _suspected(collection: Collection) -> Iterator[Doubt]:
         return
     # The table has the most doubtful first.
     for row in _own(read_table(SUSPECTED), collection).to_dict("records"):
-        wrong = float(row["wrong"]) if row.get("wrong") else None
+        # Of one that is not likely, the model of noise may owe its number to chance.
+        likely = row["likely"] == "yes" and row.get("wrong")
+        wrong = float(row["wrong"]) if likely else None
         seen = row["looks_like"], float(row["confidence"])
         yield Doubt(collection.ids[row["path"]], "suspected", row["label"], *seen, wrong)
 

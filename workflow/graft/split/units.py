@@ -15,7 +15,9 @@ from graft.split.similarity import join_pairs
 _ANOTHER = "speaks "
 
 
-def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
+def find_groups(
+    manifest: pd.DataFrame, rule: str, where: str = "params.yaml: dataset.group"
+) -> pd.Series:
     """The group of each file; empty where it has none.
 
     Args:
@@ -24,6 +26,7 @@ def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
             `none` makes no groups; the name of a column takes that one; all else is a regular
             expression that is searched for in each path, and what its brackets catch, or all of the
             match, is the group.
+        where: what has the rule, in messages.
 
     Returns:
         str (n,).
@@ -46,7 +49,7 @@ def find_groups(manifest: pd.DataFrame, rule: str) -> pd.Series:
         # No manifest is empty.
         regex = f"a regular expression that matches paths such as {manifest['path'].iloc[0]!r}"
         allowed = f"auto, none, a column of {named}, or {regex}"
-        raise refuse("params.yaml: dataset.group", allowed, rule)
+        raise refuse(where, allowed, rule)
     return found
 
 

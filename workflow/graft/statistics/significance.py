@@ -10,7 +10,6 @@ from statistics import mean, stdev
 from warnings import catch_warnings
 
 import numpy as np
-from scipy.stats import binom, ttest_ind
 
 _Z = 1.959964
 LEVEL = 0.05  # a difference exceeds chance if chance makes one as large in fewer cases than this
@@ -35,6 +34,8 @@ def mcnemar_test(lost: int, won: int) -> float:
     Returns:
         The two-sided p-value, above 0 and at most 1.
     """
+    from scipy.stats import binom  # which takes half a second to import
+
     few, both = min(lost, won), lost + won
     value = 2 * binom.cdf(few, both, 0.5) - binom.pmf(few, both, 0.5)
     return float(min(value, 1.0))
@@ -154,6 +155,8 @@ def welch_interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, f
     if not stdev(old) and not stdev(new):
         difference = mean(new) - mean(old)
         return difference, difference
+    from scipy.stats import ttest_ind
+
     with catch_warnings(action="ignore"):  # SciPy wonders about a side without any spread
         low, high = ttest_ind(new, old, equal_var=False).confidence_interval()
     return float(low), float(high)

@@ -11,11 +11,11 @@ from graft.common.errors import refuse
 from graft.common.numbers import say_percent
 from graft.integrity.yaml12 import read_yaml_file
 from graft.project.parameters import list_changes, show_value
-from graft.tools.comparing.noise import compare_images, compare_seeds, say_difference
-from graft.tools.comparing.pairing import describe_shared, identify_images
-from graft.tools.git import check_repository
+from graft.revisions.git import check_repository
+from graft.revisions.noise import compare_images, compare_seeds, say_difference
+from graft.revisions.pairing import describe_shared, identify_images
+from graft.revisions.settings import ModelResults, Setting, read_setting
 from graft.tools.options import parse_options
-from graft.tools.revisions import ModelResults, Setting, read_setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Whether more is better.
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     found = [compare_settings(old, new) for old, new in pairs]
     if options.html:
         # What draws takes a second to import.
-        from graft.tools.showing.comparison import write_comparison
+        from graft.revisions.comparison import write_comparison
 
         write_comparison(options.html, pairs, found)
         print(f"The comparison is in {options.html}.")

@@ -1,7 +1,6 @@
 """Label photos with the model of this project, or with a model file."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,16 +11,13 @@ from graft.common.errors import refuse
 from graft.common.progress import Progress
 from graft.images import files
 from graft.prediction import output
-from graft.prediction.answers import answer_photos
+from graft.prediction.answers import Answer, answer_photos
 from graft.prediction.chosen import ChosenModel, open_model
 from graft.prediction.given import open_given
 from graft.statistics.accuracy import interval_of_counts
 from graft.tools.options import parse_options
 
-_STANDARD_OUTPUT = "-"
-_SCREEN = (None, _STANDARD_OUTPUT)  # the values of `--output` that name no file
-# Unlike methods of Path, these answer no for a name that is too long.
-_is_folder, _is_there, _is_same = os.path.isdir, os.path.exists, os.path.samefile
+_SCREEN = (None, output.STANDARD_OUTPUT)  # the values of `--output` that name no file
 _FORMATS = {".csv": output.write_csv, ".jsonl": output.write_json_lines}
 
 
@@ -39,13 +35,14 @@ def main(arguments: list[str]) -> None:
     with open_model(options.model) as model, _open_output(options, model) as (file, write):
         _say(_introduce(model))
         write = write(file, options.top, options.unsure)
+        named = None if options.output in _SCREEN else Path(options.output)
         answers = answer_photos(model, given.files, options.top)
         # On a terminal the lines themselves say how far it is.
         silent = options.output in _SCREEN and sys.stdout.isatty()
         shown = nullcontext() if silent else Progress("predict", given.count, "photos")
         with shown as progress:
             for answer in answers:
-                write(answer)
+                write(answer if named is None else _place(answer, named))
                 total += 1
                 bad += not answer.labels
                 unsure += output.is_unsure(answer, options.unsure)
@@ -70,19 +67,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     if options.top < 1:
         raise refuse("--top", "a whole number from 1 to the number of classes", options.top)
     if options.output not in _SCREEN:
-        _check_output(options.output, options.photos)
+        output.check_output("--output", options.output, _FORMATS, options.photos)
     return options
-
-
-def _check_output(name: str, given: list[str]) -> None:
-    path, shown = Path(name), files.printable(name)
-    if path.suffix.lower() not in _FORMATS:
-        allowed = f"a file {' or '.join(_FORMATS)}, or {_STANDARD_OUTPUT}"
-        raise refuse("--output", allowed, shown)
-    if _is_folder(name) or not _is_folder(path.parent):
-        raise refuse("--output", "a file in a folder that is there", shown)
-    if _is_there(name) and any(_is_there(one) and _is_same(one, name) for one in given):
-        raise refuse("--output", "another file than those that are read", shown)
 
 
 @contextmanager
@@ -98,6 +84,10 @@ def _open_output(options: argparse.Namespace, model: ChosenModel) -> Iterator[tu
     path = Path(options.output)
     with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         yield file, _FORMATS[path.suffix.lower()]
+
+
+def _place(answer: Answer, table: Path) -> Answer:
+    return answer._replace(path=output.path_from(table, answer.path))
 
 
 def _introduce(model: ChosenModel) -> str:

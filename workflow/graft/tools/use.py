@@ -19,7 +19,7 @@ from graft.project.recipes import (
     list_recipes,
     load_commented,
 )
-from graft.tools.git import ask_git
+from graft.revisions.git import ask_git
 from graft.tools.options import parse_options
 
 _CACHE = Path(".dvc/cache/files")

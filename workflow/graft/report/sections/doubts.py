@@ -19,8 +19,8 @@ def summarise_doubts(
 
     Args:
         measured: as `cross_validation.json` has it.
-        errors: str columns path, part, label, looks_like, confidence, self_confidence and likely,
-            the most doubtful image first.
+        errors: str columns path, part, label, looks_like, confidence, self_confidence, wrong and
+            likely, the most doubtful image first.
         album: the pictures.
 
     Returns:
@@ -28,7 +28,8 @@ def summarise_doubts(
         which needs an image that could be judged; errors: the rows with numbers and their pictures,
         None where there is none; and csv, the table as text.
     """
-    rows = errors.astype({"confidence": float, "self_confidence": float}).to_dict("records")
+    numbers = dict.fromkeys(("confidence", "self_confidence", "wrong"), float)
+    rows = errors.astype(numbers).to_dict("records")
     for place, row in enumerate(rows):
         row["picture"] = album[row["path"]] if place < _SHOWN else None
     return {

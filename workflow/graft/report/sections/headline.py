@@ -6,29 +6,37 @@ import numpy as np
 
 from graft.report.reading import ReportedModel, Tested
 from graft.report.wording import say_sentence
+from graft.statistics.accuracy import wilson_interval
 
 _SURE = 0.95  # a confidence of which people say that it is sure
+_FEW = 10  # test photos of a class, below which nothing is said of it
+_RARE = 0.5  # of the mean of the classes
 
 
-def summarise_headline(tested: Tested, learned: np.ndarray) -> dict[str, Any]:
+def summarise_headline(
+    tested: Tested, learned: np.ndarray, balanced: bool = False
+) -> dict[str, Any]:
     """What the first section shows beside the metrics of the models.
 
     Args:
         tested: the models on the test part.
         learned: int (classes,), training images of each class.
+        balanced: whether each class has the same weight in the trainings.
 
     Returns:
         largest: the class that has most training images, and guess: the share of test images that
         always guessing it gets right; guessing: whether the chosen model may be no better than
-        that; and meaning: sentences from `say_meaning` and `say_gain`.
+        that; and meaning: sentences from `say_meaning`, `say_weakest` and `say_gain`.
     """
+    meaning = say_meaning(tested.labels, tested.chosen)
+    meaning += [*say_weakest(tested, learned, balanced), say_gain(tested)]
     largest = int(learned.argmax())
     guess = float((tested.labels == largest).mean())
     return {
         "largest": tested.classes[largest],
         "guess": guess,
         "guessing": tested.chosen.metrics["accuracy_low"] <= guess,
-        "meaning": [*say_meaning(tested.labels, tested.chosen), say_gain(tested)],
+        "meaning": meaning,
     }
 
 
@@ -46,6 +54,33 @@ def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
         say_sentence("errors", wrong=wrong.mean(), **ends),
         say_sentence("sureness", limit=_SURE, sure=sure.mean(), missed=missed),
     ]
+
+
+def say_weakest(tested: Tested, learned: np.ndarray, balanced: bool) -> list[str]:
+    """Which class is found least, and what may help; nothing where that may be chance.
+
+    Args:
+        tested: the models on the test part.
+        learned: int (classes,), training images of each class.
+        balanced: whether each class has the same weight in the trainings.
+    """
+    right = tested.chosen.predicted == tested.labels
+    total = np.bincount(tested.labels, minlength=len(tested.classes))
+    found = np.bincount(tested.labels[right], minlength=len(tested.classes))
+    recall = np.where(total >= _FEW, found / np.maximum(total, 1), np.inf)
+    least = int(recall.argmin())
+    few = total[least] < _FEW
+    if few or wilson_interval(int(found[least]), int(total[least]))[1] >= right.mean():
+        return []
+    others = tested.chosen.predicted[(tested.labels == least) & ~right]
+    facts = {
+        "name": tested.classes[least],
+        "found": found[least] / total[least],
+        "taken": tested.classes[int(np.bincount(others).argmax())],
+        "rare": bool(learned[least] < _RARE * learned.mean()),
+        "balanced": balanced,
+    }
+    return [say_sentence("weakest", **facts)]
 
 
 def say_gain(tested: Tested) -> str:

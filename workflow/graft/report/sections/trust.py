@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from graft.judging.calibration import rescale
 from graft.report.charts import Chart, padded_ends, thin
 from graft.report.confusion import in_blocks
 from graft.report.reading import ReportedModel, Tested
@@ -23,18 +22,19 @@ def summarise_trust(tested: Tested) -> dict[str, Any]:
 
     Returns:
         reliability: by model, `after` and `before` calibration, the bins of `bin_confidences` with
-        their chart, and the verdict. kept: the chart of accuracy against the share of images that
-        are kept, and `table`, its values at some shares with the confidence from which on they are
-        kept.
+        their chart, and the verdict; before is None where the temperature is not known. kept: the
+        chart of accuracy against the share of images that are kept, and `table`, its values at some
+        shares with the confidence from which on they are kept.
     """
     reliability = {}
     for model in tested.models:
         right = model.predicted == tested.labels
         after = bin_confidences(model.confidence, right)
-        before = bin_confidences(plain_confidences(model), right)
+        known = model.training["temperature"] is not None
+        before = bin_confidences(plain_confidences(model), right) if known else None
         reliability[model.key] = {
             "after": {"bins": after, "chart": _chart_bins(after)},
-            "before": {"bins": before, "chart": _chart_bins(before)},
+            "before": before and {"bins": before, "chart": _chart_bins(before)},
             "verdict": say_trust(after),
         }
     return {
@@ -49,6 +49,8 @@ def plain_confidences(model: ReportedModel) -> np.ndarray:
 
     One temperature changes no order of the classes, so what is predicted stays.
     """
+    from graft.judging.calibration import rescale  # it imports half a second of SciPy
+
     blocks = in_blocks(model.probabilities, len(model.counts))
     return np.concatenate([rescale(own, model.training["temperature"]).max(1) for own in blocks])
 

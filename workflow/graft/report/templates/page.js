@@ -91,6 +91,41 @@
     showPhotos();
   }
 
+  // A photo is enlarged by a click, or by Enter where it has the focus.
+  const large = make("dialog");
+  large.id = "large";
+  document.body.append(large);
+  const pictures = ".photos .photo img:not(.shade)";
+  const nameOf = (image) => {
+    const words = image.closest(".photo").querySelector("p");
+    return words ? words.textContent.replace(/\s+/g, " ").trim() : "";
+  };
+  for (const image of document.querySelectorAll(pictures)) {
+    image.tabIndex = 0;
+    image.setAttribute("role", "button");
+    image.alt = `Enlarge: ${nameOf(image)}`;
+  }
+  const enlarge = (image) => {
+    const shown = image.cloneNode();
+    for (const name of ["role", "tabindex", "width", "height"]) shown.removeAttribute(name);
+    shown.alt = nameOf(image);
+    const path = image.closest(".photo").querySelector(".path");
+    const close = make("button", "Close");
+    close.type = "button";
+    close.addEventListener("click", () => large.close());
+    large.setAttribute("aria-label", "A photo, enlarged");
+    large.replaceChildren(shown, make("p", nameOf(image)), ...(path ? [path.cloneNode(true)] : []), close);
+    large.showModal();
+  };
+  large.addEventListener("click", (event) => { if (event.target === large || event.target.matches("img")) large.close(); });
+  document.addEventListener("click", (event) => { if (event.target.matches(pictures)) enlarge(event.target); });
+  document.addEventListener("keydown", (event) => {
+    if ((event.key === "Enter" || event.key === " ") && event.target.matches(pictures)) {
+      event.preventDefault();
+      enlarge(event.target);
+    }
+  });
+
   // The photos of a cell of the matrix.
   const dialog = find("cell");
   const showCell = (row, column, number) => {

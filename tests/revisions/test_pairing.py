@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from graft.common.tables import read_table, write_table
 from graft.integrity.damage import hash_file
+from graft.revisions.noise import compare_images
+from graft.revisions.pairing import pair_images
+from graft.revisions.settings import ModelResults
 from graft.tools.compare import main
-from graft.tools.comparing.noise import compare_images
-from graft.tools.comparing.pairing import pair_images
-from graft.tools.revisions import ModelResults
 from images import Capture
 from repositories import LABELS, MODELS, call_dvc, commit, git, write_results
 

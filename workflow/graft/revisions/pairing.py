@@ -8,7 +8,7 @@ import pandas as pd
 
 from graft.common.tables import read_table
 from graft.integrity.damage import hash_file
-from graft.tools.revisions import ModelResults, Setting
+from graft.revisions.settings import ModelResults, Setting
 
 _SPLIT = Path("data/split.csv")
 

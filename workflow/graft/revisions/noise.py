@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graft.revisions.pairing import Pairing, pair_images
+from graft.revisions.settings import MOST_LOSS, ModelResults
 from graft.statistics import significance
 from graft.statistics.accuracy import accuracy_interval
 from graft.statistics.intervals import mean_ends
-from graft.tools.comparing.pairing import Pairing, pair_images
-from graft.tools.revisions import MOST_LOSS, ModelResults
 
 
 def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[str, Any]:

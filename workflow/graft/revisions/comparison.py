@@ -18,9 +18,9 @@ from graft.report.page import read_asset
 from graft.report.reading import MODEL_NAMES
 from graft.report.thumbnails import Album, open_album
 from graft.report.wording import open_page_templates
-from graft.tools.comparing.noise import say_difference
-from graft.tools.comparing.pairing import describe_shared, pair_images
-from graft.tools.revisions import MODELS, Setting
+from graft.revisions.noise import say_difference
+from graft.revisions.pairing import describe_shared, pair_images
+from graft.revisions.settings import MODELS, Setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MEASURES = {"accuracy": "Accuracy", "log_loss": "Log loss"}

@@ -15,7 +15,7 @@ from graft.common.tables import read_table
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import read_yaml
 from graft.judging.losses import LEAST_PROBABILITY
-from graft.tools.git import find_revision, run_git
+from graft.revisions.git import find_revision, run_git
 
 _PARAMETERS = "params.yaml"
 _BUILD = "run the pipeline, and commit the results that git keeps"

@@ -1,0 +1,1 @@
+"""What commits and experiments have, and how two of them compare."""

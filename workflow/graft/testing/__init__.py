@@ -1,0 +1,1 @@
+"""A model on other labelled photos, beside what its page promises."""
