@@ -114,7 +114,12 @@ def test_what_an_export_needs_is_in_its_extra() -> None:
     for kind in FORMATS.values():
         for modules in kind.needs.values():
             assert set(map(normal, modules)) <= set(EXTRAS[kind.extra])
-    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {"gpu", "slurm", "s3"}
+    assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {
+        "gpu",
+        "open",
+        "slurm",
+        "s3",
+    }
 
 
 def test_what_tests_import_is_declared() -> None:

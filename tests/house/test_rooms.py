@@ -28,6 +28,7 @@ LIGHT = [
         f"graft.tools.{name}"
         for name in ("use", "compare", "classify", "predict", "export", "test")
     ),
+    *("graft.tools.open", "graft.tools.relabel"),
 ]
 
 

@@ -1,11 +1,10 @@
 """Merge a list of labels by hand into the corrections of the data set, and say what it changes."""
 
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from graft.common.classes import natural
 from graft.common.errors import UserError
 from graft.common.tables import read_table
 from graft.labelling.corrections import (
@@ -17,6 +16,7 @@ from graft.labelling.corrections import (
 )
 from graft.project.labelled import MANIFEST
 from graft.project.parameters import read_parameters
+from graft.serving.merging import alone_with_corrections, merge_corrections, read_present
 from graft.tools.options import parse_options
 
 _OUT = "left out"
@@ -38,9 +38,10 @@ def main(arguments: Sequence[str]) -> None:
     ids, present = manifest["id"].to_dict(), manifest["label"].to_dict()
     check_known(rows, {label for label in present.values() if label})
     found, lost = match_corrections(rows, ids)
-    old = read_corrections(where.read_bytes(), str(where)) if where.exists() else []
-    before, unmatched = match_corrections(old, ids)
-    write_corrections(where, [*unmatched, *_combine(before | found, ids)])
+    with alone_with_corrections():
+        old = read_present(where)
+        before, _ = match_corrections(old, ids)
+        write_corrections(where, merge_corrections(old, found, ids))
     now = {path: before[path].label if path in before else present[path] for path in found}
     print(f"{where}: {_describe(now, found)}")
     for row in lost[:_NAMED]:
@@ -56,27 +57,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _combine(found: Mapping[str, Correction], ids: Mapping[str, str]) -> list[Correction]:
-    """One row for each picture, or one for each of its files where they differ.
-
-    Args:
-        found: the row of each file that has one, by its path.
-        ids: of all files, by their path.
-    """
-    files: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(ids, key=natural):
-        files[ids[path]].append(path)
-    rows = []
-    for id_ in dict.fromkeys(ids[path] for path in found):
-        own = [path for path in files[id_] if path in found]
-        labels = {found[path].label for path in own}
-        if len(labels) == 1 and len(own) == len(files[id_]):
-            rows.append(found[own[0]]._replace(path=own[0], id=id_))
-        else:
-            rows += [found[path]._replace(path=path, id="") for path in own]
-    return rows
 
 
 def _describe(now: Mapping[str, str], found: Mapping[str, Correction]) -> str:
