@@ -13,7 +13,9 @@ pytest.importorskip("uvicorn", reason="needs `uv run --extra open pytest`")
 
 
 @pytest.mark.slow
-def test_corrected_labels_are_built_and_compared(tmp_path: Path) -> None:
+def test_corrected_labels_are_built_and_compared(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     made = project.make(tmp_path / "project")
     photos = made.folder / "data/raw/tiny"
     wrong = {"b/a3.png": "a", "c/b4.png": "b", "a/c5.png": "c"}
@@ -24,6 +26,7 @@ def test_corrected_labels_are_built_and_compared(tmp_path: Path) -> None:
     before = read_json(made.folder / "reports/cross_validation.json")
     assert before["label_errors"] >= 1
     server = Opened(made.start("graft", "open", "--no-browser"))
+    request.addfinalizer(server.end)
     suspected = [i for i in server.ask("/api/queue").said["items"] if i["kind"] == "suspected"]
     assert set(wrong) <= {item["path"] for item in suspected}
     for item in suspected:
