@@ -69,7 +69,8 @@ def check_answers(made: Project, folder: Path, model: str) -> None:
     """Holds the answers to be those of the pipeline, image by image."""
     found = pd.read_csv(folder / "x.csv")
     assert list(found) == ["path", "label", "confidence", "reason"] and len(found) == 42
-    found.index = found["path"].str.removeprefix("data/raw/tiny/")
+    # Paths are those from the table on.
+    found.index = found["path"].str.removeprefix("project/data/raw/tiny/")
     for table in ("predictions", "validation"):
         own = pd.read_csv(made.folder / f"reports/{model}/{table}.csv")
         answers = found.loc[own["path"]]
