@@ -228,8 +228,8 @@ def test_the_stage_trains_from_the_cut(project: Path, capsys: Capture) -> None:
     run("finetune")
     printed = capsys.readouterr()
     count = VIEWED + COUNTS["valid"] + COUNTS["test"]
-    assert printed.out.splitlines()[0] == "finetune: 259,563 parameters trained, 183,168 frozen"
-    assert printed.out.splitlines()[1] == f"finetune: trains on {count} stored outputs of halve_120"
+    assert printed.out.splitlines()[1] == "finetune: 259,563 parameters trained, 183,168 frozen"
+    assert printed.out.splitlines()[2] == f"finetune: trains on {count} stored outputs of halve_120"
     steps = 2 * -(-VIEWED // 8)
     assert printed.err.count(f"finetune: {steps}/{steps} steps") == 2
     assert not Path(".graft/cut").exists()

@@ -26,7 +26,7 @@ from graft.project.parameters import PARAMETERS, read_parameters
 from graft.project.pipeline import SHARDS, count_shards
 
 _SPLIT, _CHECKED, _TENSORS = Path("data/split.csv"), Path("data/checked"), Path("data/tensors")
-FEATURES, LAYER = Path("data/features"), Path("data/depth/layer.json")
+_FEATURES, LAYER = Path("data/features"), Path("data/depth/layer.json")
 SUSPECTED = Path("reports/label_errors.csv")
 # The mistakes of the chosen model, which is the head where fine-tuning was no better.
 MISTAKEN = (Path("reports/finetuned/validation.csv"), Path("reports/finetuned/predictions.csv"))
@@ -109,7 +109,7 @@ class Collection:
         Raises:
             Gone: a build has written other arrays, or there are none.
         """
-        return self._open(FEATURES / f"{shard}.npy")
+        return self._open(_FEATURES / f"{shard}.npy")
 
     def _open(self, path: Path) -> np.ndarray:
         try:
@@ -133,7 +133,7 @@ def sign_file(path: Path) -> Any:
 def sign_files() -> dict[Path, Any]:
     """The signatures of all files that a collection is read from, and of those beside it."""
     tables = (PARAMETERS, SHARDS, MANIFEST, _SPLIT, LAYER, SUSPECTED, *MISTAKEN)
-    arrays = (FEATURES, _TENSORS)
+    arrays = (_FEATURES, _TENSORS)
     shards = map(str, range(count_shards()))
     per_shard = ((_CHECKED / f"{n}.csv", *(array / f"{n}.npy" for array in arrays)) for n in shards)
     return {path: sign_file(path) for path in (*tables, *(p for paths in per_shard for p in paths))}
