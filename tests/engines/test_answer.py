@@ -44,9 +44,9 @@ def test_it_has_both_models_the_choice_and_what_comes_next(results: dict[str, An
 
 
 def test_it_says_why_the_head_is_used(results: dict[str, Any]) -> None:
-    results["finetuned/training"] = {"chosen": "head", "trained": 100}
+    results["finetuned/training"] = {"chosen": "head", "trained": 100, "epochs": 3}
     assert "\nThe head is used: on validation, fine-tuning gained no more" in answer(results)
-    results["finetuned/training"] = {"chosen": "head", "trained": 0}
+    results["finetuned/training"] = {"chosen": "head", "trained": 100, "epochs": 0}
     assert "\nNothing was fine-tuned; log loss of the head on validation 0.047" in answer(results)
 
 

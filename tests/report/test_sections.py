@@ -84,6 +84,9 @@ class TestHeadline:
         assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Fine-tuning fixed 2 of the head")
         assert said.endswith("and made 1 new.")
         assert "the head was kept" in say_gain(outcome(head, labels=labels))
+        none = tuned._replace(training=tuned.training | {"epochs": 0})
+        kept = outcome(head, labels=labels)._replace(all_models=(head, none))
+        assert say_gain(kept) == "Nothing was fine-tuned."
 
     def test_the_class_that_is_found_least_is_named(self) -> None:
         labels = [0] * 90 + [1] * 20

@@ -85,7 +85,11 @@ def say_weakest(tested: Tested, learned: np.ndarray, balanced: bool) -> list[str
 
 def say_gain(tested: Tested) -> str:
     """How the chosen model differs from the other one, photo by photo, or why it is alone."""
+    tuned = next((model for model in tested.all_models if model.key != "head"), None)
+    trained = tuned is None or tuned.training["epochs"] > 0
     if len(tested.models) == 1:
-        return say_sentence("gain", won=None, lost=None)
+        return say_sentence("gain", won=None, lost=None, trained=trained)
     now, before = (model.predicted == tested.labels for model in tested.models)
-    return say_sentence("gain", won=int((now & ~before).sum()), lost=int((before & ~now).sum()))
+    return say_sentence(
+        "gain", won=int((now & ~before).sum()), lost=int((before & ~now).sum()), trained=trained
+    )
