@@ -1,4 +1,4 @@
-"""How well photos of something else are told from those of the classes, by several methods.
+"""How well several methods find photos that show none of the classes.
 
     uv run python -m benchmarks.unknown STRANGERS…
 

@@ -56,7 +56,7 @@ def test_a_picture_gets_another_label_by_its_path_or_its_id(photos: Path, capsys
 
 
 def test_an_id_means_all_equal_files_and_a_path_one(photos: Path) -> None:
-    """So equal files under two labels can be told which is right."""
+    """So a person can say which of two labels equal files have."""
     write(photos / "photos", {"dog/copy.png": PICTURES["cat/0.png"]})
     rows = correct("path,label\ndog/copy.png,cat\n")
     assert rows["dog/copy.png"]["label"] == rows["cat/0.png"]["label"] == "cat"

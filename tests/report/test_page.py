@@ -5,7 +5,6 @@ These tests need Chromium and the group `browser` of pyproject.toml; elsewhere t
 
 import csv
 import io
-import shutil
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -21,11 +20,9 @@ from images import run, workspace
 from repositories import commit, git, write_results
 from runs import make_run
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-if BROWSER is None:
-    pytest.skip("there is no chromium: apt-get install chromium", allow_module_level=True)
-api = pytest.importorskip("playwright.sync_api", reason="needs `uv run --group browser pytest`")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="needs `uv run --group browser pytest`"
+)
 
 RIGHT_TO_LEFT = "\u202e\u05e9\u05dc\u05d5\u05dd"
 NAMES = read_cases(__file__)["names"]
@@ -83,15 +80,6 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of many classes."""
     return build(tmp_path_factory.mktemp("many"), in_order(f"class {i}" for i in range(80)), 320)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        # Without a sandbox it runs as root too, and the page asks for nothing from outside.
-        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ CLASSES = ("nan", "b, c", "yes")
 
 
 def collect(where: Path) -> Collection:
-    """A data set of the files above, of which nothing but the names is known."""
+    """A data set of the files above; only their names are known."""
     files = {id_: tuple(path for path in PATHS if IDS[path] == id_) for id_ in IDS.values()}
     facts = ("nan",), False, "train", "", None
     pictures = {id_: Picture(id_, paths, *facts) for id_, paths in files.items()}

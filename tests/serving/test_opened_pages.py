@@ -3,7 +3,6 @@
 These tests need Chromium, the group `browser` and the extra `open`; elsewhere they are skipped.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -19,19 +18,16 @@ from opened import (
     FIRST,
     GREEN,
     Opened,
-    build_set,
-    copy_set,
     corrections,
     list_set,
     opened,
     paint,
 )
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-if BROWSER is None:
-    pytest.skip("there is no chromium: apt-get install chromium", allow_module_level=True)
 api = pytest.importorskip("playwright.sync_api", reason="needs `uv run --group browser pytest`")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="needs `uv run --group browser pytest`"
+)
 pytest.importorskip("starlette", reason="needs `uv run --extra open pytest`")
 
 PHONE = {"width": 390, "height": 844}
@@ -44,36 +40,6 @@ DROP = """([name, data]) => {
     const drop = new DragEvent("drop", { dataTransfer: moved, bubbles: true, cancelable: true });
     document.getElementById("drop").dispatchEvent(drop);
 }"""
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a model."""
-    folder = tmp_path_factory.mktemp("built") / "project"
-    build_set(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    """A copy of the project."""
-    return copy_set(built, tmp_path / "project")
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[Opened]:
-    """The copy's server."""
-    with opened(folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        # Without a sandbox it runs as root too, and the pages ask for nothing from outside.
-        started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Visit:

@@ -22,8 +22,6 @@ from opened import (
     FIRST,
     GREEN,
     Opened,
-    build_set,
-    copy_set,
     corrections,
     divide_anew,
     find_id,
@@ -40,30 +38,9 @@ LOST, WIDE, CUT = f"{GREEN}/lost.png", f"{GREEN}/wide.png", f"{BLUE}/cut.png"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a model."""
-    folder = tmp_path_factory.mktemp("built") / "project"
-    build_set(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def reader(built: Path) -> Iterator[Opened]:
     """A server that is only read from."""
     with opened(built) as running:
-        yield running
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    """A copy of the project."""
-    return copy_set(built, tmp_path / "project")
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[Opened]:
-    """The copy's server."""
-    with opened(folder) as running:
         yield running
 
 

@@ -1,7 +1,7 @@
 """Which part an image goes to: the rule, and the stage around it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_table
 from graft.split.assignment import assign_parts, draw_parts
 from graft.split.leaks import check_leaks, count_leaks
+from graft.split.stratified import draw_exactly
 from graft.split.units import hash_position, number_units, unit_positions
 from images import SHARDS, change, complaint, graft, run
 
@@ -516,10 +517,13 @@ class TestStage:
             **{f"{what}_in_two_parts": 0 for what in ("ids", "clusters", "groups")},
         }
 
+    @pytest.mark.parametrize(("kind", "labels"), [(draw_parts, "ab"), (draw_exactly, "abc")])
     @given(st.integers(0, 2**32), st.integers(60, 120), st.booleans())
-    def test_nothing_ever_lies_in_two_parts(self, seed: int, n: int, divided: bool) -> None:
+    def test_given_parts_are_kept_and_nothing_ever_lies_in_two(
+        self, kind: Callable[..., pd.Series], labels: str, seed: int, n: int, divided: bool
+    ) -> None:
         draw = np.random.default_rng(seed)
-        table = pd.DataFrame({"label": draw.choice([*"ab"], n)})
+        table = pd.DataFrame({"label": draw.choice([*labels], n)})
         table["part"] = draw.choice([*PARTS] if divided else ["", "", *PARTS], n)
         table["id"] = [f"i{number}" for number in draw.integers(0, 2 * n, n)]
         table["cluster"] = [f"c{number}" for number in draw.integers(0, 3 * n, n)]
@@ -527,7 +531,7 @@ class TestStage:
         table["unit"] = number_units(table)
         table["place"] = unit_positions(1, table)
         given = table["part"]
-        part = assign_parts(table, pd.Series("", table.index, dtype=str), SHARES, draw_parts)
+        part = assign_parts(table, pd.Series("", table.index, dtype=str), SHARES, kind)
         assert set(count_leaks(table.assign(part=part)).values()) == {0}
         kept = given.isin(["valid", "test"]) & part.isin(PARTS)
         assert (part[kept] == given[kept]).all()

@@ -14,11 +14,10 @@ from graft.common.cautions import Caution
 from graft.common.classes import PARTS
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table
-from graft.split.assignment import assign_parts
-from graft.split.leaks import count_leaks, count_parts
+from graft.split.leaks import count_parts
 from graft.split.remarks import check_parts, explain_absent, explain_few
 from graft.split.stratified import draw_exactly
-from graft.split.units import hash_position, number_units, unit_positions
+from graft.split.units import hash_position
 from images import change, check, encoded, graft, run, write
 
 SAID = read_cases(__file__)
@@ -150,25 +149,6 @@ def test_a_giant_unit_is_learned_from_and_the_rest_is_for_the_others() -> None:
     parts = divide(keys, labels)
     assert set(parts[:36]) == {"train"}
     assert set(parts[36:]) == {"test", "valid"}
-
-
-@given(st.integers(0, 2**32), st.integers(60, 120), st.booleans())
-def test_given_parts_are_kept_and_nothing_ever_lies_in_two_parts(
-    seed: int, n: int, divided: bool
-) -> None:
-    draw = np.random.default_rng(seed)
-    table = pd.DataFrame({"label": draw.choice([*"abc"], n)})
-    table["part"] = draw.choice([*PARTS] if divided else ["", "", *PARTS], n)
-    table["id"] = [f"i{number}" for number in draw.integers(0, 2 * n, n)]
-    table["cluster"] = [f"c{number}" for number in draw.integers(0, 3 * n, n)]
-    table["group"] = draw.choice([*[""] * 6, *"stuvwxyz"], n)
-    table["unit"] = number_units(table)
-    table["place"] = unit_positions(1, table)
-    given = table["part"]
-    part = assign_parts(table, pd.Series("", table.index, dtype=str), SHARES, draw_exactly)
-    assert set(count_leaks(table.assign(part=part)).values()) == {0}
-    kept = given.isin(["valid", "test"]) & part.isin(PARTS)
-    assert (part[kept] == given[kept]).all()
 
 
 def cautions(files: dict[str, list[str]]) -> list[Caution]:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,31 +85,27 @@ def test_two_classes_have_curves(empty: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_works_in_a_browser(empty: Path, tmp_path: Path, scheme: str, width: int) -> None:
+def test_the_page_works_in_a_browser(
+    empty: Path, tmp_path: Path, browser: Any, scheme: str, width: int
+) -> None:
     """It asks for nothing, fits a phone, and is for everyone (axe)."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if browser is None:
-        pytest.skip("there is no chromium: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="needs `uv run --group browser`")
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     model = save_by_colour(tmp_path)
     counts = {"red": (9, 0, 0), "green": (3, 6, 0), "ash": (0, 0, 3)}
     write(empty / "photos", photos(counts) | {"red/bad.png": b"?"})
     attempt("photos", "--model", str(model), "--html", "page.html")
     own, trouble = (empty / "page.html").as_uri(), []
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = opened.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda request: trouble.append(request.url))
-        page.goto(own)
-        page.locator("#confusion td.miss button").first.click()
-        assert page.locator("#cell-title").inner_text() == "3 photos of green taken for red"
-        page.locator("#cell-close").click()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert axe.Axe().run(page).response["violations"] == []
-        opened.close()
+    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda request: trouble.append(request.url))
+    page.goto(own)
+    page.locator("#confusion td.miss button").first.click()
+    assert page.locator("#cell-title").inner_text() == "3 photos of green taken for red"
+    page.locator("#cell-close").click()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert axe.Axe().run(page).response["violations"] == []
+    page.close()
     assert [one for one in trouble if one != own and not one.startswith("data:")] == []
 
 

@@ -103,11 +103,12 @@ def judge_all(
     rule, drawn = LinearRule("logistic", classes, weight), features[some]
     drawn = standardise(drawn, *find_moments(drawn))
     prior = _find_prior(labels, classes, weight)
-    # The log loss would choose a C with which nothing is so sure that a wrong label stands out.
-    scores = cross_validate(
-        rule, drawn, labels[some], choice, lambda logits, own: _lose(logits + prior, own)
-    )
-    c = scores.regularisation
+
+    def lose(logits: np.ndarray, own: np.ndarray) -> np.ndarray:
+        # The log loss would choose a C with which nothing is so sure that a wrong label stands out.
+        return estimate_noise(logits + prior, own).losses
+
+    c = cross_validate(rule, drawn, labels[some], choice, lose).regularisation
     del drawn
     most = max(_WORK // (features[:0].shape[1] * classes), _PER_CLASS * classes)
     outputs = np.empty((len(labels), classes))
@@ -129,10 +130,6 @@ def _find_prior(labels: np.ndarray, classes: int, weight: str) -> np.ndarray | f
     if weight == "none":
         return 0.0
     return np.log(np.maximum(np.bincount(labels, minlength=classes), 1) / len(labels))
-
-
-def _lose(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return estimate_noise(logits, labels).losses
 
 
 def _find_noise(

@@ -98,6 +98,28 @@ def write_csv(file: TextIO, count: int, limit: float | None, unknown: bool = Fal
     return write
 
 
+def check_place(option: str, name: str, ends: Collection[str], more: str = "") -> None:
+    """Checks that a file may have this name, whatever is there.
+
+    Args:
+        option: which names it, such as `--output`.
+        name: the file.
+        ends: how its name may end.
+        more: what else the option takes, for the message.
+
+    Raises:
+        UserError: the name ends otherwise or is too long, or its folder is missing.
+    """
+    path, shown = Path(name), files.printable(name)
+    if path.suffix.lower() not in ends:
+        raise refuse(option, f"a file {' or '.join(ends)}{more}", shown)
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise refuse(option, f"a file whose name has at most {_LONGEST_NAME} bytes", shown)
+    # Unlike methods of Path, these answer no for a name that is too long.
+    if os.path.isdir(name) or not os.path.isdir(path.parent):  # noqa: PTH112
+        raise refuse(option, "a file in a folder that is there", shown)
+
+
 def check_output(option: str, name: str, ends: Collection[str], read: Sequence[str]) -> None:
     """Checks that a file may be written.
 
@@ -111,16 +133,8 @@ def check_output(option: str, name: str, ends: Collection[str], read: Sequence[s
         UserError: the name ends otherwise, its folder is missing, the command reads it, or it is
             there and something else than what graft writes.
     """
+    check_place(option, name, ends, f", or {STANDARD_OUTPUT}" if len(ends) > 1 else "")
     path, shown = Path(name), files.printable(name)
-    end = path.suffix.lower()
-    if end not in ends:
-        more = f", or {STANDARD_OUTPUT}" if len(ends) > 1 else ""
-        raise refuse(option, f"a file {' or '.join(ends)}{more}", shown)
-    if len(os.fsencode(path.name)) > _LONGEST_NAME:
-        raise refuse(option, f"a file whose name has at most {_LONGEST_NAME} bytes", shown)
-    # Unlike methods of Path, these answer no for a name that is too long.
-    if os.path.isdir(name) or not os.path.isdir(path.parent):  # noqa: PTH112
-        raise refuse(option, "a file in a folder that is there", shown)
     if not os.path.lexists(name):
         return
     if any(os.path.exists(one) and os.path.samefile(one, name) for one in read):  # noqa: PTH110, PTH121
@@ -130,7 +144,7 @@ def check_output(option: str, name: str, ends: Collection[str], read: Sequence[s
             start = file.read(_LONGEST)
     except OSError as error:
         raise refuse(option, "a new file", f"{shown} ({files.unreadable(error)})") from None
-    if start and not _STARTS[end].match(start):
+    if start and not _STARTS[path.suffix.lower()].match(start):
         allowed = "a new file, or one that graft has written: no other is written over"
         raise refuse(option, allowed, shown)
 

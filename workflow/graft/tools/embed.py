@@ -17,11 +17,10 @@ from graft.images.files import printable
 from graft.prediction.answers import rate_photos
 from graft.prediction.chosen import open_model
 from graft.prediction.given import open_given
-from graft.prediction.output import path_from
+from graft.prediction.output import check_place, path_from
 from graft.tools.options import parse_options
 
 _ENDS = (".npy", ".csv")
-_is_folder, _is_there = os.path.isdir, os.path.lexists
 _Write = Callable[[str, np.ndarray], None]
 
 
@@ -59,13 +58,12 @@ def main(arguments: list[str]) -> None:
 
 
 def _check_output(name: str) -> Path:
-    path, shown = Path(name), printable(name)
-    if path.suffix not in _ENDS:
-        raise refuse("--output", f"a file {' or '.join(_ENDS)}", shown)
-    if _is_folder(name) or not _is_folder(path.parent):
-        raise refuse("--output", "a file in a folder that is there", shown)
+    path = Path(name)
+    if path.suffix not in _ENDS:  # in small letters, or a table would lie beside itself
+        raise refuse("--output", f"a file {' or '.join(_ENDS)}", printable(name))
+    check_place("--output", name, _ENDS)
     for taken in (path, path.with_suffix(".csv")):
-        if _is_there(taken):
+        if os.path.lexists(taken):
             raise refuse("--output", "a new file", f"{printable(str(taken))}, which is there")
     return path
 
