@@ -113,6 +113,11 @@ class TestHeadline:
         tested = outcome(reported("head", predicted, labels), labels=labels, classes="abc")
         assert not say_weakest(tested, np.array([30, 20, 4]), balanced=False)
 
+    def test_a_class_that_misses_one_photo_is_not_the_weakest(self) -> None:
+        labels = [0] * 270 + [1] * 30
+        tested = outcome(reported("head", [0] * 271 + [1] * 29, labels), labels=labels)
+        assert not say_weakest(tested, np.array([270, 30]), balanced=False)
+
     @pytest.mark.parametrize(("low", "guessing"), [(0.6, True), (0.8, False)])
     def test_it_is_measured_against_guessing(self, low: float, guessing: bool) -> None:
         _, tested = one_wrong(metrics=METRICS | {"accuracy_low": low})

@@ -10,6 +10,9 @@ from graft.statistics.accuracy import wilson_interval
 
 _SURE = 0.95  # a confidence of which people say that it is sure
 _FEW = 10  # test photos of a class, below which nothing is said of it
+_MISSED = (
+    3  # photos of it that are not found, at least: of many classes one misses a photo by chance
+)
 _RARE = 0.5  # of the mean of the classes
 
 
@@ -69,7 +72,7 @@ def say_weakest(tested: Tested, learned: np.ndarray, balanced: bool) -> list[str
     found = np.bincount(tested.labels[right], minlength=len(tested.classes))
     recall = np.where(total >= _FEW, found / np.maximum(total, 1), np.inf)
     least = int(recall.argmin())
-    few = total[least] < _FEW
+    few = total[least] < _FEW or total[least] - found[least] < _MISSED
     if few or wilson_interval(int(found[least]), int(total[least]))[1] >= right.mean():
         return []
     others = tested.chosen.predicted[(tested.labels == least) & ~right]
