@@ -10,9 +10,7 @@ from graft.statistics.accuracy import wilson_interval
 
 _SURE = 0.95  # a confidence of which people say that it is sure
 _FEW = 10  # test photos of a class, below which nothing is said of it
-_MISSED = (
-    3  # photos of it that are not found, at least: of many classes one misses a photo by chance
-)
+_MISSED = 3  # photos of it at least; of many classes, one misses a photo by chance
 _RARE = 0.5  # of the mean of the classes
 
 
