@@ -30,6 +30,7 @@ _WAYS = {
     "keras": (None, run_keras),
     "saved_model": (write_saved_model, run_saved_model),
     "onnx": (write_onnx, run_onnx),
+    "web": (write_onnx, run_onnx),
     "openvino": (write_openvino, run_openvino),
     "tflite": (write_tflite, run_tflite),
 }

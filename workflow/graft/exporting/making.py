@@ -16,6 +16,7 @@ from graft.exporting.conversion import add_known, convert_model, run_export, run
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS
+from graft.exporting.page import add_page
 from graft.exporting.texts import fill_template
 
 _TEXTS = ("use.py", "README.md")
@@ -48,13 +49,13 @@ def make_export(request: Request, stage: Stage) -> Facts:
         beside = [folder / name for name in BESIDE]
         made = [path for path in folder.rglob("*") if path.is_file() and path not in beside]
         model = sorted({path.relative_to(folder).parts[0] for path in made})
-        known = add_known(request, folder)
+        added = (*add_known(request, folder), *add_page(request, folder))
         facts = Facts(
             request=request,
             counts=evidence.counts,
             agreement=agreement,
             calibrated=len(evidence.calibration),
-            files=(*model, *known, *BESIDE, *_TEXTS),
+            files=(*model, *added, *BESIDE, *_TEXTS),
             weight=sum(path.stat().st_size for path in made),
             version=version(kind.runtime),
         )
