@@ -13,8 +13,9 @@ from graft.images.decoding import decode
 from images import ROOT, call, encoded
 
 PAGE = ROOT / "workflow/graft/exporting/templates/web"
-# Width and height: as large as the square, smaller, larger, and so that blocks are averaged first.
-SIZES = [(32, 32), (9, 20), (57, 33), (640, 31), (333, 500), (801, 603), (1024, 1024)]
+# Width and height: as large as the square, smaller, larger, and so that blocks are averaged first;
+# wide and high ones, since Pillow takes the directions in another order.
+SIZES = [(32, 32), (9, 20), (57, 33), (31, 640), (44, 90), (333, 500), (801, 603)]
 FITS = ("stretch", "crop", "pad")
 
 

@@ -3,7 +3,7 @@
 // The weights are those of a cubic convolution with a = -0.5 (R. Keys, Cubic convolution
 // interpolation for digital image processing, 1981). When a picture becomes smaller, the kernel is
 // as much wider, so that each pixel counts. As in Pillow the weights are rounded to whole numbers,
-// rows are resized before columns, and between the two are bytes again.
+// one direction is resized before the other, and between the two are bytes again.
 //
 // A picture here is { data, width, height }: four bytes a pixel, of which the fourth is not read.
 
@@ -44,11 +44,17 @@ function weighLine(length, from, to, count) {
   return line;
 }
 
-// The sum of some pixels of a channel, `stride` bytes apart, as a byte: Uint8ClampedArray clips it.
-function mix(data, start, stride, weights) {
-  let sum = ONE / 2;
-  for (let n = 0; n < weights.length; n += 1) sum += data[start + n * stride] * weights[n];
-  return sum >> 22;
+// Puts the sum of some pixels, `stride` bytes apart, at a place of `made`, which clips it to bytes.
+function mix(data, start, stride, weights, made, place) {
+  let [red, green, blue] = [ONE / 2, ONE / 2, ONE / 2]; // for rounding
+  for (let n = 0, at = start; n < weights.length; n += 1, at += stride) {
+    red += data[at] * weights[n];
+    green += data[at + 1] * weights[n];
+    blue += data[at + 2] * weights[n];
+  }
+  made[place] = red >> 22;
+  made[place + 1] = green >> 22;
+  made[place + 2] = blue >> 22;
 }
 
 /**
@@ -61,27 +67,35 @@ function mix(data, start, stride, weights) {
  */
 export function resample(picture, width, height, box) {
   const [left, top, right, bottom] = box.map(Math.fround); // Pillow hands them on in 32 bits
-  const columns = weighLine(picture.width, left, right, width);
-  const rows = weighLine(picture.height, top, bottom, height);
-  const narrow = new Uint8ClampedArray(width * picture.height * 4);
-  for (let y = 0; y < picture.height; y += 1) {
-    columns.forEach(({ first, weights }, x) => {
+  const across = (from) => resizeAcross(from, weighLine(from.width, left, right, width));
+  const down = (from) => resizeDown(from, weighLine(from.height, top, bottom, height));
+  // As Pillow 13: what loses more than twice as many rows as columns is resized downwards first.
+  const [rows, columns] = [picture.height - height, picture.width - width];
+  return rows > 0 && rows > 2 * columns ? across(down(picture)) : down(across(picture));
+}
+
+function resizeAcross(picture, line) {
+  const made = blank(line.length, picture.height);
+  for (let y = 0; y < made.height; y += 1) {
+    line.forEach(({ first, weights }, x) => {
       const start = (y * picture.width + first) * 4;
-      const place = (y * width + x) * 4;
-      for (let channel = 0; channel < 3; channel += 1) {
-        narrow[place + channel] = mix(picture.data, start + channel, 4, weights);
-      }
+      mix(picture.data, start, 4, weights, made.data, (y * made.width + x) * 4);
     });
   }
-  const data = new Uint8ClampedArray(width * height * 4);
-  rows.forEach(({ first, weights }, y) => {
-    for (let x = 0; x < width; x += 1) {
-      const start = (first * width + x) * 4;
-      const place = (y * width + x) * 4;
-      for (let channel = 0; channel < 3; channel += 1) {
-        data[place + channel] = mix(narrow, start + channel, 4 * width, weights);
-      }
+  return made;
+}
+
+function resizeDown(picture, line) {
+  const made = blank(picture.width, line.length);
+  line.forEach(({ first, weights }, y) => {
+    for (let x = 0; x < made.width; x += 1) {
+      const start = (first * picture.width + x) * 4;
+      mix(picture.data, start, 4 * picture.width, weights, made.data, (y * made.width + x) * 4);
     }
   });
-  return { data, width, height };
+  return made;
+}
+
+function blank(width, height) {
+  return { data: new Uint8ClampedArray(width * height * 4), width, height };
 }
