@@ -276,17 +276,19 @@ class TestTrust:
         assert say_trust([row, row | {"true": 0.3}]).startswith("Not everywhere")
 
     def test_what_is_taken_for_something_else_is_said(self) -> None:
-        found = {"known": 1000, "kept": 0.95, "n": 500, "false_alarms": 30}
+        found = {"known": 1000, "wanted": 0.05, "n": 500, "false_alarms": 30}
         found |= {
             f"false_alarm_{k}": v for k, v in {"rate": 0.06, "low": 0.04, "high": 0.09}.items()
         }
         text = say_sentence("strangers", found=found)
-        assert "less like the 1,000\N{NO-BREAK SPACE}training photos that the model knows" in text
-        assert "than 95 in 100 validation photos are." in text
-        assert "about 6 in 100 are so taken for something else (between 4 in 100 and 9 in" in text
+        assert "too little like the 1,000\N{NO-BREAK SPACE}training photos that the model" in text
+        assert "on average, at most 5 in 100 photos like these are taken for" in text
+        assert (
+            "Of the test photos, 6 in 100 are; of new ones like these between 4 in 100 and" in text
+        )
         none = found | {"false_alarms": 0, "false_alarm_rate": 0.0, "false_alarm_low": 0.0}
         text = say_sentence("strangers", found=none)
-        assert "none is so taken for something else; of new ones like these, up to 9 in 100" in text
+        assert "test photos, none is; of new ones like these, up to 9 in 100 may be" in text
 
     @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
     def test_every_image_is_in_one_bin(self, images: list[tuple[float, bool]]) -> None:
