@@ -125,6 +125,18 @@ class TestHeadline:
         assert (found["guess"], found["largest"]) == (0.75, "a")
         assert found["guessing"] == guessing
 
+    def test_the_accuracy_that_leads_is_the_one_that_is_explained(self) -> None:
+        """Also where that is the cross-validated one."""
+        _, tested = one_wrong(metrics=METRICS)
+        crossed = {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}
+        first = summarise_headline(tested, np.array([9, 5]), leading=crossed)["meaning"][0]
+        assert first.startswith(
+            "About 20 in 100 new photos like these will be wrong (between 10 in"
+        )
+        assert first.endswith("and 30 in 100, as far as cross-validation can tell).")
+        sure = summarise_headline(tested, np.array([9, 5]), leading=crossed | {"accuracy": 1.0})
+        assert sure["meaning"][0].startswith("No photo is wrong; of new ones like these, up to 30")
+
 
 class TestMistakes:
     """Where is it wrong."""
