@@ -82,7 +82,7 @@ class TestHeadline:
         head = reported("head", [1, 0, 1, 0], labels)
         said = say_gain(outcome(tuned, head, labels=labels))
         assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Fine-tuning fixed 2 of the head")
-        assert said.endswith("and made 1 new.")
+        assert said.endswith("and made 1\N{NO-BREAK SPACE}new one.")
         assert "the head was kept" in say_gain(outcome(head, labels=labels))
         none = tuned._replace(training=tuned.training | {"epochs": 0})
         kept = outcome(head, labels=labels)._replace(all_models=(head, none))

@@ -39,8 +39,8 @@ def check_made(stage: Declaration, stages: Sequence[Declaration]) -> None:
         named = name_some([f"{path} (of {makers[path]})" for path in missing], _NAMED)
         verb = "is" if len(missing) == 1 else "are"
         raise UserError(
-            f"{named} {verb} missing; `uv run dvc repro {stage.address}` runs the stages before"
-            f" {stage.address}, then it"
+            f"{named} {verb} missing; `uv run dvc repro {stage.address}` runs the stages before it,"
+            f" then {stage.address}"
         )
 
 
