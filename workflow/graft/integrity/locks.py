@@ -16,7 +16,8 @@ from typing import IO
 
 # A stage holds the file of its address there while it is built.
 BUILDING = Path(".graft/building")
-_RUNNING = Path(".graft/running")
+# A Snakemake holds it while it is at work in the folder.
+RUNNING = Path(".graft/running")
 _LEFT = Path(".snakemake/locks")  # Snakemake's own locks: files that a killed run leaves
 STAGE = "DVC_STAGE"  # DVC names it to the command of a stage
 _held: list[IO[str]] = []
@@ -32,8 +33,8 @@ def join_the_running() -> bool:
     Returns:
         whether no other Snakemake is at work here.
     """
-    _RUNNING.parent.mkdir(parents=True, exist_ok=True)
-    file = _open(_RUNNING)
+    RUNNING.parent.mkdir(parents=True, exist_ok=True)
+    file = _open(RUNNING)
     _held.append(file)  # closed with the process; children do not inherit it
     alone = True
     # Without locks in the file system, Snakemake's own have to do. A file of another user is only
