@@ -16,8 +16,7 @@ from typing import IO
 
 # A stage holds the file of its address there while it is built.
 BUILDING = Path(".graft/building")
-# A Snakemake holds it while it is at work in the folder.
-RUNNING = Path(".graft/running")
+_RUNNING = Path(".graft/running")
 _LEFT = Path(".snakemake/locks")  # Snakemake's own locks: files that a killed run leaves
 STAGE = "DVC_STAGE"  # DVC names it to the command of a stage
 _held: list[IO[str]] = []
@@ -33,8 +32,8 @@ def join_the_running() -> bool:
     Returns:
         whether no other Snakemake is at work here.
     """
-    RUNNING.parent.mkdir(parents=True, exist_ok=True)
-    file = _open(RUNNING)
+    _RUNNING.parent.mkdir(parents=True, exist_ok=True)
+    file = _open(_RUNNING)
     _held.append(file)  # closed with the process; children do not inherit it
     alone = True
     # Without locks in the file system, Snakemake's own have to do. A file of another user is only
@@ -71,6 +70,16 @@ def is_held(path: Path) -> bool:
         with path.open("r", encoding="utf-8") as file:
             return not _lock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:  # never held, or a file system without locks
+        return False
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a Snakemake is at work in the folder of a project."""
+    try:
+        # Those at work share the lock.
+        with (folder / _RUNNING).open("r", encoding="utf-8") as file:
+            return not _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # there was none yet, or a file system without locks
         return False
 
 

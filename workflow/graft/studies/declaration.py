@@ -22,7 +22,7 @@ from graft.common.errors import UserError, nearest, refuse
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import NoYaml, read_yaml, read_yaml_file
 from graft.project.parameters import show_value
-from graft.project.recipes import compose_parameters
+from graft.project.recipes import change_parameters, compose_parameters
 
 STUDIES = Path("workflow/studies")
 _FORM = (
@@ -31,7 +31,8 @@ _FORM = (
 )
 # The parameters that a seed of a study sets. The split keeps its own: all settings are judged by
 # the same images.
-_SEEDS = ("backbone.seed", "head.seed", "augment.seed", "finetune.seed")
+_SEEDS = ("head.seed", "augment.seed", "finetune.seed")
+_OF_WEIGHTS = "backbone.seed"  # too, of a network whose weights are drawn
 # Each run trains with one seed: the study repeats it.
 _ONCE = {"head.repeats": 1, "finetune.repeats": 1}
 _LARGEST_SEED = 2**31 - 1
@@ -179,15 +180,16 @@ def plan_runs(study: Study, images: str | None, by_seed: bool) -> list[PlannedRu
     given = {} if images is None else {"dataset.path": images}
     runs = []
     for setting in study.settings:
+        changes = {**study.always, **_ONCE, **setting.changes, **given}
+        try:
+            text = compose_parameters(study.recipe, changes)
+        except UserError as error:
+            raise UserError(f"setting {setting.name} of study {study.name}: {error}") from None
+        drawn = flatten(read_yaml(text.encode()))["backbone.weights"] == "none"
         for seed in study.seeds:
-            own = dict.fromkeys(_SEEDS, seed)
-            changes = {**study.always, **_ONCE, **setting.changes, **own, **given}
-            try:
-                text = compose_parameters(study.recipe, changes)
-            except UserError as error:
-                raise UserError(f"setting {setting.name} of study {study.name}: {error}") from None
+            own = dict.fromkeys((*_SEEDS, *((_OF_WEIGHTS,) if drawn else ())), seed)
             experiment = f"{study.name}-{_shorten(setting.name)}-seed{seed}"
-            runs.append(PlannedRun(setting, seed, experiment, text))
+            runs.append(PlannedRun(setting, seed, experiment, change_parameters(text, own)))
     return sorted(runs, key=lambda run: study.seeds.index(run.seed)) if by_seed else runs
 
 

@@ -42,20 +42,19 @@ class OutcomeOnTest(NamedTuple):
     """How one setting did on the test part.
 
     Attributes:
-        accuracy: the mean of the seeds, 0–1.
-        low: the lower end of the 95 % interval of the first seed's model, by unit.
+        accuracies: of each seed, 0–1; that of the first is of the model that its experiment has.
+        low: the lower end of the 95 % interval of the first, by unit.
         high: its upper end.
-        lowest: the accuracy of the worst seed.
-        highest: that of the best.
-        n: images.
     """
 
-    accuracy: float
+    accuracies: tuple[float, ...]
     low: float
     high: float
-    lowest: float
-    highest: float
-    n: int
+
+    @property
+    def accuracy(self) -> float:
+        """The mean accuracy of the seeds, 0–1."""
+        return mean(self.accuracies)
 
 
 def gather_outcomes(
@@ -122,9 +121,8 @@ def judge_on_test(outcome: SettingOutcome) -> OutcomeOnTest:
     models = [read_setting(ref, "test").models[_MODEL] for ref in outcome.refs]
     first = models[0].images
     interval = accuracy_interval(first["right"].to_numpy(), first["unit"].to_numpy())
-    accuracies = [model.accuracy for model in models]
-    ends = float(interval.low), float(interval.high)
-    return OutcomeOnTest(mean(accuracies), *ends, min(accuracies), max(accuracies), len(first))
+    accuracies = tuple(model.accuracy for model in models)
+    return OutcomeOnTest(accuracies, float(interval.low), float(interval.high))
 
 
 def _with_seeds(outcome: SettingOutcome) -> Setting:

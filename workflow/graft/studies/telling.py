@@ -12,7 +12,7 @@ from graft.common.tables import write_table
 from graft.project.parameters import show_value
 from graft.report.page import read_asset
 from graft.report.reading import MODEL_NAMES
-from graft.report.wording import open_page_templates, text_columns
+from graft.report.wording import counted, open_page_templates, text_columns
 from graft.revisions.comparison import draw_histories, find_curves, tabulate_parameters
 from graft.revisions.noise import say_difference
 from graft.revisions.settings import MODELS
@@ -99,8 +99,8 @@ def write_findings(folder: Path, findings: StudyFindings) -> tuple[Path, Path]:
 
     The CSV has a row a setting: its name, the parameters that differ (`key=value`, divided by
     spaces), seeds, accuracy (mean, lowest and highest of the seeds) and log loss on validation,
-    the same accuracy on the test part with its 95 % interval where it was looked at, what was
-    published, and whether it was chosen. Accuracies are fractions.
+    where the test part was looked at the mean accuracy there and that of the first seed with its
+    95 % interval, what was published, and whether it was chosen. Accuracies are fractions.
 
     Returns:
         The two files.
@@ -128,8 +128,9 @@ def _tabulate(findings: StudyFindings) -> pd.DataFrame:
                 "valid_highest": round(max(own.accuracies), 6),
                 "valid_log_loss": round(own.loss, 6),
                 "accuracy": round(test.accuracy, 6) if test else "",
-                "accuracy_low": round(test.low, 6) if test else "",
-                "accuracy_high": round(test.high, 6) if test else "",
+                "first_accuracy": round(test.accuracies[0], 6) if test else "",
+                "first_low": round(test.low, 6) if test else "",
+                "first_high": round(test.high, 6) if test else "",
                 "published": own.setting.published,
                 "chosen": "yes" if own is findings.chosen else "no",
             }
@@ -163,8 +164,15 @@ def _list_cells(findings: StudyFindings) -> list[list[str]]:
     for own in findings.outcomes:
         test = findings.tests.get(own.setting.name)
         mark = "* " if own is findings.chosen else "  "
-        shown = f"{say_percent(test.accuracy)} ({_say_ends(test.low, test.high)})" if test else ""
-        cells = [mark + own.setting.name, _say_spread(own.accuracies), f"{own.loss:.3f}", shown]
+        seeds = len(own.accuracies)
+        few = "" if seeds == len(findings.study.seeds) else f" (of {counted(seeds, 'seed')})"
+        shown = _say_spread(test.accuracies) if test else ""
+        cells = [
+            mark + own.setting.name,
+            _say_spread(own.accuracies) + few,
+            f"{own.loss:.3f}",
+            shown,
+        ]
         rows.append([*cells, own.setting.published])
     return rows if any(row[-1] for row in rows[1:]) else [row[:-1] for row in rows]
 

@@ -21,7 +21,7 @@ from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import flatten
 from graft.integrity.libraries import VERSIONS, find_versions
-from graft.integrity.locks import RUNNING, is_held
+from graft.integrity.locks import is_at_work
 from graft.integrity.mending import say
 from graft.integrity.yaml12 import NoYaml, read_yaml
 from graft.project.choices import divide, suit_number
@@ -142,7 +142,7 @@ class StudyWorkspace:
     def _wait_for_others(self) -> None:
         """Waits for a run that goes on although the program that started it was killed."""
         said = False
-        while is_held(self.folder / RUNNING):
+        while is_at_work(self.folder):
             if not said:
                 say("waiting for a run of this study that is still at work")
                 said = True
