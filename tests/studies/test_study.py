@@ -16,8 +16,8 @@ from graft.common.tables import read_table
 from graft.revisions.git import ask_git
 from graft.studies.conduct import Conducted
 from graft.studies.declaration import find_study, list_studies, plan_runs, read_study
+from graft.studies.findings import describe_findings, find_out, write_findings
 from graft.studies.outcomes import gather_outcomes
-from graft.studies.telling import describe_findings, find_out, write_findings
 from project import ROOT, TINY, Project, add_image, reached, runs
 from repositories import commit, git, write_results
 

@@ -13,7 +13,7 @@ from graft.revisions.settings import ModelResults, Setting
 
 # Whether more is better.
 _BETTER = {"accuracy": 1, "log_loss": -1}
-WORDS = read_yaml_file(Path(__file__).with_suffix(".yaml"))
+VERDICT_WORDS = read_yaml_file(Path(__file__).with_suffix(".yaml"))
 
 
 def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def compare_settings(old: Setting, new: Setting) -> dict[str, Any]:
     }
     changes = list_changes(old.parameters, new.parameters)
     models = {}
-    for model, words in WORDS["models"].items():
+    for model, words in VERDICT_WORDS["models"].items():
         before, after = old.models[model], new.models[model]
         # On validation, the loss of the seeds is weighted as their training is.
         if old.part == "validation" and f"{words['section']}.class_weight" in changes:
@@ -99,9 +99,9 @@ def verdict(
         return "unclear", "Not clear: the images are of other classes, so the tasks differ."
     if images["same"] and not (seeds and seeds["difference"]):
         which = "every image" if images["shared"]["complete"] else "every image that both have"
-        return "same", f"The same: {which} {WORDS['same'][measure]}"
+        return "same", f"The same: {which} {VERDICT_WORDS['same'][measure]}"
     beyond = images["beyond"], seeds and seeds["beyond"]
-    sentence = WORDS["noise"][beyond[0]][beyond[1]]
+    sentence = VERDICT_WORDS["noise"][beyond[0]][beyond[1]]
     if False in beyond:
         return "unclear", f"Not clear: {sentence}"
     if seeds and images["difference"] * seeds["difference"] < 0:

@@ -12,7 +12,7 @@ from graft.revisions.git import check_repository
 from graft.revisions.noise import say_difference
 from graft.revisions.pairing import describe_shared, identify_images
 from graft.revisions.settings import read_setting
-from graft.revisions.verdicts import WORDS, compare_settings
+from graft.revisions.verdicts import VERDICT_WORDS, compare_settings
 from graft.tools.options import parse_options
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -58,4 +58,4 @@ def describe_comparison(found: Mapping[str, Any]) -> str:
     environment.filters |= {"change": say_difference, "percent": say_percent, "value": show_value}
     environment.globals["describe_shared"] = describe_shared
     template = environment.get_template("comparison.txt.j2")
-    return template.render(found=found, words=WORDS)
+    return template.render(found=found, words=VERDICT_WORDS)

@@ -41,8 +41,8 @@ def main(arguments: list[str]) -> None:
     conducted = conduct_study(study.name, runs, options.jobs, options.minutes)
 
     # What reads results takes a second to import.
+    from graft.studies.findings import describe_findings, find_out, write_findings
     from graft.studies.outcomes import gather_outcomes
-    from graft.studies.telling import describe_findings, find_out, write_findings
 
     findings = find_out(study, gather_outcomes(runs, conducted.experiments), conducted)
     table, page = write_findings(_FOLDER, findings)

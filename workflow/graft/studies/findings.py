@@ -12,7 +12,7 @@ from graft.common.tables import write_table
 from graft.project.parameters import show_value
 from graft.report.page import read_asset
 from graft.report.reading import MODEL_NAMES
-from graft.report.wording import counted, open_page_templates, text_columns
+from graft.report.wording import open_page_templates, text_columns
 from graft.revisions.comparison import draw_histories, find_curves, tabulate_parameters
 from graft.revisions.noise import say_difference
 from graft.revisions.settings import MODELS
@@ -164,8 +164,8 @@ def _list_cells(findings: StudyFindings) -> list[list[str]]:
     for own in findings.outcomes:
         test = findings.tests.get(own.setting.name)
         mark = "* " if own is findings.chosen else "  "
-        seeds = len(own.accuracies)
-        few = "" if seeds == len(findings.study.seeds) else f" (of {counted(seeds, 'seed')})"
+        seeds, all_seeds = len(own.accuracies), len(findings.study.seeds)
+        few = "" if seeds == all_seeds else f" ({seeds} of {all_seeds} seeds)"
         shown = _say_spread(test.accuracies) if test else ""
         cells = [
             mark + own.setting.name,
