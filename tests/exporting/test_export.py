@@ -25,9 +25,11 @@ from graft.exporting.agreement import Agreement
 from graft.exporting.conversion import run_export, run_keras
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, check_format
+from graft.exporting.runtimes.keras_file import write_keras
 from graft.exporting.texts import as_markdown, fill_template
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
+from graft.models.framework import keras
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main
 from images import SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
@@ -256,6 +258,39 @@ def test_the_names_of_the_classes_are_beside_and_within(export: Export, kind: st
                 assert archive.read("labels.txt") == (folder / "labels.txt").read_bytes()
                 inside = json.loads(archive.read("model.json"))["classes"]
     assert tuple(inside) == CLASSES
+
+
+def test_a_keras_file_says_nothing_of_training(export: Export, built: Path, tmp_path: Path) -> None:
+    """Which older versions of Keras would not know; the weights are the same bytes."""
+    inputs = keras.Input((8, 8, 3))
+    flipped = keras.ops.flip(inputs, axis=-1)
+    normal = keras.layers.BatchNormalization()(flipped)
+    convolved = keras.layers.Conv2D(2, 3, kernel_regularizer="l2", kernel_initializer="ones")(
+        normal
+    )
+    save_model(keras.Model(inputs, convolved), tmp_path / "own.keras")
+    write_keras(tmp_path / "own.keras", tmp_path / "lean.keras")
+    pairs = (
+        (tmp_path / "own.keras", tmp_path / "lean.keras"),
+        (
+            built / MODEL,
+            export("keras") / "model.keras",
+        ),
+    )
+    for source, lean in pairs:
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(lean) as new:
+            assert old.namelist() == new.namelist()
+            for name in set(old.namelist()) - {"config.json"}:
+                assert old.read(name) == new.read(name)
+            before, text = (one.read("config.json").decode() for one in (old, new))
+        training = "_initializer|_regularizer|_constraint|input_axes|renorm|quantization_config"
+        assert re.search(training, before) and not re.search(training, text)
+        pixels = np.random.default_rng(1).random((2, *load_model(source).input_shape[1:]))
+        assert (run_keras(source, pixels) == run_keras(lean, pixels)).all()
+    with zipfile.ZipFile(tmp_path / "lean.keras") as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    (flip,) = (one for one in layers if one["class_name"] == "Flip")
+    assert flip["config"] == {"axis": -1} and flip["name"] == "flip"
 
 
 def cells(line: str) -> list[str]:
