@@ -26,6 +26,7 @@ from graft.exporting.conversion import run_export, run_keras
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, check_format
 from graft.exporting.runtimes.keras_file import write_keras
+from graft.exporting.runtimes.tflite_file import write_tflite
 from graft.exporting.texts import as_markdown, fill_template
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
@@ -174,9 +175,13 @@ def test_an_export_is_used_without_graft(
 def facts_of(kind: str, quantize: str = "", **about: Any) -> Facts:
     """What might be known of an export, of 100 test images."""
     chosen = kind, quantize, MODEL, Path("x"), describe(**about), None
-    request = Request(*chosen, metrics={}, training={}, parameters={}, licence="unknown")
-    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
-    return Facts(request, {}, found, 300, (), 10**6, "1.0")
+    request = Request(
+        *chosen, metrics={}, training={}, parameters={}, licence="unknown", accept_loss=False
+    )
+    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99, 0.3)
+    return Facts(
+        request, {}, found, 300, (), 10**6, "1.0", {"dtype": "uint8"}, {"dtype": "float32"}
+    )
 
 
 @pytest.mark.parametrize("background", ["white", "#0080ff"])
@@ -348,9 +353,65 @@ def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
 
 def test_a_loss_is_a_warning() -> None:
     facts = facts_of("onnx", "int8")
-    assert "  warning: int8 costs 1.5 percentage points" in fill_template("said.txt", facts)
+    said = fill_template("said.txt", facts)
+    assert "  warning: int8 costs 1.5 percentage points of accuracy, which may be chance (p" in said
     facts = facts._replace(agreement=facts.agreement._replace(after=0.975))
     assert "warning" not in fill_template("said.txt", facts)
+
+
+def test_a_loss_above_chance_must_be_accepted(project: Path, capsys: Capture) -> None:
+    """Here a model that always says the last class; the pipeline is said to be always right."""
+    split = read_table(Path("data/split.csv"))
+    test = split["part"] == "test"
+    model, about = load_model(MODEL), read_description(MODEL)
+    head = model.layers[-1]
+    head.set_weights([*head.get_weights()[:-1], np.float32([0, 0, 1000])])
+    save_model(model, MODEL)
+    write_description(MODEL, about)
+    labels = [CLASSES.index(label) for label in split["label"][test]]
+    file = Path("data/predictions/finetuned.npy")
+    right = np.load(file)
+    right[-len(labels) :] = np.eye(3)[labels]
+    np.save(file, right)
+    command = ["--format", "openvino", "--quantize", "float16"]
+    with pytest.raises(SystemExit, match=r"^1$"):
+        main(command)
+    said = capsys.readouterr().err.splitlines()[-1]
+    lost = 100 * (1 - labels.count(2) / len(labels))
+    assert f"float16 costs {lost:.1f} percentage points of accuracy on 12 test images, more" in said
+    assert "nothing was written" in said and said.endswith("or with --accept-loss")
+    assert not list(Path("exports").iterdir())
+    main([*command, "--accept-loss"])
+    said = capsys.readouterr().out
+    assert (
+        f"warning: float16 costs {lost:.1f} percentage points of accuracy, more than chance" in said
+    )
+    assert "was accepted" in Path("exports/openvino-float16/README.md").read_text("utf-8")
+
+
+def test_full_int8_has_whole_numbers_alone(export: Export, tmp_path: Path) -> None:
+    """Layers that need others are refused; scales are beside the model, within and in its card."""
+    folder = export("tflite", "full-int8")
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(folder / "model.tflite"))
+    assert {np.dtype(one["dtype"]).kind for one in interpreter.get_tensor_details()} == {"i"}
+    about, card = read_json(folder / "model.json"), (folder / "README.md").read_text("utf-8")
+    with zipfile.ZipFile(folder / "model.tflite") as archive:
+        inside = json.loads(archive.read("model.json"))
+    ends = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    for part, found in zip(("input", "output"), ends, strict=True):
+        assert (about[part]["dtype"], found["dtype"]) == ("int8", np.int8)
+        assert (about[part]["scale"], about[part]["zero_point"]) == found["quantization"]
+        assert inside[part] == about[part]
+        assert f"{about[part]['scale']} · (number − {about[part]['zero_point']})" in card
+    pixels = keras.Input((SIDE, SIDE, 3))
+    flat = keras.layers.Flatten()(keras.layers.LayerNormalization()(pixels))
+    model = keras.Model(pixels, keras.layers.Dense(3, "softmax")(flat))
+    request = facts_of("tflite", "full-int8").request
+    calibration = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
+    with pytest.raises(UserError, match=r"--quantize full-int8 must be .* tensors of float32'$"):
+        write_tflite(model, tmp_path / "model.tflite", request, calibration)
 
 
 def test_what_answers_otherwise_is_not_written(project: Path) -> None:

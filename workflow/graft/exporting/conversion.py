@@ -36,7 +36,7 @@ def convert_model(request: Request, folder: Path, calibration: np.ndarray) -> No
     Args:
         request: which model, and how.
         folder: where to; `labels.txt` and `model.json` are there already.
-        calibration: uint8 (n, side, side, 3), images that int8 finds its ranges from.
+        calibration: uint8 (n, side, side, 3), images that 8 bits find their ranges from.
     """
     target = folder / FORMATS[request.kind].model
     write, _ = _WAYS[request.kind]

@@ -9,7 +9,8 @@ import yaml
 
 from graft.common.errors import UserError, nearest, refuse
 
-QUANTIZED = ("float16", "int8")
+FULL_INT8 = "full-int8"  # with inputs and outputs of 8 bits, too, as microcontrollers need it
+QUANTIZED = ("float16", "int8", FULL_INT8)
 
 
 class ExportFormat(NamedTuple):
