@@ -24,7 +24,7 @@ from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
 from graft.exporting.conversion import run_export, run_keras
 from graft.exporting.facts import Facts, Request
-from graft.exporting.formats import FORMATS, check_format
+from graft.exporting.formats import FORMATS, check_format, read_versions
 from graft.exporting.runtimes.keras_file import write_keras
 from graft.exporting.runtimes.tflite_file import write_tflite
 from graft.exporting.texts import as_markdown, fill_template
@@ -329,6 +329,10 @@ def test_the_card_is_one(export: Export, built: Path, kind: str, way: str) -> No
         counts = [str((mine == part).sum()) for part in ("train", "valid", "test")]
         assert [as_markdown(name), *counts] in rows
     assert "was put into a part by a hash of it, with the shares\n" in text
+    assert about["run_in"] == read_versions(kind, way)
+    (run_in,) = (row[1] for row in rows if row[0] == "run in")
+    runtime = FORMATS[kind].runtime
+    assert f"{runtime} {about['run_in'][runtime]}" in run_in
     assert "<" not in text and "&lt;b&gt;" in text
     assert read_description(built / MODEL).data in text
     (accuracy,) = (row for row in rows if row[0] == "accuracy")

@@ -15,7 +15,7 @@ from graft.exporting.contents import ABOUT, BESIDE, MADE_BY, whole_export, write
 from graft.exporting.conversion import add_known, convert_model, run_export, run_keras
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
-from graft.exporting.formats import FORMATS
+from graft.exporting.formats import FORMATS, read_versions
 from graft.exporting.texts import fill_template
 
 _TEXTS = ("use.py", "README.md")
@@ -103,6 +103,7 @@ def _describe(request: Request) -> dict[str, Any]:
             "background": about.background,
         },
         "output": {"name": "probabilities", "dtype": "float32"},
+        "run_in": read_versions(request.kind, request.quantize),
         "classes": list(about.classes),
         "description": asdict(about),
         "licence": request.licence,

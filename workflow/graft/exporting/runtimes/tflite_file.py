@@ -19,8 +19,6 @@ from graft.exporting.formats import FULL_INT8
 from graft.exporting.runtimes.served import PIXELS, PROBABILITIES, write_served
 from graft.models.framework import keras, tf
 
-_OTHERS = "export with --quantize int8"
-
 
 def write_tflite(model: keras.Model, path: Path, request: Request, calibration: np.ndarray) -> None:
     """Writes a TFLite file, for one image at a time, of operations that each runtime has.
@@ -98,7 +96,7 @@ def _check_whole(path: Path) -> None:
     tensors = _open(path).get_tensor_details()
     other = [one for one in tensors if not np.issubdtype(one["dtype"], np.integer)]
     if other:
-        allowed = f"for a network whose layers all have whole numbers, unlike this one: {_OTHERS}"
+        allowed = "for a network whose layers all go with whole numbers; for others there is int8"
         kinds = ", ".join(sorted({np.dtype(one["dtype"]).name for one in other}))
         received = f"{len(other)} tensors of {kinds}"
         raise refuse(f"--quantize {FULL_INT8}", allowed, received)
