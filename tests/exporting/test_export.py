@@ -403,6 +403,7 @@ def test_full_int8_has_whole_numbers_alone(export: Export, tmp_path: Path) -> No
     about, card = read_json(folder / "model.json"), (folder / "README.md").read_text("utf-8")
     with zipfile.ZipFile(folder / "model.tflite") as archive:
         inside = json.loads(archive.read("model.json"))
+    assert (about["input"]["scale"], about["input"]["zero_point"]) == (1, -128)
     ends = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     for part, found in zip(("input", "output"), ends, strict=True):
         assert (about[part]["dtype"], found["dtype"]) == ("int8", np.int8)

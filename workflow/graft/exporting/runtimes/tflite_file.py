@@ -44,7 +44,11 @@ def write_tflite(model: keras.Model, path: Path, request: Request, calibration: 
         if request.quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         elif request.quantize:
-            images = calibration.astype(np.float32) if full else calibration
+            images = calibration
+            if full:
+                images = calibration.astype(np.float32)
+                # So that pixels have a scale of 1, and none brighter than these images is cut off.
+                images[0, 0, :2] = [[0], [255]]
             converter.representative_dataset = lambda: ([image[None]] for image in images)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         if full:
