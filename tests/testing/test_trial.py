@@ -275,15 +275,15 @@ def test_photos_that_belong_together_are_one_unit(attempt: Try, here: Path) -> N
     assert alone.startswith("83.3 % right, of 30 photos; 95 % interval ")
     write(here / "some", {f"red/copy{n}.png": files["red/0.png"] for n in range(5)})
     copies = attempt("some").out.splitlines()[0]
-    assert copies.startswith("85.7 % right, of 35 photos in 30 units; ")
+    assert copies.startswith("85.7 % right, of 35 photos (30 if those that belong together ")
     picture = Image.open(
         io.BytesIO(files["green/10.png" if "green/10.png" in files else "green/0.png"])
     )
     near = encoded(np.asarray(picture.resize((40, 40)).convert("RGB")), "JPEG", quality=80)
     write(here / "some", {"green/near.jpg": near})
-    assert attempt("some").out.startswith("86.1 % right, of 36 photos in 30 units; ")
+    assert attempt("some").out.startswith("86.1 % right, of 36 photos (30 if those that belong together ")
     grouped = attempt("some", "--group", r"/([0-9])\.", "--output", "grouped.csv").out
-    assert grouped.splitlines()[0].startswith("86.1 % right, of 36 photos in ")
+    assert grouped.splitlines()[0].startswith("86.1 % right, of 36 photos (10 if ")
     # Photos of one number are of one group, and the copies are of that of their original.
     units = {row["path"]: row["unit"] for row in table(here / "grouped.csv")}
     same = {units[f"some/{name}"] for name in ("red/3.png", "green/3.png", "blue/3.png")}
