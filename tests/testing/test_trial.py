@@ -281,7 +281,9 @@ def test_photos_that_belong_together_are_one_unit(attempt: Try, here: Path) -> N
     )
     near = encoded(np.asarray(picture.resize((40, 40)).convert("RGB")), "JPEG", quality=80)
     write(here / "some", {"green/near.jpg": near})
-    assert attempt("some").out.startswith("86.1 % right, of 36 photos (30 if those that belong together ")
+    assert attempt("some").out.startswith(
+        "86.1 % right, of 36 photos (30 if those that belong together "
+    )
     grouped = attempt("some", "--group", r"/([0-9])\.", "--output", "grouped.csv").out
     assert grouped.splitlines()[0].startswith("86.1 % right, of 36 photos (10 if ")
     # Photos of one number are of one group, and the copies are of that of their original.
