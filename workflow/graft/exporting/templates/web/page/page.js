@@ -26,6 +26,7 @@ async function answerAll() {
   while (waiting.length) {
     const { name, photo, card } = waiting.shift();
     const said = await answer(name, photo, card, classes);
+    if (!card.isConnected) continue; // cleared in the meantime
     answered += 1;
     // Of many at once only the count is read out.
     const many = answered + waiting.length > 1;
@@ -57,7 +58,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 }
 document.addEventListener("paste", ({ clipboardData }) => takeFiles(clipboardData.files));
 by("clear").addEventListener("click", () => {
-  waiting.length = 0;
+  [waiting.length, answered] = [0, 0];
   by("answers").replaceChildren();
   by("progress").textContent = "";
   by("clear").hidden = true;
