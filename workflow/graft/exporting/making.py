@@ -16,8 +16,8 @@ from graft.exporting.conversion import add_known, convert_model, run_export, run
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, read_versions
-from graft.exporting.page import add_page
 from graft.exporting.texts import fill_template
+from graft.exporting.web import add_page
 
 _TEXTS = ("use.py", "README.md")
 

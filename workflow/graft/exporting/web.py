@@ -5,7 +5,7 @@ from pathlib import Path
 
 from graft.exporting.facts import Request
 
-_PAGE = Path(__file__).parent / "templates" / "web"
+_PAGE = Path(__file__).parent / "templates/web"
 _ONLY = "web"  # the format that has a page
 
 
