@@ -251,7 +251,7 @@ def test_the_names_of_the_classes_are_beside_and_within(export: Export, kind: st
         case "saved_model":
             text = (folder / "model/assets.extra/model.json").read_text(encoding="utf-8")
             inside = json.loads(text)["classes"]
-        case "onnx":
+        case "onnx" | "web":
             import onnx
 
             props = onnx.load(folder / "model.onnx").metadata_props

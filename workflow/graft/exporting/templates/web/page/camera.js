@@ -14,6 +14,7 @@ const REASONS = {
  */
 export function useCamera(panel, button, give, complain) {
   const video = panel.querySelector("video");
+  const taking = panel.querySelector(".take");
 
   async function start() {
     complain("");
@@ -26,9 +27,12 @@ export function useCamera(panel, button, give, complain) {
       // The camera at the back, where there are two; the largest picture of its usual shape.
       const wanted = { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } };
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wanted });
+      taking.disabled = true; // until there is a picture to take
       panel.hidden = false;
       await video.play();
-      panel.querySelector(".take").focus();
+      taking.disabled = false;
+      taking.focus({ preventScroll: true });
+      panel.scrollIntoView({ block: "nearest" }); // all of it: the picture above the button, too
     } catch (error) {
       stop();
       complain(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`);
@@ -43,7 +47,7 @@ export function useCamera(panel, button, give, complain) {
   }
 
   button.addEventListener("click", () => (panel.hidden ? start() : stop()));
-  panel.querySelector(".take").addEventListener("click", async () => give(await createImageBitmap(video)));
+  taking.addEventListener("click", async () => give(await createImageBitmap(video)));
   panel.querySelector(".close").addEventListener("click", () => {
     stop();
     button.focus();
