@@ -107,4 +107,4 @@ def test_a_stage_refuses_what_other_versions_have_made(standins: Project) -> Non
     standins.snakemake("-n")
     printed = standins.run("graft", "head", status=2)
     assert "with the same settings: run the whole pipeline again" in printed
-    assert "libraries of images are imagehash" in printed and "pillow 99, pillow-heif" in printed
+    assert "libraries of decoder are pillow 99, pillow-heif" in printed

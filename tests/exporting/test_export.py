@@ -42,10 +42,11 @@ MODEL = Path("data/models/finetuned.keras")
 Export = Callable[..., Path]
 # What starts `use.py` where graft is not: without the files of `site`, which know it.
 WITHOUT_GRAFT = """
-import importlib.util, runpy, sys
+import importlib.util, pathlib, runpy, sys
 sys.path.append(sys.argv.pop(1))
 assert importlib.util.find_spec("graft") is None
 sys.argv = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 

@@ -1,7 +1,7 @@
 """The texts of an export, from templates: the model card, `use.py`, and what the command says.
 
 The card, `README.md`, is in the layout of Hugging Face. `use.py` is a short program that needs no
-graft; of pictures that are not 8-bit grey or colour it reads less than graft does.
+graft but the files of its decoder.
 """
 
 import html
@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from graft.common.numbers import say_bytes, say_percent
-from graft.exporting.facts import Facts
+from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS
 from graft.statistics.accuracy import interval_of_counts
 
@@ -40,7 +40,7 @@ def fill_template(name: str, facts: Facts) -> str:
     """A text of an export.
 
     Args:
-        name: `README.md`, `use.py` or `said.txt`, of which `NAME.j2` is the template.
+        name: `README.md` or `said.txt`, of which `NAME.j2` is the template.
         facts: what the template names, as it does what was requested.
     """
     environment = open_templates()
@@ -54,6 +54,17 @@ def fill_template(name: str, facts: Facts) -> str:
     values["known"] = next((name for name in facts.files if name.endswith(".unknown.npz")), "")
     values["interval"] = interval_of_counts(request.description.units)
     return environment.get_template(f"{name}.j2").render(values)
+
+
+def fill_program(request: Request, known: str) -> str:
+    """The text of `use.py`.
+
+    Args:
+        request: what is exported.
+        known: the name of the file of known photos; empty if there is none.
+    """
+    values = {"kind": request.kind, "format": FORMATS[request.kind], "known": known}
+    return open_templates().get_template("use.py.j2").render(values)
 
 
 def as_markdown(text: str) -> str:
