@@ -6,6 +6,7 @@ The stages are stand-ins (`standin.py`): the tests check when they run, and with
 import fnmatch
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -76,6 +77,10 @@ def test_a_change_is_undone_without_a_run(standins: Project) -> None:
 
 
 def test_corrections_rebuild_what_follows_and_git_brings_them_back(standins: Project) -> None:
+    """Of an archive, in which no picture can be moved to another folder."""
+    raw = standins.folder / "data/raw"
+    shutil.make_archive(str(raw / "packed"), "zip", raw, "tiny")
+    standins.change({"dataset.path": "data/raw/packed.zip"})
     standins.snakemake()
     before = standins.outputs()
     table = standins.folder / CORRECTIONS

@@ -24,10 +24,13 @@ from graft.common.tables import read_json, read_table, write_table
 from graft.exporting.agreement import Agreement
 from graft.exporting.conversion import run_export, run_keras
 from graft.exporting.facts import Facts, Request
-from graft.exporting.formats import FORMATS, check_format
+from graft.exporting.formats import FORMATS, check_format, read_versions
+from graft.exporting.runtimes.keras_file import write_keras
+from graft.exporting.runtimes.tflite_file import write_tflite
 from graft.exporting.texts import as_markdown, fill_template
 from graft.images.decoding import decode
 from graft.models.description import read_description, write_description
+from graft.models.framework import keras
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main
 from images import SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
@@ -173,9 +176,13 @@ def test_an_export_is_used_without_graft(
 def facts_of(kind: str, quantize: str = "", **about: Any) -> Facts:
     """What might be known of an export, of 100 test images."""
     chosen = kind, quantize, MODEL, Path("x"), describe(**about), None
-    request = Request(*chosen, metrics={}, training={}, parameters={}, licence="unknown")
-    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99)
-    return Facts(request, {}, found, 300, (), 10**6, "1.0")
+    request = Request(
+        *chosen, metrics={}, training={}, parameters={}, licence="unknown", accept_loss=False
+    )
+    found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99, 0.3)
+    return Facts(
+        request, {}, found, 300, (), 10**6, "1.0", {"dtype": "uint8"}, {"dtype": "float32"}
+    )
 
 
 @pytest.mark.parametrize("background", ["white", "#0080ff"])
@@ -259,6 +266,39 @@ def test_the_names_of_the_classes_are_beside_and_within(export: Export, kind: st
     assert tuple(inside) == CLASSES
 
 
+def test_a_keras_file_says_nothing_of_training(export: Export, built: Path, tmp_path: Path) -> None:
+    """Which older versions of Keras would not know; the weights are the same bytes."""
+    inputs = keras.Input((8, 8, 3))
+    flipped = keras.ops.flip(inputs, axis=-1)
+    normal = keras.layers.BatchNormalization()(flipped)
+    convolved = keras.layers.Conv2D(2, 3, kernel_regularizer="l2", kernel_initializer="ones")(
+        normal
+    )
+    save_model(keras.Model(inputs, convolved), tmp_path / "own.keras")
+    write_keras(tmp_path / "own.keras", tmp_path / "lean.keras")
+    pairs = (
+        (tmp_path / "own.keras", tmp_path / "lean.keras"),
+        (
+            built / MODEL,
+            export("keras") / "model.keras",
+        ),
+    )
+    for source, lean in pairs:
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(lean) as new:
+            assert old.namelist() == new.namelist()
+            for name in set(old.namelist()) - {"config.json"}:
+                assert old.read(name) == new.read(name)
+            before, text = (one.read("config.json").decode() for one in (old, new))
+        training = "_initializer|_regularizer|_constraint|input_axes|renorm|quantization_config"
+        assert re.search(training, before) and not re.search(training, text)
+        pixels = np.random.default_rng(1).random((2, *load_model(source).input_shape[1:]))
+        assert (run_keras(source, pixels) == run_keras(lean, pixels)).all()
+    with zipfile.ZipFile(tmp_path / "lean.keras") as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    (flip,) = (one for one in layers if one["class_name"] == "Flip")
+    assert flip["config"] == {"axis": -1} and flip["name"] == "flip"
+
+
 def cells(line: str) -> list[str]:
     """The cells of a row of a Markdown table."""
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -290,6 +330,10 @@ def test_the_card_is_one(export: Export, built: Path, kind: str, way: str) -> No
         counts = [str((mine == part).sum()) for part in ("train", "valid", "test")]
         assert [as_markdown(name), *counts] in rows
     assert "was put into a part by a hash of it, with the shares\n" in text
+    assert about["run_in"] == read_versions(kind, way)
+    (run_in,) = (row[1] for row in rows if row[0] == "run in")
+    runtime = FORMATS[kind].runtime
+    assert f"{runtime} {about['run_in'][runtime]}" in run_in
     assert "<" not in text and "&lt;b&gt;" in text
     assert read_description(built / MODEL).data in text
     (accuracy,) = (row for row in rows if row[0] == "accuracy")
@@ -314,9 +358,66 @@ def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
 
 def test_a_loss_is_a_warning() -> None:
     facts = facts_of("onnx", "int8")
-    assert "  warning: int8 costs 1.5 percentage points" in fill_template("said.txt", facts)
+    said = fill_template("said.txt", facts)
+    assert "  warning: int8 costs 1.5 percentage points of accuracy, which may be chance (p" in said
     facts = facts._replace(agreement=facts.agreement._replace(after=0.975))
     assert "warning" not in fill_template("said.txt", facts)
+
+
+def test_a_loss_above_chance_must_be_accepted(project: Path, capsys: Capture) -> None:
+    """Here a model that always says the last class; the pipeline is said to be always right."""
+    split = read_table(Path("data/split.csv"))
+    test = split["part"] == "test"
+    model, about = load_model(MODEL), read_description(MODEL)
+    head = model.layers[-1]
+    head.set_weights([*head.get_weights()[:-1], np.float32([0, 0, 1000])])
+    save_model(model, MODEL)
+    write_description(MODEL, about)
+    labels = [CLASSES.index(label) for label in split["label"][test]]
+    file = Path("data/predictions/finetuned.npy")
+    right = np.load(file)
+    right[-len(labels) :] = np.eye(3)[labels]
+    np.save(file, right)
+    command = ["--format", "openvino", "--quantize", "float16"]
+    with pytest.raises(SystemExit, match=r"^1$"):
+        main(command)
+    said = capsys.readouterr().err.splitlines()[-1]
+    lost = 100 * (1 - labels.count(2) / len(labels))
+    assert f"float16 costs {lost:.1f} percentage points of accuracy on 12 test images, more" in said
+    assert "nothing was written" in said and said.endswith("or with --accept-loss")
+    assert not list(Path("exports").iterdir())
+    main([*command, "--accept-loss"])
+    said = capsys.readouterr().out
+    assert (
+        f"warning: float16 costs {lost:.1f} percentage points of accuracy, more than chance" in said
+    )
+    assert "was accepted" in Path("exports/openvino-float16/README.md").read_text("utf-8")
+
+
+def test_full_int8_has_whole_numbers_alone(export: Export, tmp_path: Path) -> None:
+    """Layers that need others are refused; scales are beside the model, within and in its card."""
+    folder = export("tflite", "full-int8")
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(folder / "model.tflite"))
+    assert {np.dtype(one["dtype"]).kind for one in interpreter.get_tensor_details()} == {"i"}
+    about, card = read_json(folder / "model.json"), (folder / "README.md").read_text("utf-8")
+    with zipfile.ZipFile(folder / "model.tflite") as archive:
+        inside = json.loads(archive.read("model.json"))
+    assert (about["input"]["scale"], about["input"]["zero_point"]) == (1, -128)
+    ends = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    for part, found in zip(("input", "output"), ends, strict=True):
+        assert (about[part]["dtype"], found["dtype"]) == ("int8", np.int8)
+        assert (about[part]["scale"], about[part]["zero_point"]) == found["quantization"]
+        assert inside[part] == about[part]
+        assert f"{about[part]['scale']} · (number − {about[part]['zero_point']})" in card
+    pixels = keras.Input((SIDE, SIDE, 3))
+    flat = keras.layers.Flatten()(keras.layers.LayerNormalization()(pixels))
+    model = keras.Model(pixels, keras.layers.Dense(3, "softmax")(flat))
+    request = facts_of("tflite", "full-int8").request
+    calibration = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
+    with pytest.raises(UserError, match=r"--quantize full-int8 must be .* tensors of float32'$"):
+        write_tflite(model, tmp_path / "model.tflite", request, calibration)
 
 
 def test_what_answers_otherwise_is_not_written(project: Path) -> None:

@@ -35,7 +35,12 @@ from trainings import COUNTS, backbone, cost, describe, pictures, place, stage_h
 REPORTS = ("history.csv", "training.json", "steps.csv", "repeats.csv")
 FILES = [f"data/models/finetuned.{kind}" for kind in ("keras", "bin")]
 FILES += [f"reports/finetuned/{name}" for name in REPORTS]
-SETTINGS = {"test.epochs": 2, "test.patience": 2, "test.monitor": "val_loss"}
+SETTINGS = {
+    "test.epochs": 2,
+    "test.patience": 2,
+    "test.monitor": "val_loss",
+    "test.stop_by": "monitor",
+}
 ALL, VIEWED = sum(COUNTS.values()), 2 * COUNTS["train"]
 
 

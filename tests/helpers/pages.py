@@ -73,7 +73,13 @@ def outcome(
 def rendered(sections: dict[str, Any], found: Tested | None = None, **parameters: Any) -> Any:
     """The page of some sections; `__` in the name of a parameter is its dot."""
     values = {key.replace("__", "."): value for key, value in parameters.items()}
-    return Page(render_page(found or outcome(), sections, {"dataset.path": "photos"} | values))
+    return Page(
+        render_page(
+            found or outcome(),
+            sections,
+            {"dataset.path": "photos", "dataset.corrections": "data/corrections.csv"} | values,
+        )
+    )
 
 
 class Page(HTMLParser):

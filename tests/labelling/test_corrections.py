@@ -52,7 +52,7 @@ def test_a_picture_gets_another_label_by_its_path_or_its_id(photos: Path, capsys
     assert decided == {"cat/0.png", "cat/1.png", "dog/5.png"}
     assert {rows[path]["label"] for path in decided} == {"dog"}
     assert all(row["label"] == path[:3] for path, row in rows.items() if path not in decided)
-    assert "data/corrections.csv 2 have another label and 0 are left out" in capsys.readouterr().out
+    assert "data/corrections.csv, labels changed: 2, left out: 0" in capsys.readouterr().out
 
 
 def test_an_id_means_all_equal_files_and_a_path_one(photos: Path) -> None:

@@ -82,7 +82,7 @@ class TestHeadline:
         head = reported("head", [1, 0, 1, 0], labels)
         said = say_gain(outcome(tuned, head, labels=labels))
         assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Fine-tuning fixed 2 of the head")
-        assert said.endswith("and made 1 new.")
+        assert said.endswith("and made 1\N{NO-BREAK SPACE}new one.")
         assert "the head was kept" in say_gain(outcome(head, labels=labels))
         none = tuned._replace(training=tuned.training | {"epochs": 0})
         kept = outcome(head, labels=labels)._replace(all_models=(head, none))
@@ -124,6 +124,18 @@ class TestHeadline:
         found = summarise_headline(tested, np.array([9, 5]))
         assert (found["guess"], found["largest"]) == (0.75, "a")
         assert found["guessing"] == guessing
+
+    def test_the_accuracy_that_leads_is_the_one_that_is_explained(self) -> None:
+        """Also where that is the cross-validated one."""
+        _, tested = one_wrong(metrics=METRICS)
+        crossed = {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}
+        first = summarise_headline(tested, np.array([9, 5]), leading=crossed)["meaning"][0]
+        assert first.startswith(
+            "About 20 in 100 new photos like these will be wrong (between 10 in"
+        )
+        assert first.endswith("and 30 in 100, as far as cross-validation can tell).")
+        sure = summarise_headline(tested, np.array([9, 5]), leading=crossed | {"accuracy": 1.0})
+        assert sure["meaning"][0].startswith("No photo is wrong; of new ones like these, up to 30")
 
 
 class TestMistakes:
@@ -276,17 +288,19 @@ class TestTrust:
         assert say_trust([row, row | {"true": 0.3}]).startswith("Not everywhere")
 
     def test_what_is_taken_for_something_else_is_said(self) -> None:
-        found = {"known": 1000, "kept": 0.95, "n": 500, "false_alarms": 30}
+        found = {"known": 1000, "wanted": 0.05, "n": 500, "false_alarms": 30}
         found |= {
             f"false_alarm_{k}": v for k, v in {"rate": 0.06, "low": 0.04, "high": 0.09}.items()
         }
         text = say_sentence("strangers", found=found)
-        assert "less like the 1,000\N{NO-BREAK SPACE}training photos that the model knows" in text
-        assert "than 95 in 100 validation photos are." in text
-        assert "about 6 in 100 are so taken for something else (between 4 in 100 and 9 in" in text
+        assert "too little like the 1,000\N{NO-BREAK SPACE}training photos that the model" in text
+        assert "on average, at most 5 in 100 photos like these are taken for" in text
+        assert (
+            "Of the test photos, 6 in 100 are; of new ones like these between 4 in 100 and" in text
+        )
         none = found | {"false_alarms": 0, "false_alarm_rate": 0.0, "false_alarm_low": 0.0}
         text = say_sentence("strangers", found=none)
-        assert "none is so taken for something else; of new ones like these, up to 9 in 100" in text
+        assert "test photos, none is; of new ones like these, up to 9 in 100 may be" in text
 
     @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
     def test_every_image_is_in_one_bin(self, images: list[tuple[float, bool]]) -> None:

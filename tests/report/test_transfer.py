@@ -144,9 +144,13 @@ def test_a_small_test_part_does_not_lead() -> None:
 
 def test_labels_that_look_wrong_are_listed() -> None:
     text = page().text
-    judged = "judged 4,321 images , each without having learned from it: 87.5 % match their label"
+    judged = (
+        "judged 4,321 images , each without having learned from it: it agrees with the labels of"
+    )
     assert judged in text.replace("images,", "images ,")
     assert "No label stands out as wrong." in text
+    found = page(crossed=CROSSED | {"by_hand": 1}).text
+    assert "1 label was decided by hand, in data/corrections.csv , and is not doubted." in found
     rows = [(HOSTILE, "test", "a", f"b{n}", 0.875, 0.01, 0.8, "yes") for n in range(25)]
     found = page(crossed=CROSSED | {"label_errors": 3, "label_errors_true": 2.4}, errors=rows)
     assert "3 labels may be wrong: about 2 of these are, by an estimate." in found.text

@@ -139,6 +139,27 @@ def test_labels_are_corrected_by_keys(folder: Path, visit: Callable[..., Visit])
     assert page.is_disabled(".undo")
 
 
+def test_letters_can_be_switched_off(folder: Path, visit: Callable[..., Visit]) -> None:
+    """Those who speak to a computer would decide by a word (WCAG 2.1.4); arrows stay."""
+    opened_ = visit()
+    page = opened_.page
+    opened_.wait("#progress", "Picture 1 of 5")
+    page.get_by_label("Letters and digits are keys").uncheck()
+    opened_.go("/")  # it is remembered
+    before = (folder / "data/corrections.csv").read_bytes()
+    for key in ("k", "x", "1", "c"):
+        opened_.decide(key)
+    page.keyboard.press("ArrowRight")
+    opened_.wait("#progress", "Picture 2 of 5: suspected label · 0 decided")
+    assert (folder / "data/corrections.csv").read_bytes() == before
+    assert not page.locator(".keep kbd").is_visible()
+    page.get_by_label("Letters and digits are keys").check()
+    opened_.decide("k")
+    opened_.wait("#progress", "1 decided")
+    page.keyboard.press("u")
+    opened_.wait("#progress", "0 decided")
+
+
 def test_a_name_is_typed(folder: Path, visit: Callable[..., Visit]) -> None:
     opened_ = visit()
     page = opened_.page

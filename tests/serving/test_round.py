@@ -34,7 +34,7 @@ def test_corrected_labels_are_built_and_compared(
         assert server.decide(item["id"], label).status == 200
     # It stays open while the next build is at work.
     made.snakemake()
-    assert "3 have another label" in (made.folder / "logs/manifest.log").read_text()
+    assert "labels changed: 3" in (made.folder / "logs/manifest.log").read_text()
     server.ask("/api/undo", {"only": "to look at the files at once"})
     state = server.ask("/api/state").said
     assert state["missing"] is None and state["waiting"] <= 1

@@ -15,7 +15,7 @@ from scipy.special import xlogy
 from graft.statistics import significance
 from graft.statistics.accuracy import wilson_interval
 from graft.statistics.intervals import mean_ends, repeatability
-from graft.statistics.significance import flip_test, mcnemar_test, paired_interval
+from graft.statistics.significance import compare_right, flip_test, mcnemar_test, paired_interval
 
 counts = st.integers(0, 400)
 # Accuracies as they are written, rounded to six decimals.
@@ -31,6 +31,16 @@ def test_mid_p_counts_the_observed_case_by_half(lost: int, won: int) -> None:
         expected = stats.binomtest(won, both).pvalue - stats.binom.pmf(won, both, 0.5)
     assert mcnemar_test(lost, won) == pytest.approx(expected, rel=1e-9, abs=1e-15)
     assert mcnemar_test(lost, won) == mcnemar_test(won, lost)
+
+
+def test_images_that_belong_together_are_compared_as_one() -> None:
+    before, after = np.repeat([True, False], [7, 5]), np.repeat([False, True], [7, 5])
+    after[-4:] = False  # 7 lost, 1 won
+    alone = compare_right(before, after, np.arange(12))
+    assert alone[:3] == (7, 1, mcnemar_test(7, 1)) and alone[2] < 0.05
+    together = compare_right(before, after, np.repeat([1, 2, 3], [7, 1, 4]))
+    assert together == (7, 1, *flip_test(np.array([-7, 1, 0]), np.array([7, 1, 4]), 1.0))
+    assert together[2] > 0.05
 
 
 def test_published_examples() -> None:

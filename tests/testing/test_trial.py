@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from cases import read_cases
-from colours import COLOURS, photo, photos, save_by_colour
+from colours import COLOURS, SIDE, photo, photos, save_by_colour
 from graft.common.errors import UserError
+from graft.images.decoding import decode
 from graft.tools import predict
 from graft.tools.test import main
 from images import Capture, content, encoded, graft, listing, workspace, write
@@ -274,15 +275,17 @@ def test_photos_that_belong_together_are_one_unit(attempt: Try, here: Path) -> N
     assert alone.startswith("83.3 % right, of 30 photos; 95 % interval ")
     write(here / "some", {f"red/copy{n}.png": files["red/0.png"] for n in range(5)})
     copies = attempt("some").out.splitlines()[0]
-    assert copies.startswith("85.7 % right, of 35 photos in 30 units; ")
+    assert copies.startswith("85.7 % right, of 35 photos (30 if those that belong together ")
     picture = Image.open(
         io.BytesIO(files["green/10.png" if "green/10.png" in files else "green/0.png"])
     )
     near = encoded(np.asarray(picture.resize((40, 40)).convert("RGB")), "JPEG", quality=80)
     write(here / "some", {"green/near.jpg": near})
-    assert attempt("some").out.startswith("86.1 % right, of 36 photos in 30 units; ")
+    assert attempt("some").out.startswith(
+        "86.1 % right, of 36 photos (30 if those that belong together "
+    )
     grouped = attempt("some", "--group", r"/([0-9])\.", "--output", "grouped.csv").out
-    assert grouped.splitlines()[0].startswith("86.1 % right, of 36 photos in ")
+    assert grouped.splitlines()[0].startswith("86.1 % right, of 36 photos (10 if ")
     # Photos of one number are of one group, and the copies are of that of their original.
     units = {row["path"]: row["unit"] for row in table(here / "grouped.csv")}
     same = {units[f"some/{name}"] for name in ("red/3.png", "green/3.png", "blue/3.png")}
@@ -346,6 +349,46 @@ def test_what_the_model_learned_from_does_not_count(
         True,
         [ELSEWHERE],
     )
+
+
+def test_near_copies_of_what_it_learned_from_do_not_count(
+    attempt: Try, here: Path, tmp_path: Path
+) -> None:
+    """Photos that were saved anew are found by what the project has of its pictures."""
+    rows, checked, pixels = ["id,path,label,part"], ["id,status,phash", "0,quarantined,"], []
+    known = {"red/0": "train", "red/1": "train", "green/0": "valid", "blue/3": "test"}
+    for name, part in known.items():
+        data = io.BytesIO()
+        Image.open(here / f"photos/{name}.png").save(data, "JPEG", quality=95)
+        found = decode(data.getvalue(), SIDE)
+        rows.append(f"{name},{name},red,{part}")
+        checked.append(f"{name},ok,{found.phash}")
+        pixels.append(found.pixels)
+    text = "\n".join([*rows, ""]).encode()
+    own = save_by_colour(tmp_path, "known", split=text)
+    table_of_checked = "\n".join([*checked, ""]).encode()
+    write(here, {"data/split.csv": text, "data/checked/0.csv": table_of_checked})
+    (here / "data/tensors").mkdir()
+    np.save(here / "data/tensors/0.npy", np.stack(pixels))
+    said = attempt("photos", "--output", "answers.csv", model=own)
+    assert (said.status, warnings(said)) == (
+        0,
+        [
+            "2 of 60 photos are near copies of photos in the training part of the model: they do"
+            " not count (2 would be right)",
+            "1 of 60 photos is a near copy of a photo in the validation part of the model: it does"
+            " not count (0 would be right)",
+        ],
+    )
+    reasons = {row["path"]: row["reason"] for row in table(here / "answers.csv") if row["reason"]}
+    assert reasons == {
+        "photos/red/0.png": "near copy of a photo in the training part",
+        "photos/red/1.png": "near copy of a photo in the training part",
+        "photos/green/0.png": "near copy of a photo in the validation part",
+    }
+    # Pixels of another side are not those that the model was made from.
+    np.save(here / "data/tensors/0.npy", np.zeros((4, 8, 8, 3), np.uint8))
+    assert warnings(attempt("photos", model=own)) == []
 
 
 @pytest.mark.parametrize("arguments, message", CASES["wrong"])

@@ -15,7 +15,8 @@ from graft.common.errors import UserError
 from graft.revisions.git import ask_git
 from graft.revisions.noise import compare_images, compare_seeds
 from graft.revisions.settings import ModelResults, _images, read_setting
-from graft.tools.compare import main, verdict
+from graft.revisions.verdicts import verdict
+from graft.tools.compare import main
 from images import Capture, complaint
 from pages import Page
 from repositories import LABELS, MODELS, commit, git, write_results

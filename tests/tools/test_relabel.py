@@ -35,13 +35,13 @@ def rows() -> list[tuple[str, ...]]:
 
 def test_a_list_is_merged_and_its_changes_are_told(photos: Path) -> None:
     said = relabel(photos, "path,label,leave_out\ncat/0.png,dog,\ncat/1.png,,yes\ndog/0.png,dog,\n")
-    what = "2 pictures have another label (1 cat → dog, 1 cat → left out); 1 as before"
+    what = "2 pictures change (1 cat → dog, 1 cat → left out); 1 as before"
     assert said == (0, f"data/corrections.csv: {what}\n", "")
     first = [("cat/0.png", True, "dog", ""), ("cat/1.png", True, "", "yes")]
     assert rows() == [*first, ("dog/0.png", True, "dog", "")]
     # A later list says otherwise of one, and something of another.
     said = relabel(photos, "path;label\ncat/1.png;cat\ndog/1.png;cat\n")
-    what = "2 pictures have another label (1 left out → cat, 1 dog → cat)"
+    what = "2 pictures change (1 left out → cat, 1 dog → cat)"
     assert said == (0, f"data/corrections.csv: {what}\n", "")
     new = [("cat/1.png", True, "cat", ""), ("dog/0.png", True, "dog", "")]
     assert rows() == [first[0], *new, ("dog/1.png", True, "cat", "")]

@@ -15,7 +15,12 @@ from graft.training.batches import Batches, made_ahead
 from graft.training.loop import compile_model, fit
 from graft.training.steps import Steps, predict_rows
 
-SETTINGS = {"test.epochs": 3, "test.patience": 3, "test.monitor": "val_loss"}
+SETTINGS = {
+    "test.epochs": 3,
+    "test.patience": 3,
+    "test.monitor": "val_loss",
+    "test.stop_by": "monitor",
+}
 OFF = {"flip": "none", "rotation": 0, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0}
 ON = OFF | {"flip": "horizontal", "rotation": 20, "zoom": 0.2, "seed": 5}
 CHANGES = {f"augment.{name}": value for name, value in ON.items()}

@@ -24,11 +24,16 @@ from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_graph, save_model
 from graft.parts.rows import Rows, read_features, read_parts
 from graft.training.batches import Batch, Batches
-from graft.training.loop import compile_model, fit
+from graft.training.loop import best_epoch, compile_model, fit
 from images import SIDE, check_cores, python, run, workspace
 from trainings import backbone, blobs, cost, pictures
 
-SETTINGS = {"test.epochs": 12, "test.patience": 12, "test.monitor": "val_loss"}
+SETTINGS = {
+    "test.epochs": 12,
+    "test.patience": 12,
+    "test.monitor": "val_loss",
+    "test.stop_by": "monitor",
+}
 
 
 def classes(*counts: int, seed: int = 0) -> Rows:
@@ -111,6 +116,22 @@ def test_losses_are_plain_and_weighted(smoothing: float) -> None:
     history = fit("test", settings, model, *batches)
     expected = cost(model.predict(valid[:], verbose=0), valid.labels, "balanced")
     assert history["val_loss"].min() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("stop_by", ["val_loss", "monitor"])
+def test_one_measure_may_stop_and_another_keep(stop_by: str) -> None:
+    train, valid = classes(40, 40, 40), classes(30, 30, 30, seed=10)
+    keras.utils.set_random_seed(1)
+    model = new_head(train)
+    compile_model(model, keras.optimizers.SGD(3.0), 0.0)  # too fast: both measures go up and down
+    own = {"epochs": 40, "patience": 3, "monitor": "val_accuracy", "stop_by": stop_by}
+    settings = {f"test.{name}": value for name, value in own.items()}
+    history = fit("test", settings, model, Batches(train, 16, 1), Batches(valid, 16))
+    stops, keeps = best_epoch(history, "val_loss"), best_epoch(history, "val_accuracy")
+    assert stops != keeps
+    assert len(history) == min(40, (stops if stop_by == "val_loss" else keeps) + 3)
+    right = (model.predict(valid[:], verbose=0).argmax(1) == valid.labels).mean()
+    assert right == pytest.approx(history["val_accuracy"].max(), abs=1e-6)
 
 
 @pytest.mark.parametrize("counts", [(40, 8, 2), (1, 1, 1), (30, 0, 10), (5, 0, 0)])

@@ -76,6 +76,7 @@ def train(
     model = keras.Model(inputs, top(apply_stack(stack, noisy)))
     own = {"optimizer": optimizer, "learning_rate": 0.01, "head_learning_rate": 0.1}
     own |= {"warmup": 1, "weight_decay": 1e-3, "monitor": "val_loss"}
+    own |= {"stop_by": "monitor"}
     own |= {"epochs": epochs, "patience": patience}
     settings = {f"finetune.{name}": value for name, value in (own | changes).items()}
     batches = Interrupted(blobs(np.arange(60) % 3, 1), last)

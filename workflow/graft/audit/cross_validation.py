@@ -41,13 +41,14 @@ _FEW = 100  # units of the test part, below which the headline is the cross-vali
 def main(stage: Stage) -> None:
     """Writes `label_errors.csv`, and `cross_validation.json`.
 
-    The latter has accuracy with its 95 % interval (accuracy_low, accuracy_high) and log_loss
-    (nats) of the images judged, None where none could be; n, how many these are; units, how many
-    sets of images that stay together; label_errors, how many labels are likely wrong, but for those
-    that a person has decided; label_errors_true, how many of these are, by their probabilities;
-    label_noise, the estimated share of all labels, None where that may be chance; test_units, those
-    of the test part; test_bound, the lower end of the interval of a test part of that size of which
-    all is right; and headline, `test`, or `cross_validation` where the test part is small.
+    The latter has accuracy with its 95 % interval (accuracy_low, accuracy_high) and log_loss (nats)
+    of the images judged, None where none could be; n, how many these are; units, how many sets of
+    images that stay together; label_errors, how many labels are likely wrong, but for those that a
+    person has decided; label_errors_true, how many of these are, by their probabilities; by_hand,
+    how many labels a person has decided; label_noise, the estimated share of all labels, None where
+    that may be chance; test_units, those of the test part; test_bound, the lower end of the
+    interval of a test part of that size of which all is right; and headline, `test`, or
+    `cross_validation` where the test part is small.
     """
     parts = read_features(stage)
     rows = [parts[name] for name in PARTS]
@@ -64,6 +65,7 @@ def main(stage: Stage) -> None:
     summary = {
         **_measure(found, labels[mine], units[mine]),
         **_count(noise),
+        "by_hand": int(decided.sum()),
         **judge_size(len(np.unique(units[images["part"] == "test"]))),
     }
     errors = tabulate_errors(images.iloc[mine], classes, labels[mine], found, noise)

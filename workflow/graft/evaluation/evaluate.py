@@ -1,21 +1,15 @@
 """Measure a model on the validation and test parts, and keep what it says about each image."""
 
-from collections.abc import Sequence
-from itertools import chain
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_json, write_json, write_table
 from graft.evaluation.looks import NO_LOOKS, find_looks
-from graft.evaluation.strangers import learn_strangers
+from graft.evaluation.strangers import answer_parts, judge_strangers
 from graft.judging.calibration import rescale
 from graft.judging.losses import accuracy_and_loss
 from graft.models.description import read_description
-from graft.models.inference import run_graph
 from graft.parts.rows import Rows, read_features, read_parts, read_units
 from graft.statistics.measures import measure
 from graft.statistics.reliability import calibration_error
@@ -36,7 +30,7 @@ def main(stage: Stage) -> None:
 
     `data/models/MODEL.unknown.npz` has photos that the model knows, by which `graft predict
     --unknown` finds what is none of the classes. `unknown.json` says what that is worth, as of
-    `learn_strangers`.
+    `judge_strangers`.
 
     `data/looks` has where the network looked in images that it gets wrong: `rows` and `maps`, as
     `Looks` has them; none for the head.
@@ -51,10 +45,11 @@ def main(stage: Stage) -> None:
     parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
     valid, test = parts["valid"], parts["test"]
     graph = stage.input(f"data/models/{model}.xml")
-    probabilities = _predict(model, graph, (valid, test))
-    units = read_units(stage.input("data/units.csv"), [*valid.ids, *test.ids])
-    before, after = np.split(probabilities, [len(valid)])
-    valid_units, test_units = np.split(units, [len(valid)])
+    known, answers, tested = answer_parts(model, graph, parts)
+    before, after = answers.probabilities, tested.probabilities
+    valid_units, test_units = (
+        read_units(stage.input("data/units.csv"), part.ids) for part in (valid, test)
+    )
 
     validation = accuracy_and_loss(before, valid.labels)
     metrics = {f"valid_{name}": value for name, value in validation.items()}
@@ -66,11 +61,13 @@ def main(stage: Stage) -> None:
     metrics["uncalibrated_log_loss"] = accuracy_and_loss(plain, test.labels)["log_loss"]
     error = calibration_error(plain.max(1), plain.argmax(1) == test.labels)
     metrics["uncalibrated_ece"] = round(error, 6)
-    np.save(stage.output(f"data/predictions/{model}.npy"), probabilities)
+    np.save(stage.output(f"data/predictions/{model}.npy"), np.concatenate([before, after]))
     # The graph of the head begins with features, which have no places.
     looks = NO_LOOKS if model == "head" else find_looks(graph, test, after)
     np.savez(stage.output(f"data/looks/{model}.npz"), **looks._asdict())
-    known, strangers = learn_strangers(graph, parts, test_units)
+    known, strangers = judge_strangers(
+        known, (answers.distances, valid_units), (tested.distances, test_units)
+    )
     about = read_description(graph)
     write_known(stage.output(f"data/models/{model}.unknown.npz"), known, about)
     write_json(stage.output(f"reports/{model}/unknown.json"), strangers)
@@ -84,15 +81,6 @@ def main(stage: Stage) -> None:
         write_table(stage.output(f"reports/{model}/{name}.csv"), table)
     interval = f"{metrics['accuracy_low']:.4f}–{metrics['accuracy_high']:.4f}"
     print(f"evaluate {model}: accuracy {metrics['accuracy']:.4f} ({interval}), n {metrics['n']}")
-
-
-def _predict(name: str, graph: Path, parts: Sequence[Rows]) -> np.ndarray:
-    outputs = []
-    with Progress(f"evaluate {name}", sum(map(len, parts)), "images") as progress:
-        for output in chain.from_iterable(run_graph(graph, part) for part in parts):
-            outputs.append(output)
-            progress.advance(len(output))
-    return np.concatenate(outputs)
 
 
 def _tabulate(rows: Rows, probabilities: np.ndarray, units: np.ndarray) -> pd.DataFrame:

@@ -1,79 +1,110 @@
 """What a model takes for none of its classes: which photos it knows, and how often it is wrong."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from graft.common.arrays import Chosen
-from graft.models.inference import run_graph
+from graft.common.arrays import Chosen, RowSource, in_batches
+from graft.common.progress import Progress
+from graft.models.inference import run_batches
 from graft.parts.rows import Rows
 from graft.statistics.accuracy import accuracy_interval
 from graft.unknown.neighbours import (
-    KEPT,
     KnownPhotos,
     choose_known,
     find_limit,
     learn_known,
+    share_beyond,
 )
 from graft.unknown.tapping import tap_features
 
-_MEASURED = 500  # photos of a part at most, by which the limit is found, or tried
+
+class PartAnswers(NamedTuple):
+    """What a model says of the photos of a part.
+
+    Attributes:
+        probabilities: float32 (n, classes).
+        distances: float64 (n,), to the photos that the model knows.
+    """
+
+    probabilities: np.ndarray
+    distances: np.ndarray
 
 
-def learn_strangers(
-    graph: Path, parts: Mapping[str, Rows], units: np.ndarray
-) -> tuple[KnownPhotos, dict[str, Any]]:
-    """Finds what a model knows, of training photos, and how far a photo may be from it.
-
-    It runs the model once more, since the probabilities shall be those of the model as it is, bit
-    by bit; over at most 1,000 training photos and 500 of each other part.
+def answer_parts(
+    name: str, graph: Path, parts: Mapping[str, Rows]
+) -> tuple[KnownPhotos, PartAnswers, PartAnswers]:
+    """Runs a model once: over the training photos that are kept, then over the other parts.
 
     Args:
+        name: of the model, for the line of progress.
         graph: from rows of the parts to probabilities, the `.xml` file.
         parts: train, valid and test.
-        units: int64 (n,), of the test part, equal for photos that belong together.
 
     Returns:
-        The known photos with the limit that the validation part gives; and what `unknown.json`
-        says. known: how many these photos are. neighbours: which of them counts. limit: the
-        distance above which a photo is none of the classes. kept: the share of the validation
-        photos that is to be within it. n: test photos that were tried. false_alarms: how many of
-        these are beyond it. false_alarm_rate: their share, with its 95 % interval by unit,
-        false_alarm_low and false_alarm_high.
+        The photos that the model knows, and what it says of the validation and the test part.
     """
-    train = parts["train"]
+    train, valid, test = (parts[part] for part in ("train", "valid", "test"))
     with tempfile.TemporaryDirectory() as folder:
         both = Path(folder, "both.xml")
         width = tap_features(graph, both)
-
-        def features(rows: Rows, chosen: np.ndarray) -> np.ndarray:
-            outputs = run_graph(both, Chosen(rows, chosen))
-            none = np.empty((0, width), np.float32)  # of a part without photos
-            return np.concatenate([none, *(output[:, :width] for output in outputs)])
-
         chosen = choose_known(train.ids, train.labels, width)
-        known = learn_known(features(train, chosen), train.labels[chosen])
-        valid, test = (_choose(parts[name]) for name in ("valid", "test"))
-        distances = known.distances_of(features(parts["valid"], valid))
-        known = known._replace(limit=find_limit(distances))
-        within = known.distances_of(features(parts["test"], test)) <= known.limit
-    interval = accuracy_interval(within, units[test])
+        rows = (Chosen(train, chosen), valid, test)
+        outputs = _run(name, both, rows)
+        first = list(islice(outputs, sum(1 for _ in in_batches(chosen))))
+        known = learn_known(np.concatenate(first)[:, :width], train.labels[chosen])
+        found = [(out[:, width:], known.distances_of(out[:, :width])) for out in outputs]
+    probabilities, distances = map(np.concatenate, zip(*found, strict=True))
+    return (
+        known,
+        PartAnswers(probabilities[: len(valid)], distances[: len(valid)]),
+        PartAnswers(probabilities[len(valid) :], distances[len(valid) :]),
+    )
+
+
+def _run(name: str, graph: Path, rows: tuple[RowSource, ...]) -> Iterator[np.ndarray]:
+    with Progress(f"evaluate {name}", sum(map(len, rows)), "images") as progress:
+        for output in run_batches(graph, chain.from_iterable(map(in_batches, rows))):
+            yield output
+            progress.advance(len(output))
+
+
+def judge_strangers(
+    known: KnownPhotos,
+    valid: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+) -> tuple[KnownPhotos, dict[str, Any]]:
+    """How far a photo of the classes may be by the validation part, and what the test part says.
+
+    Args:
+        known: the photos that a model knows.
+        valid: distances, float64 (n,), and units, int64 (n,), equal for photos that belong
+            together.
+        test: the same of the test part.
+
+    Returns:
+        The known photos with the limit; and what `unknown.json` says. known: how many these photos
+        are. neighbours: which of them counts. limit: the distance above which a photo is none of
+        the classes. wanted: the share of photos of the classes that are beyond it at most, on
+        average. n: test photos. false_alarms: how many of these are beyond it. false_alarm_rate:
+        their share, with its 95 % interval by unit, false_alarm_low and false_alarm_high.
+    """
+    known = known._replace(limit=find_limit(*valid))
+    distances, units = test
+    within = distances <= known.limit
+    interval = accuracy_interval(within, units)
     return known, {
         "known": len(known.directions),
         "neighbours": known.neighbours,
         "limit": known.limit,
-        "kept": KEPT,
-        "n": len(test),
+        "wanted": round(share_beyond(len(np.unique(valid[1]))), 6),
+        "n": len(within),
         "false_alarms": int((~within).sum()),
         "false_alarm_rate": round(1 - float(within.mean()), 6),
         "false_alarm_low": round(1 - interval.high, 6),
         "false_alarm_high": round(1 - interval.low, 6),
     }
-
-
-def _choose(rows: Rows) -> np.ndarray:
-    """At most _MEASURED of the rows, by their ids: int64 (n,), rising."""
-    return np.sort(np.argsort(np.array(rows.ids), kind="stable")[:_MEASURED])

@@ -6,6 +6,7 @@ import numpy as np
 
 from graft.common.errors import UserError
 from graft.statistics.accuracy import accuracy_interval
+from graft.statistics.significance import LEVEL, compare_right
 
 # Of a probability, between two runtimes in float32, which add up in another order. Measured: 3e-6
 # for a network of 9 convolutions and 1e-5 for MobileNetV2; a wrong scaling of pixels gives 0.1.
@@ -23,6 +24,7 @@ class Agreement(NamedTuple):
         after: of the export.
         low: the lower end of the 95 % interval of `after`, by unit.
         high: its upper end.
+        p: of the difference of the two accuracies, as `compare_right` tests it.
     """
 
     n: int
@@ -32,6 +34,24 @@ class Agreement(NamedTuple):
     after: float
     low: float
     high: float
+    p: float
+
+    @property
+    def lost(self) -> float:
+        """The accuracy that the export costs, −1 to 1."""
+        return self.before - self.after
+
+    @property
+    def loses_more_than_chance(self) -> bool:
+        """Whether chance makes so large a loss in fewer cases than LEVEL."""
+        return self.lost > 0 and self.p < LEVEL
+
+
+class LossAboveChance(Exception):
+    """A quantised model is worse than the one that it was made from; the message says by how much.
+
+    It is an answer, not a mistake of the user: the command ends with status 1.
+    """
 
 
 class ProgramCheck(NamedTuple):
@@ -74,6 +94,7 @@ def compare_answers(
             f" Received: {found.shape}, {int((~np.isfinite(found)).sum())} not finite"
         )
     predicted, right = expected.argmax(1), found.argmax(1) == labels
+    *_, p, _, _ = compare_right(predicted == labels, right, units)
     low, high, *_ = accuracy_interval(right, units)
     return Agreement(
         n=len(labels),
@@ -83,6 +104,7 @@ def compare_answers(
         after=float(right.mean()),
         low=float(low),
         high=float(high),
+        p=p,
     )
 
 
@@ -101,6 +123,20 @@ def check_agreement(agreement: Agreement) -> None:
             " made anew since, run the pipeline. Received: a difference of"
             f" {agreement.difference:.2g}, and another label for"
             f" {agreement.n - agreement.equal} of {agreement.n} test images"
+        )
+
+
+def check_loss(agreement: Agreement, quantize: str) -> None:
+    """Checks that quantising has cost no more than chance.
+
+    Raises:
+        LossAboveChance: it has.
+    """
+    if agreement.loses_more_than_chance:
+        raise LossAboveChance(
+            f"{quantize} costs {100 * agreement.lost:.1f} percentage points of accuracy on"
+            f" {agreement.n} test images, more than chance (p = {agreement.p:.2g}); nothing was"
+            " written. Export without --quantize, or with another one, or with --accept-loss"
         )
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from graft.common.arrays import INFERENCE_BATCH, RowSource
+from graft.common.arrays import RowSource
 from graft.exporting.facts import Request
 from graft.exporting.formats import FORMATS
+from graft.exporting.runtimes.keras_file import run_keras, write_keras
 from graft.exporting.runtimes.onnx_file import run_onnx, write_onnx
 from graft.exporting.runtimes.openvino_graph import run_openvino, write_openvino
 from graft.exporting.runtimes.served import run_saved_model, write_saved_model
@@ -19,13 +20,7 @@ from graft.unknown.neighbours import beside
 WITH_FEATURES = ("keras", "openvino")
 
 
-def run_keras(path: Path, pixels: RowSource) -> np.ndarray:
-    """The answers of a `.keras` file: float32 (n, classes) for pixels (n, side, side, 3)."""
-    model = load_model(path)
-    return model.predict(pixels[:], batch_size=INFERENCE_BATCH, verbose=0)
-
-
-# What writes each format, but for the one that models are in, and what runs it.
+# What writes each format from a loaded model, and what runs it; a `.keras` is made of the file.
 _WAYS = {
     "keras": (None, run_keras),
     "saved_model": (write_saved_model, run_saved_model),
@@ -41,12 +36,12 @@ def convert_model(request: Request, folder: Path, calibration: np.ndarray) -> No
     Args:
         request: which model, and how.
         folder: where to; `labels.txt` and `model.json` are there already.
-        calibration: uint8 (n, side, side, 3), images that int8 finds its ranges from.
+        calibration: uint8 (n, side, side, 3), images that 8 bits find their ranges from.
     """
     target = folder / FORMATS[request.kind].model
     write, _ = _WAYS[request.kind]
     if write is None:
-        shutil.copyfile(request.model, target)
+        write_keras(request.model, target)
     else:
         write(load_model(request.model), target, request, calibration)
 

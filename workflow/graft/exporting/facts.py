@@ -24,6 +24,7 @@ class Request(NamedTuple):
         training: what `training.json` says of it; empty where it is another one.
         parameters: of the project, by dotted key.
         licence: an identifier of Hugging Face.
+        accept_loss: whether it is written although quantising costs more than chance.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Request(NamedTuple):
     training: Mapping[str, Any]
     parameters: Mapping[str, Any]
     licence: str
+    accept_loss: bool
 
 
 class Facts(NamedTuple):
@@ -50,6 +52,9 @@ class Facts(NamedTuple):
         files: of the export, by name.
         weight: bytes of the model.
         version: of the runtime.
+        input: what `model.json` says of it: dtype and shape, and of numbers of 8 bits their scale
+            and zero point.
+        output: the same.
     """
 
     request: Request
@@ -60,3 +65,5 @@ class Facts(NamedTuple):
     files: tuple[str, ...]
     weight: int
     version: str
+    input: Mapping[str, Any]
+    output: Mapping[str, Any]

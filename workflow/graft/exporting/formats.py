@@ -9,7 +9,8 @@ import yaml
 
 from graft.common.errors import UserError, nearest, refuse
 
-QUANTIZED = ("float16", "int8")
+FULL_INT8 = "full-int8"  # with inputs and outputs of 8 bits, too, as microcontrollers need it
+QUANTIZED = ("float16", "int8", FULL_INT8)
 
 
 class ExportFormat(NamedTuple):
@@ -39,7 +40,22 @@ class ExportFormat(NamedTuple):
 
 
 _ROWS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_VERSIONS = Path(__file__).with_name("versions.yaml")  # which `benchmarks.runtimes` writes
 FORMATS = {name: ExportFormat(**row) for name, row in _ROWS.items()}
+
+
+def read_versions(name: str, quantize: str) -> dict[str, str]:
+    """In which versions such an export was run, by runtime, such as `3.4.0–3.15.1`.
+
+    They were measured with the network of the main job (docs/export.md). Of a new format there are
+    none.
+
+    Args:
+        name: of FORMATS.
+        quantize: one of QUANTIZED, or empty for float32.
+    """
+    rows = yaml.safe_load(_VERSIONS.read_text(encoding="utf-8"))
+    return rows.get(f"{name}-{quantize}" if quantize else name, {})
 
 
 def check_format(name: str, quantize: str) -> None:

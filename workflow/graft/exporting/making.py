@@ -9,13 +9,13 @@ import numpy as np
 
 from graft.common.errors import UserError
 from graft.common.stage import Stage
-from graft.common.tables import write_json
-from graft.exporting.agreement import check_agreement, compare_answers, tell_agreement
+from graft.common.tables import read_json, write_json
+from graft.exporting.agreement import check_agreement, check_loss, compare_answers, tell_agreement
 from graft.exporting.contents import ABOUT, BESIDE, MADE_BY, whole_export, write_labels
 from graft.exporting.conversion import add_known, convert_model, run_export, run_keras
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
-from graft.exporting.formats import FORMATS
+from graft.exporting.formats import FORMATS, read_versions
 from graft.exporting.originals import read_originals
 from graft.exporting.program import DECODER, PROGRAM, check_program, write_program
 from graft.exporting.texts import fill_template
@@ -33,6 +33,7 @@ def make_export(request: Request, stage: Stage) -> Facts:
     Raises:
         UserError: a float32 export answers otherwise than the pipeline, or an answer of any is not
             finite.
+        LossAboveChance: quantising costs more than chance, and the request does not accept that.
     """
     evidence = read_evidence(stage)
     expected = _read_expected(request, evidence)
@@ -47,6 +48,8 @@ def make_export(request: Request, stage: Stage) -> Facts:
         agreement = compare_answers(expected, found, evidence.labels, evidence.units)
         if not request.quantize:
             check_agreement(agreement)
+        elif not request.accept_loss:
+            check_loss(agreement, request.quantize)
         beside = [folder / name for name in BESIDE]
         made = [path for path in folder.rglob("*") if path.is_file() and path not in beside]
         model = sorted({path.relative_to(folder).parts[0] for path in made})
@@ -55,6 +58,7 @@ def make_export(request: Request, stage: Stage) -> Facts:
         _tell(f"running {PROGRAM}, as a user would")
         originals = read_originals(request.parameters["dataset.path"], evidence.originals)
         program = check_program(request, folder, originals)
+        about = read_json(folder / ABOUT)  # which some formats add to
         facts = Facts(
             request=request,
             counts=evidence.counts,
@@ -64,9 +68,10 @@ def make_export(request: Request, stage: Stage) -> Facts:
             files=(*model, *known, *BESIDE, PROGRAM, DECODER, _CARD),
             weight=sum(path.stat().st_size for path in made),
             version=version(kind.runtime),
+            input=about["input"],
+            output=about["output"],
         )
-        checked = tell_agreement(agreement, program)
-        about = _describe(request) | {"checked": checked, "files": facts.files}
+        about |= {"checked": tell_agreement(agreement, program), "files": facts.files}
         write_json(folder / ABOUT, about)
         text = fill_template(_CARD, facts)
         (folder / _CARD).write_text(text, encoding="utf-8", newline="\n")
@@ -105,6 +110,7 @@ def _describe(request: Request) -> dict[str, Any]:
             "white_level": about.white_level,
         },
         "output": {"name": "probabilities", "dtype": "float32"},
+        "run_in": read_versions(request.kind, request.quantize),
         "classes": list(about.classes),
         "description": asdict(about),
         "licence": request.licence,

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from graft.common.numbers import say_bytes, say_percent
 from graft.exporting.facts import Facts, Request
-from graft.exporting.formats import FORMATS
+from graft.exporting.formats import FORMATS, read_versions
 from graft.statistics.accuracy import interval_of_counts
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -52,6 +52,7 @@ def fill_template(name: str, facts: Facts) -> str:
     values |= {"about": request.description, "format": FORMATS[request.kind]}
     # The file of known photos; none for most formats.
     values["known"] = next((name for name in facts.files if name.endswith(".unknown.npz")), "")
+    values["run_in"] = read_versions(request.kind, request.quantize)
     values["interval"] = interval_of_counts(request.description.units)
     return environment.get_template(f"{name}.j2").render(values)
 
@@ -63,7 +64,7 @@ def fill_program(request: Request, known: str) -> str:
         request: what is exported.
         known: the name of the file of known photos; empty if there is none.
     """
-    values = {"kind": request.kind, "format": FORMATS[request.kind], "known": known}
+    values = request._asdict() | {"format": FORMATS[request.kind], "known": known}
     return open_templates().get_template("use.py.j2").render(values)
 
 

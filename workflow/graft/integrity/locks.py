@@ -73,6 +73,16 @@ def is_held(path: Path) -> bool:
         return False
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a Snakemake is at work in the folder of a project."""
+    try:
+        # Those at work share the lock.
+        with (folder / _RUNNING).open("r", encoding="utf-8") as file:
+            return not _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # there was none yet, or a file system without locks
+        return False
+
+
 def _open(path: Path) -> IO[str]:
     try:
         return path.open("a+", encoding="utf-8")

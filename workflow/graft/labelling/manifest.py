@@ -43,8 +43,7 @@ def main(stage: Stage) -> None:
     note = f"; {ignored} outside the class folders ignored" if ignored else ""
     corrected = found.corrected
     if corrected.decided or corrected.left_out:
-        note += f"; by {where} {corrected.changed} have another label"
-        note += f" and {corrected.left_out} are left out"
+        note += f"; by {where}, labels changed: {corrected.changed}, left out: {corrected.left_out}"
     if len(rows) > _FAR * files.SHARD_FILES * shards:
         note += f"; {len(rows) // shards:,} a shard: `graft use --shards auto` makes more of them"
     print(f"manifest: {len(rows)} files in {len(names)} classes{note}")

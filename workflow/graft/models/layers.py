@@ -22,17 +22,22 @@ def apply_stack(stack: Sequence[Layer], x, initializer: str = "glorot_uniform"):
     Returns:
         The Keras tensor after the last layer.
     """
-    active = {"activation": "relu", "kernel_initializer": initializer}
-    kinds = {
-        "conv": partial(_layers.Conv2D, padding="same", **active),
-        "pool": _layers.MaxPooling2D,
-        "dense": partial(_layers.Dense, **active),
-        "dropout": _layers.Dropout,
-        # Momentum 0.9: from scratch the statistics must follow within a short training.
-        "norm": partial(_layers.BatchNormalization, momentum=0.9),
-    }
     for layer in stack:
-        x = kinds[layer.kind](*layer.numbers, name=layer.name)(x)
+        active = {"activation": layer.activation, "kernel_initializer": initializer}
+        match layer.kind:
+            case "conv":
+                ways = {"strides": layer.stride, "padding": layer.padding}
+                make = partial(_layers.Conv2D, **ways, **active)
+            case "pool":
+                make = _layers.MaxPooling2D
+            case "dense":
+                make = partial(_layers.Dense, **active)
+            case "dropout":
+                make = _layers.Dropout
+            case "norm":
+                # Momentum 0.9: from scratch the statistics must follow within a short training.
+                make = partial(_layers.BatchNormalization, momentum=0.9)
+        x = make(*layer.numbers, name=layer.name)(x)
     return x
 
 

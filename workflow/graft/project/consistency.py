@@ -8,7 +8,7 @@ from graft.audit.unfreezing import UNFREEZE, first_of_block
 from graft.augmentation.random_layers import switched_on
 from graft.common.errors import nearest, refuse
 from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.network.catalogue import LAST, OWN, STACK, look_up
+from graft.network.catalogue import LAST, OWN, look_up
 
 _LISTED = 20  # layers that a message lists
 # What is wrong, if anything: the key, and what its value must be instead.
@@ -59,8 +59,6 @@ def _problems_of_training(flat: Mapping[str, Any]) -> Iterator[Problem]:
 def _problems_of_network(flat: Mapping[str, Any]) -> Iterator[Problem]:
     name, layer, unfreeze = flat["backbone.name"], flat["backbone.layer"], flat["finetune.unfreeze"]
     stack = read_stack(flat["backbone.stack"], IMAGE_KINDS)
-    allowed = f"one layer or more for backbone.name {name}"
-    yield name == STACK and not stack, "backbone.stack", allowed
     network = look_up(name, stack)
     rounded = flat["features.precision"] != "float32"
     allowed = f"float32 where features.runtime is {flat['features.runtime']}"

@@ -183,6 +183,7 @@ class Training(Section):
     batch: Count
     epochs: Count
     monitor: _one_of("val_loss", "val_accuracy")
+    stop_by: _one_of("monitor", "val_loss", "val_accuracy")
     patience: Count
     class_weight: _one_of("none", "balanced")
     repeats: _whole(1, 100, "seeds")

@@ -36,10 +36,11 @@ def check_made(stage: Declaration, stages: Sequence[Declaration]) -> None:
     makers = find_makers(stages)
     missing = [path for path in stage.inputs if path in makers and not path.exists()]
     if missing:
-        named = name_some([f"no {path} (of {makers[path]})" for path in missing], _NAMED)
+        named = name_some([f"{path} (of {makers[path]})" for path in missing], _NAMED)
+        verb = "is" if len(missing) == 1 else "are"
         raise UserError(
-            f"what {stage.address} reads must be there: `uv run dvc repro {stage.address}` runs"
-            f" the stages before it, then it. Received: {named}"
+            f"{named} {verb} missing; `uv run dvc repro {stage.address}` runs the stages before it,"
+            f" then {stage.address}"
         )
 
 

@@ -67,14 +67,16 @@ def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, A
     weight = stage["report.smoothing"]
     weights = {stage[f"{name}.class_weight"] for name in ("head", "finetune")}
     balanced = weights == {"balanced"}
+    labels = summarise_doubts(measured, errors, doubtful)
+    leading = measured if labels["leads"] else None
     return {
-        "headline": summarise_headline(tested, learned, balanced)
+        "headline": summarise_headline(tested, learned, balanced, leading)
         | {"cautions": read_warnings(stage.input("reports/warnings.json"))},
         "mistakes": summarise_mistakes(tested, album, _read_looks(stage, tested)),
         "confusion": summarise_matrix(tested),
         "classes": summarise_classes(tested),
         "confidence": summarise_trust(tested) | {"strangers": _tell_strangers(stage, tested)},
-        "labels": summarise_doubts(measured, errors, doubtful),
+        "labels": labels,
         "training": _summarise_transfer(stage)
         | {"curves": {model.key: chart_history(model, weight) for model in tested.all_models}},
         "images": _summarise_images(stage, split, checked),

@@ -75,14 +75,14 @@ def find_revision(text: str) -> Revision:
     # Git would take a name that begins with a dash for an option.
     found = "" if text.startswith("-") else ask_git("rev-parse", "--verify", "-q", text)
     if not found:  # an experiment of DVC is known to git by a longer name
-        refs = [ref for ref in _list_refs("refs/exps") if ref.endswith(f"/{text}")]
+        refs = [ref for ref in list_refs("refs/exps") if ref.endswith(f"/{text}")]
         found = refs[0] if len(refs) == 1 else ""
     # A tag has a name of its own.
     commit = found and ask_git("rev-parse", "--verify", "-q", f"{found}^{{commit}}")
     if not commit:
         allowed = "a commit, branch, tag or experiment of this git repository"
         raise refuse("a revision", allowed, text)
-    refs = _list_refs(f"--points-at={commit}", "refs/exps", "refs/tags", "refs/heads")
+    refs = list_refs(f"--points-at={commit}", "refs/exps", "refs/tags", "refs/heads")
     experiments = [found for found in map(_EXPERIMENT.fullmatch, refs) if found]
     names = [found[3] for found in experiments]
     for kind in ("refs/tags/", "refs/heads/"):
@@ -95,7 +95,7 @@ def find_revision(text: str) -> Revision:
     return Revision(commit, name, title)
 
 
-def _list_refs(*arguments: str) -> list[str]:
+def list_refs(*arguments: str) -> list[str]:
     return ask_git("for-each-ref", "--format=%(refname)", *arguments).splitlines()
 
 

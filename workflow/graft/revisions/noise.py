@@ -67,18 +67,15 @@ def compare_images(old: ModelResults, new: ModelResults, measure: str) -> dict[s
 
 def _paired_test(pairing: Pairing, measure: str) -> tuple[int, int, float, float, float]:
     """Of the pairs: those lost and won, p, and the ends of the interval."""
-    before, after = pairing.before, pairing.after
-    _, unit, sizes = np.unique(pairing.join_units(), return_inverse=True, return_counts=True)
-    changes, limit = after["right"].to_numpy().astype(int) - before["right"].to_numpy(), 1.0
-    lost, won = int((changes < 0).sum()), int((changes > 0).sum())
-    if measure == "log_loss":
-        # Their paths may differ, by which pandas would bring them together.
-        changes, limit = after["loss"].to_numpy() - before["loss"].to_numpy(), MOST_LOSS
-    elif len(sizes) == len(unit) or not changes.any():
-        # Where nothing changes, units are as good as images, but there are fewer.
-        p = significance.mcnemar_test(lost, won)
-        return lost, won, p, *significance.paired_interval(lost, won, len(sizes))
-    return lost, won, *significance.flip_test(np.bincount(unit, changes), sizes, limit)
+    before, after, units = pairing.before, pairing.after, pairing.join_units()
+    # As arrays: their paths may differ, by which pandas would bring them together.
+    sides = before["right"].to_numpy(bool), after["right"].to_numpy(bool)
+    if measure == "accuracy":
+        return significance.compare_right(*sides, units)
+    lost, won = int((sides[0] & ~sides[1]).sum()), int((sides[1] & ~sides[0]).sum())
+    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    changes = np.bincount(unit, after["loss"].to_numpy() - before["loss"].to_numpy())
+    return lost, won, *significance.flip_test(changes, sizes, MOST_LOSS)
 
 
 def _measure_ends(side: pd.DataFrame, measure: str) -> tuple[float, float]:

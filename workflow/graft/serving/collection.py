@@ -153,10 +153,7 @@ def read_collection() -> Collection:
     signs = sign_files()
     parameters = flatten(read_parameters())
     if signs[MANIFEST] is None:
-        raise UserError(
-            f"{MANIFEST} must be there: `uv run snakemake --cores all` makes it."
-            " Received: no such file"
-        )
+        raise UserError(f"{MANIFEST} is missing; `uv run snakemake --cores all` makes it")
     pictures, ids = _read_pictures(signs)
     names = {label for picture in pictures.values() for label in picture.labels}
     return Collection(

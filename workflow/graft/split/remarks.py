@@ -234,7 +234,7 @@ def explain_equal(files: pd.DataFrame) -> Iterator[Caution]:
     if len(found):
         yield Caution(
             f"{len(found):,} images are left out, since equal files have two labels, such as"
-            f" {_name_two(found)}. Correct a label, or keep them under both",
+            f" {_name_two(found)}. Give each one label by `graft relabel`, or keep them under both",
             _KEEP,
         )
 

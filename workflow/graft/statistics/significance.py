@@ -41,6 +41,31 @@ def mcnemar_test(lost: int, won: int) -> float:
     return float(min(value, 1.0))
 
 
+def compare_right(
+    before: np.ndarray, after: np.ndarray, units: np.ndarray
+) -> tuple[int, int, float, float, float]:
+    """Compares the accuracy of two models on the same images, by unit.
+
+    It is `mcnemar_test` where no two images belong together, and `flip_test` otherwise.
+
+    Args:
+        before: bool (n,), whether the old model is right.
+        after: whether the new one is.
+        units: int (n,), equal for images that must stay together.
+
+    Returns:
+        Images that only the old, and that only the new model classifies right; the two-sided
+        p-value, and the ends of the interval of the difference.
+    """
+    _, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    changes = after.astype(int) - before
+    lost, won = int((changes < 0).sum()), int((changes > 0).sum())
+    # Where nothing changes, units are as good as images, but there are fewer.
+    if len(sizes) == len(unit) or not changes.any():
+        return lost, won, mcnemar_test(lost, won), *paired_interval(lost, won, len(sizes))
+    return lost, won, *flip_test(np.bincount(unit, changes), sizes, 1.0)
+
+
 def paired_interval(lost: int, won: int, n: int) -> tuple[float, float]:
     """The interval of the difference of two accuracies on the same images.
 

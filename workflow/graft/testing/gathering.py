@@ -1,7 +1,7 @@
 """Labelled photos with all that a model says of them, and which of them count."""
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -25,9 +25,11 @@ from graft.prediction.answers import rate_photos
 from graft.prediction.chosen import ChosenModel
 from graft.split.remarks import TWO_LABELS
 from graft.split.units import find_groups, number_units
+from graft.testing.learned import LearnedPictures, find_nearly_learned
 
 # Why a photo that can be read does not count.
 LEARNED = {"train": "in the training part", "valid": "in the validation part"}
+NEARLY = {part: f"near copy of a photo {place}" for part, place in LEARNED.items()}
 NEW_CLASS = "class unknown to the model"
 TYPED = Asked(
     "the photos", "--label", lambda value: f"graft test … --label {shlex.quote(str(value))}"
@@ -43,7 +45,8 @@ class GatheredPhotos(NamedTuple):
     Attributes:
         photos: a row for each, in natural order of the paths. str columns: path, within the source;
             file, the path from the present folder; id; label; group; part, that of the model's data
-            set in which an equal file is; reason, why it cannot be read; left_out, why it does not
+            set in which an equal file is; nearly, that of a picture of which it is a near copy,
+            `train` or `valid`; reason, why it cannot be read; left_out, why it does not
             count, else empty. int64 columns: truth, the number of its class in the model, −1 for
             one that the model does not know; row, that of `probabilities` and `pixels`, −1 if it
             cannot be read; unit, equal for photos that belong together.
@@ -62,7 +65,7 @@ def gather_photos(
     model: ChosenModel,
     source: str,
     rules: tuple[str | int, str],
-    learned: Mapping[str, str],
+    learned: LearnedPictures | None,
     scratch: Path,
 ) -> GatheredPhotos:
     """Finds labelled photos, and asks a model about each.
@@ -72,7 +75,7 @@ def gather_photos(
         source: a folder, an archive or a CSV, as `dataset.path` has it.
         rules: how labels are found, and what belongs together, as `dataset.label` and
             `dataset.group` have it.
-        learned: the part of each picture that the model was made from, by its id.
+        learned: what the model was made from, if that is known.
         scratch: a folder for the pixels, which are not kept in memory.
 
     Raises:
@@ -80,8 +83,14 @@ def gather_photos(
     """
     photos, cautions = _list_photos(source, *rules)
     photos["truth"] = _number_classes(photos["label"], model.description.classes, cautions)
-    photos["part"] = [learned.get(id_, "") for id_ in photos["id"]]
+    parts = learned.parts if learned else {}
+    photos["part"] = [parts.get(id_, "") for id_ in photos["id"]]
     probabilities, hashes, pixels = _rate(model, source, photos, scratch / "pixels.npy")
+    photos["nearly"] = ""
+    if learned:
+        nearly = find_nearly_learned(learned, hashes, pixels, _DIFFERENCE)
+        readable = photos["row"] >= 0
+        photos.loc[readable, "nearly"] = nearly[photos["row"][readable]]
     photos["unit"] = _number_units(photos, hashes, pixels)
     photos["left_out"] = _leave_out(photos)
     return GatheredPhotos(photos, probabilities, pixels, cautions)
@@ -194,6 +203,7 @@ def _leave_out(photos: pd.DataFrame) -> pd.Series:
     reasons = (
         photos["reason"],
         photos["part"].map(lambda part: LEARNED.get(part, "")),
+        photos["nearly"].where(photos["part"] == "").map(lambda part: NEARLY.get(part, "")),
         pd.Series(np.where(labels > 1, TWO_LABELS, ""), photos.index),
         pd.Series(np.where(photos["truth"] < 0, NEW_CLASS, ""), photos.index),
     )

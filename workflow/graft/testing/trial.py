@@ -20,6 +20,7 @@ from graft.split.remarks import TWO_LABELS
 from graft.statistics.measures import measure
 from graft.testing.gathering import (
     LEARNED,
+    NEARLY,
     NEW_CLASS,
     GatheredPhotos,
     gather_photos,
@@ -77,7 +78,7 @@ def try_model(model: ChosenModel, source: str, rules: tuple[str | int, str]) -> 
     about = model.description
     learned = find_learned(about)
     with TemporaryDirectory(prefix="graft-") as folder:
-        gathered = gather_photos(model, source, rules, learned or {}, Path(folder))
+        gathered = gather_photos(model, source, rules, learned, Path(folder))
         photos = gathered.photos
         counted = photos[photos["left_out"] == ""]
         if not len(counted):
@@ -100,7 +101,8 @@ def try_model(model: ChosenModel, source: str, rules: tuple[str | int, str]) -> 
             missing=missing,
             cautions=[
                 *gathered.cautions,
-                *_warn(photos, learned),
+                *_warn(photos, learned is not None),
+                *_warn_of_copies(gathered),
                 *_warn_of_missing(missing, about.classes, promise),
             ],
         )
@@ -165,7 +167,7 @@ def _find_new(
 
 def _warn(
     photos: pd.DataFrame,
-    learned: dict[str, str] | None,
+    known: bool,
 ) -> Iterator[Caution]:
     why = photos["left_out"]
 
@@ -174,7 +176,7 @@ def _warn(
         count = int(these.sum())
         return f"{count:,} of {len(photos):,} photos {'is' if count == 1 else 'are'} {what}"
 
-    if learned is None:
+    if not known:
         yield Caution(
             f"{SPLIT} of the model is not here, so photos that it has learned from would count"
         )
@@ -192,6 +194,21 @@ def _warn(
         yield Caution(say(own, "in the test part, by which the model was judged before"))
     if (own := why == TWO_LABELS).any():
         yield Caution(f"{say(own, 'equal to others of another label')}: {_OUT[own.sum() == 1]}")
+
+
+def _warn_of_copies(gathered: GatheredPhotos) -> Iterator[Caution]:
+    """What a model has learned from says too much for it, also where it was saved anew."""
+    photos = gathered.photos
+    for part, reason in NEARLY.items():
+        own = photos[photos["left_out"] == reason]
+        if len(own):
+            right = int((gathered.probabilities[own["row"]].argmax(1) == own["truth"]).sum())
+            one = len(own) == 1
+            what = "a near copy of a photo" if one else "near copies of photos"
+            yield Caution(
+                f"{len(own):,} of {len(photos):,} photos {'is' if one else 'are'} {what}"
+                f" {LEARNED[part]} of the model: {_OUT[one]} ({right:,} would be right)"
+            )
 
 
 def _warn_of_missing(

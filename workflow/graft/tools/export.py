@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ _METRICS, _TRAINING = (Path(f"reports/finetuned/{name}.json") for name in ("metr
 def main(arguments: list[str]) -> None:
     """`graft export --format FORMAT`: writes a folder with the model and all that its use needs.
 
-    All that can be known to be wrong is, before TensorFlow is imported.
+    All that can be known to be wrong is, before TensorFlow is imported. Where quantising costs more
+    than chance, nothing is written and the status is 1, unless `--accept-loss` is given.
 
     Raises:
         UserError: an option is wrong, an extra is not installed, the model is not of this project,
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> None:
     from graft.exporting.evidence import check_origin
 
     check_origin(stage, options.model, description)
+    from graft.exporting.agreement import LossAboveChance
     from graft.exporting.making import make_export
     from graft.exporting.texts import fill_template
 
@@ -57,8 +60,13 @@ def main(arguments: list[str]) -> None:
         training=read_json(_TRAINING) if chosen else {},
         parameters=flatten(values),
         licence=options.licence,
+        accept_loss=options.accept_loss,
     )
-    print(fill_template("said.txt", make_export(request, stage)), end="")
+    try:
+        print(fill_template("said.txt", make_export(request, stage)), end="")
+    except LossAboveChance as loss:
+        print(f"graft export: {loss}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

@@ -73,7 +73,7 @@ def _describe(now: Mapping[str, str], found: Mapping[str, Correction]) -> str:
     named = [f"{count} {one} → {other}" for (one, other), count in changed[:_NAMED]]
     if len(changed) > _NAMED:
         named.append("…")
-    text = f"{total} {'picture has' if total == 1 else 'pictures have'} another label"
+    text = f"{total} {'picture changes' if total == 1 else 'pictures change'}"
     if named:
         text += f" ({', '.join(named)})"
     return f"{text}; {same} as before" if same else text

@@ -79,16 +79,17 @@ def fit(
     """Trains a compiled model and leaves it with the weights of its best epoch.
 
     The best epoch is the one with the lowest validation loss, or the highest validation accuracy;
-    of equal ones it is the last. Losses are plain cross-entropies, also where the training itself
-    has smoothed labels. The training ends early after `patience` epochs without a better
-    one. Both kinds of batches should weigh classes in the same way: judged by a plain validation
-    loss, a balanced training would stop where the frequent classes are at their best, which is what
-    the weights are there to prevent. Weights change no accuracy.
+    of equal ones it is the last. The training ends early after `patience` epochs without a better
+    one; `stop_by` may name the other measure for that. Losses are plain cross-entropies, also where
+    the training itself has smoothed labels. Both kinds of batches should weigh classes in the same
+    way: judged by a plain validation loss, a balanced training would stop where the frequent
+    classes are at their best, which is what the weights are there to prevent. Weights change no
+    accuracy.
 
     Args:
         section: the section of the parameters, `head` or `finetune`.
-        settings: the parameters by dotted key: the section's epochs, patience, monitor and
-            learning rates (for the error).
+        settings: the parameters by dotted key: the section's epochs, patience, monitor,
+            stop_by and learning rates (for the error).
         model: compiled, with the metric `accuracy`.
         train: shuffled training batches, of which none was drawn yet.
         valid: validation batches.
@@ -104,7 +105,8 @@ def fit(
         UserError: a loss is infinite or not a number.
     """
     epochs, patience = settings[f"{section}.epochs"], settings[f"{section}.patience"]
-    monitor = settings[f"{section}.monitor"]
+    monitor, stop_by = (settings[f"{section}.{key}"] for key in ("monitor", "stop_by"))
+    stop_by = monitor if stop_by == "monitor" else stop_by
     resuming = Resuming(section, None if scratch is None else scratch / f"{name}.state", model)
     done = len(resuming.rows)
     if resuming.ended:
@@ -136,7 +138,7 @@ def fit(
             progress.advance(0, f"epoch {epoch}: {shown}")
             history = pd.DataFrame([*resuming.rows, row])
             best = best_epoch(history, monitor)
-            ended = epoch == epochs or epoch - best >= patience
+            ended = epoch == epochs or epoch - best_epoch(history, stop_by) >= patience
             resuming.keep(row, epoch == best, ended)
             if scratch is not None:  # others can follow the training
                 with whole(_LOGS / f"{section}.csv") as (part,):

@@ -17,7 +17,9 @@ import numpy as np
 from graft.common.errors import refuse
 from graft.models.description import ModelDescription
 
-KEPT = 0.95  # of the validation photos are within the limit, as in most publications
+# Of photos of the classes, at most so many are to be beyond the limit on average; most publications
+# have this share.
+_BEYOND = 0.05
 # The neighbour that counts. From 1 to 20 it hardly matters; the first alone would let a single
 # photo in a wrong class speak for all that is like it.
 _NEIGHBOURS = 5
@@ -86,16 +88,38 @@ def learn_known(features: np.ndarray, labels: np.ndarray) -> KnownPhotos:
     return KnownPhotos(directions, int(min(_NEIGHBOURS, smallest)), 2.0)
 
 
-def find_limit(distances: np.ndarray) -> float:
-    """The smallest of the distances that is not exceeded by a share of KEPT of them.
+def find_limit(distances: np.ndarray, units: np.ndarray) -> float:
+    """The distance that few photos of the classes exceed: on average a share of `share_beyond`.
+
+    It is conformal by unit (Lee, Barber and Willett 2023, Distribution-free inference with
+    hierarchical data, arXiv:2306.06342): all units weigh the same, and so does one more that is
+    still to come, of which nothing is known. Where no two photos belong together, it is the
+    distance of rank 0.95 (n + 1) (Vovk, Gammerman and Shafer 2005).
 
     Args:
-        distances: float64 (n,), of validation photos. Without any it is 2, which none exceeds.
+        distances: float64 (n,), of validation photos; n is 1 or more.
+        units: int64 (n,), equal for photos that belong together.
+
+    Returns:
+        One of the distances; the largest where there are too few units.
     """
-    if not len(distances):
-        return 2.0
-    place = int(np.ceil(KEPT * len(distances))) - 1
-    return float(np.sort(distances)[place])
+    _, numbers, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    order = np.argsort(distances, kind="stable")
+    weights = np.cumsum(1 / sizes[numbers[order]])
+    wanted = (1 - share_beyond(len(sizes))) * (len(sizes) + 1)
+    # The weights of a unit may add up to a little less than 1.
+    place = min(int(np.searchsorted(weights, wanted - 1e-9)), len(order) - 1)
+    return float(distances[order[place]])
+
+
+def share_beyond(units: int) -> float:
+    """The share of photos of the classes that are beyond the limit at most, on average.
+
+    Args:
+        units: how many of validation photos there are. With fewer than 19 the share is larger: no
+            distance of these can be sure to be exceeded less often.
+    """
+    return max(_BEYOND, 1 / (units + 1))
 
 
 def beside(model: Path) -> Path:

@@ -15,7 +15,9 @@ from graft.models.saving import calm
 PIXELS, PROBABILITIES = "pixels", "probabilities"  # the names of input and output
 
 
-def build_served(model: keras.Model, batch: int | None = None) -> tuple[Callable, tf.TensorSpec]:
+def build_served(
+    model: keras.Model, batch: int | None = None, dtype: tf.DType = tf.uint8
+) -> tuple[Callable, tf.TensorSpec]:
     """The function that all converted formats compute, and what it takes.
 
     It takes uint8, as photos are: so no program can hand over pixels of 0–1 by mistake.
@@ -23,28 +25,32 @@ def build_served(model: keras.Model, batch: int | None = None) -> tuple[Callable
     Args:
         model: from float32 (batch, side, side, 3), 0–255, to float32 (batch, classes).
         batch: the number of images, if it is fixed.
+        dtype: of the pixels, if a converter is to choose the numbers itself.
 
     Returns:
-        From a tensor `pixels`, uint8 of the same shape, to `probabilities` by this name.
+        From a tensor `pixels`, uint8 or `dtype` of the same shape, to `probabilities` by this name.
     """
 
     def serve(pixels):
         return {PROBABILITIES: model(tf.cast(pixels, tf.float32), training=False)}
 
-    return serve, tf.TensorSpec((batch, *model.input_shape[1:]), tf.uint8, name=PIXELS)
+    return serve, tf.TensorSpec((batch, *model.input_shape[1:]), dtype, name=PIXELS)
 
 
-def write_served(model: keras.Model, path: Path, batch: int | None = None) -> None:
+def write_served(
+    model: keras.Model, path: Path, batch: int | None = None, dtype: tf.DType = tf.uint8
+) -> None:
     """Writes a SavedModel with the signatures `serve` and `serving_default`, which are the same.
 
     Args:
         model: as of `build_served`.
         path: the folder.
         batch: the number of images, if it is fixed.
+        dtype: of the pixels.
     """
     archive = keras.export.ExportArchive()
     archive.track(model)
-    serve, given = build_served(model, batch)
+    serve, given = build_served(model, batch, dtype)
     archive.add_endpoint("serve", serve, [given])
     with calm():
         archive.write_out(str(path), verbose=False)

@@ -1,5 +1,6 @@
 """How good is it: the chosen model beside guessing and beside the head, and what that means."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ _RARE = 0.5  # of the mean of the classes
 
 
 def summarise_headline(
-    tested: Tested, learned: np.ndarray, balanced: bool = False
+    tested: Tested,
+    learned: np.ndarray,
+    balanced: bool = False,
+    leading: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the first section shows beside the metrics of the models.
 
@@ -23,6 +27,7 @@ def summarise_headline(
         tested: the models on the test part.
         learned: int (classes,), training images of each class.
         balanced: whether each class has the same weight in the trainings.
+        leading: the cross-validated accuracy with its ends, where that is the headline.
 
     Returns:
         largest: the class that has most training images, and guess: the share of test images that
@@ -30,6 +35,8 @@ def summarise_headline(
         that; and meaning: sentences from `say_meaning`, `say_weakest` and `say_gain`.
     """
     meaning = say_meaning(tested.labels, tested.chosen)
+    if leading is not None:
+        meaning[0] = _say_errors(leading, crossed=True)
     meaning += [*say_weakest(tested, learned, balanced), say_gain(tested)]
     largest = int(learned.argmax())
     guess = float((tested.labels == largest).mean())
@@ -50,11 +57,15 @@ def say_meaning(labels: np.ndarray, model: ReportedModel) -> list[str]:
     """
     wrong, sure = model.predicted != labels, model.confidence >= _SURE
     missed = wrong[sure].mean() if sure.any() else 0
-    ends = {"best": 1 - model.metrics["accuracy_high"], "worst": 1 - model.metrics["accuracy_low"]}
     return [
-        say_sentence("errors", wrong=wrong.mean(), **ends),
+        _say_errors(model.metrics | {"accuracy": 1 - wrong.mean()}),
         say_sentence("sureness", limit=_SURE, sure=sure.mean(), missed=missed),
     ]
+
+
+def _say_errors(found: Mapping[str, Any], crossed: bool = False) -> str:
+    wrong, best, worst = (1 - found[f"accuracy{end}"] for end in ("", "_high", "_low"))
+    return say_sentence("errors", wrong=wrong, best=best, worst=worst, crossed=crossed)
 
 
 def say_weakest(tested: Tested, learned: np.ndarray, balanced: bool) -> list[str]:

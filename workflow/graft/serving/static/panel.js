@@ -5,6 +5,7 @@ import { address, listNear, make, named, percent, sayPart, sharpen } from "./ele
 
 const BUTTONS = 9; // classes that have one, and a key
 const STAYS = 120; // milliseconds
+const WITHOUT = "graft-letters=off"; // a cookie, since each start has another port
 const ahead = new Image();
 
 export class Panel {
@@ -28,6 +29,11 @@ export class Panel {
       event.preventDefault();
       this.decideTyped(this.find(".typed input").value);
     };
+    // Who speaks to a computer, or holds a hand on the keys, would decide by accident (WCAG 2.1.4).
+    this.letters = this.find(".letters input");
+    this.letters.checked = !document.cookie.includes(WITHOUT);
+    this.letters.onchange = () => this.setLetters();
+    this.setLetters();
     this.image = this.find(".large");
     this.fault = make("p", { hidden: true });
     this.image.after(this.fault);
@@ -53,6 +59,12 @@ export class Panel {
   setSteps(count) {
     this.steps = count;
     this.find(".undo").disabled = !count;
+  }
+
+  setLetters() {
+    const seconds = this.letters.checked ? 0 : 365 * 86400;
+    document.cookie = `${WITHOUT}; max-age=${seconds}; path=/; samesite=strict`;
+    this.root.classList.toggle("without-letters", !this.letters.checked);
   }
 
   say(text) {
@@ -222,7 +234,7 @@ export class Panel {
   // What a key does; whether it does anything.
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
-    if (event.target.closest("input, select, textarea")) {
+    if (event.target.closest("input:not([type=checkbox]), select, textarea")) {
       if (event.key === "Escape" && event.target.value) {
         event.target.value = "";
         return true;
@@ -233,7 +245,7 @@ export class Panel {
       this.moved(event.key === "ArrowLeft" ? -1 : 1);
       return true;
     }
-    if (event.repeat) return false; // a key that is held down decides once
+    if (event.repeat || !this.letters.checked) return false; // a key that is held down decides once
     const key = event.key.toLowerCase();
     const actions = { k: () => this.keep(), x: () => this.decide(""), u: () => this.undo() };
     actions.c = actions["/"] = () => this.find(".typed input").focus();
