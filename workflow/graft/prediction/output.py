@@ -150,6 +150,11 @@ def check_output(option: str, name: str, ends: Collection[str], read: Sequence[s
         raise refuse(option, allowed, shown)
 
 
+def say_written(name: str, was_there: bool) -> str:
+    """That a file was written, and whether another one gave way to it."""
+    return f"written to {name}{', in place of the file that was there' if was_there else ''}"
+
+
 def path_from(table: Path, path: str) -> str:
     """The path of a photo as a table has it, so that it can be read from there again.
 
