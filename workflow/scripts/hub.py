@@ -19,7 +19,7 @@ PATCHES = {"DINOV2Backbone": 14, "DINOV3Backbone": 16}  # pixels, of all their p
 REGISTERS = 4  # tokens, where there are any: Darcet et al. 2023, arXiv:2309.16588
 
 
-def describe(family: str, name: str) -> dict[str, str | int]:
+def describe(family: str, name: str, parameters: int) -> dict[str, str | int]:
     """A row of the file, as `Preset` has it."""
     side = re.search(r"_(\d{3})(_|$)", name)
     own = int(side[1]) if side else USUAL
@@ -29,6 +29,7 @@ def describe(family: str, name: str) -> dict[str, str | int]:
         "side": own if FAMILIES[family].sides == "own" else 0,
         "patch": PATCHES.get(family, 1),
         "prefix": FAMILIES[family].tokens + registers,
+        "parameters": parameters,
     }
 
 
@@ -36,7 +37,7 @@ if __name__ == "__main__":
     rows = {}
     for shown in (*FAMILIES, *TOWERS):
         family = TOWERS.get(shown, shown)
-        for name in getattr(keras_hub.models, shown).presets:
-            rows[name] = describe(family, name)
+        for name, preset in getattr(keras_hub.models, shown).presets.items():
+            rows[name] = describe(family, name, preset["metadata"]["params"])
     lines = [f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
     write_text(PRESETS_FILE, "{\n" + ",\n".join(lines) + "\n}\n")

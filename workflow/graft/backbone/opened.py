@@ -61,7 +61,8 @@ def build_hub(name: str, side: int, weights: str) -> HubNetwork:
     keras_hub = import_hub(f"backbone.name {name}")
     folder = find_folder(name) or _fetch(keras_hub, name)
     preset = read_preset(folder)
-    if preset != (known := find_preset(name)):  # by which params.yaml was checked
+    known = find_preset(name)._replace(parameters=preset.parameters)
+    if preset != known:  # by which params.yaml was checked
         raise refuse(str(folder), f"the preset that graft knows, {known}", preset)
     scale, offset = _read_scaling(keras_hub, folder)
     if weights == PRESET:

@@ -25,7 +25,7 @@ class Network(NamedTuple):
     Attributes:
         layers: the names of its layers without its classifier, input first, as Keras has them;
             none where they are not known before it is built.
-        parameters: how many parameters these layers have.
+        parameters: how many parameters these layers have; of KerasHub's about as many.
         sides: the smallest and largest side that it takes, in pixels.
         imagenet: the side of the photos that Keras trained it on, in pixels; 0 where it did not.
         step: the side is a multiple of it, in pixels.
@@ -87,4 +87,4 @@ def look_up(name: str, stack: Sequence[Layer] = ()) -> Network:
         return NETWORKS[name]
     preset = find_preset(name)
     *sides, step = find_sides(preset)
-    return Network((), 0, sides, step=step, prefix=preset.prefix)
+    return Network((), preset.parameters, sides, step=step, prefix=preset.prefix)

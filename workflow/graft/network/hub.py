@@ -20,6 +20,7 @@ PRESETS_FILE = Path(__file__).with_name("hub.json")
 CONFIG, CONVERTER, WEIGHTS = "config.json", "image_converter.json", "model.weights.h5"
 _WHERE = "params.yaml: backbone.name"
 _LONGEST = 2**20  # bytes of a file of JSON
+_BYTES = 4  # of a parameter
 _SMALLEST, _LARGEST = 32, 1024  # pixels of a side
 
 
@@ -69,12 +70,14 @@ class Preset(NamedTuple):
         side: the only one that it takes, in pixels; 0 where there are more.
         patch: its sides are multiples of it, in pixels.
         prefix: how many tokens come before those of the patches: class, distillation, registers.
+        parameters: about how many it has, those of texts included.
     """
 
     family: str
     side: int
     patch: int
     prefix: int
+    parameters: int
 
 
 # Those that KerasHub publishes.
@@ -131,8 +134,10 @@ def read_preset(folder: Path) -> Preset:
     if family not in FAMILIES or not isinstance(settings, dict):
         titles = ", ".join(known.title for known in FAMILIES.values())
         raise _refuse(folder, CONFIG, f"one of {titles}", family)
+    weights = folder / WEIGHTS
+    parameters = weights.stat().st_size // _BYTES if weights.is_file() else 0
     if FAMILIES[family].sides == "any":
-        return Preset(family, 0, 1, 0)
+        return Preset(family, 0, 1, 0, parameters)
     shape, patch = settings.get("image_shape"), settings.get("patch_size")
     patch = patch[0] if isinstance(patch, list) and patch else patch
     side = shape[0] if isinstance(shape, list) and len(shape) == 3 else None
@@ -142,7 +147,8 @@ def read_preset(folder: Path) -> Preset:
         raise _refuse(folder, CONFIG, allowed, [side, patch, registers])
     prefix = FAMILIES[family].tokens + registers
     prefix *= settings.get("use_class_token") is not False
-    return Preset(family, *((side, 1) if FAMILIES[family].sides == "own" else (0, patch)), prefix)
+    sides = (side, 1) if FAMILIES[family].sides == "own" else (0, patch)
+    return Preset(family, *sides, prefix, parameters)
 
 
 def read_json_part(folder: Path, name: str) -> dict[str, Any]:

@@ -84,11 +84,16 @@ def main(arguments: list[str]) -> None:
     if not Path(dataset).exists():
         where = RECIPES / f"{options.recipe}.yaml"
         print(f"The images are not at {dataset} yet: {where} says where they come from.")
-    elif Path(dataset).is_absolute():
-        print(
-            "The images are outside the project: DVC notices every change of them, but keeps no"
-            " copy. To version them with the results, copy them to data/raw."
-        )
+    else:
+        if options.network and (
+            said := choices.say_time_of_features(after["backbone.name"], dataset)
+        ):
+            print(said)
+        if Path(dataset).is_absolute():
+            print(
+                "The images are outside the project: DVC notices every change of them, but keeps no"
+                " copy. To version them with the results, copy them to data/raw."
+            )
     _suggest_cleaning()
 
 
