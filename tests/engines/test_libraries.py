@@ -14,7 +14,17 @@ from project import FRESH, Project, assert_fresh, runs
 from sources import third_party
 
 # What takes part in a result; others check, log, start or test.
-COMPUTING = {"imagehash", "jinja2", "keras", "matplotlib", "numpy", "openvino", "pandas", "pillow"}
+COMPUTING = {
+    "imagehash",
+    "jinja2",
+    "keras",
+    "keras-hub",
+    "matplotlib",
+    "numpy",
+    "openvino",
+    "pandas",
+    "pillow",
+}
 COMPUTING |= {"pillow-heif", "scikit-learn", "scipy", "tensorflow"}
 
 
