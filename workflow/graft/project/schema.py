@@ -1,8 +1,7 @@
 """What params.yaml may hold: every key, its type and its limits.
 
 A field's description is what an error message says after "must be", and is written so.
-Numbers are strict (`"0.5"` and `true` are not numbers) and there are no defaults: params.yaml
-names everything that the result depends on.
+Numbers are strict (`"0.5"` and `true` are none), and nothing has a default: params.yaml names all.
 """
 
 import re
