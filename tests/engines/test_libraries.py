@@ -14,7 +14,17 @@ from project import FRESH, Project, assert_fresh, runs
 from sources import third_party
 
 # What takes part in a result; others check, log, start or test.
-COMPUTING = {"imagehash", "jinja2", "keras", "matplotlib", "numpy", "openvino", "pandas", "pillow"}
+COMPUTING = {
+    "imagehash",
+    "jinja2",
+    "keras",
+    "keras-hub",
+    "matplotlib",
+    "numpy",
+    "openvino",
+    "pandas",
+    "pillow",
+}
 COMPUTING |= {"pillow-heif", "scikit-learn", "scipy", "tensorflow"}
 
 
@@ -107,4 +117,4 @@ def test_a_stage_refuses_what_other_versions_have_made(standins: Project) -> Non
     standins.snakemake("-n")
     printed = standins.run("graft", "head", status=2)
     assert "with the same settings: run the whole pipeline again" in printed
-    assert "libraries of images are imagehash" in printed and "pillow 99, pillow-heif" in printed
+    assert "libraries of decoder are pillow 99, pillow-heif" in printed

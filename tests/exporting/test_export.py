@@ -1,10 +1,16 @@
 """`graft export`: what it writes, that others can use it without graft, and what it refuses."""
 
+import io
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
 import sysconfig
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import chdir
@@ -18,25 +24,28 @@ import pytest
 import yaml
 from PIL import Image
 
+from background import Run
 from cases import read_cases
 from graft.common.errors import UserError
 from graft.common.tables import read_json, read_table, write_table
-from graft.exporting.agreement import Agreement
+from graft.exporting.agreement import Agreement, ProgramCheck
 from graft.exporting.conversion import run_export, run_keras
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, check_format, read_versions
+from graft.exporting.originals import Originals, read_originals
+from graft.exporting.program import ODD, check_program, write_program
 from graft.exporting.runtimes.keras_file import write_keras
 from graft.exporting.runtimes.tflite_file import write_tflite
 from graft.exporting.texts import as_markdown, fill_template
 from graft.images.decoding import decode
+from graft.images.files import identity
 from graft.models.description import read_description, write_description
 from graft.models.framework import keras
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main
-from images import SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
+from images import ROOT, SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
 from trainings import COUNTS, describe, place, start
 
-NONE = "none of these, most like "
 # In the order of `a`, `b` and `c`, as which the pictures are made.
 CLASSES = ("a \"quoted\" '|' <b>", "b\nin `two` lines\u2028{or three}", "c,*d*,[e](f)\\, 猫")
 EXPORTS = [(kind, "") for kind in FORMATS]
@@ -45,10 +54,11 @@ MODEL = Path("data/models/finetuned.keras")
 Export = Callable[..., Path]
 # What starts `use.py` where graft is not: without the files of `site`, which know it.
 WITHOUT_GRAFT = """
-import importlib.util, runpy, sys
+import importlib.util, pathlib, runpy, sys
 sys.path.append(sys.argv.pop(1))
 assert importlib.util.find_spec("graft") is None
 sys.argv = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -117,13 +127,13 @@ def photos() -> Iterator[tuple[str, bytes]]:
     yield "small.png", encoded(picture(4, 20, 17))
 
 
-def use(folder: Path, photo: Path) -> tuple[str, float]:
-    """What `use.py` says of a photo, in a Python without graft: the class and its probability."""
-    command = [sys.executable, "-I", "-S", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
-    ended = call(*command, folder / "use.py", photo)
-    assert ended.returncode == 0, ended.stderr
-    name, _, probability = ended.stdout.removesuffix("\n").rpartition(" ")
-    return name.removeprefix(NONE), float(probability)
+def use(folder: Path, *photos: Path) -> dict[str, dict[str, Any]]:
+    """What `use.py` says of photos, in a Python without graft, by their paths."""
+    command = [sys.executable, "-I", "-S", "-B", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
+    ended = call(*command, folder / "use.py", "--json", *photos)
+    said = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == any("reason" in one for one in said), ended.stderr
+    return {one["path"]: one for one in said}
 
 
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)
@@ -138,14 +148,13 @@ def test_an_export_knows_photos_where_it_can(
     if not known.exists():
         return
     write(tmp_path / "photos", dict(photos()))
-    model = ("--model", str(folder / FORMATS[kind].model))
+    model = ("--model", str(folder / FORMATS[kind].model), "--output", "-")
     status, out, errors = graft(tmp_path, "predict", "photos", "--unknown", *model)
     assert status == 0, errors
-    command = [sys.executable, "-I", "-S", "-c", WITHOUT_GRAFT, sysconfig.get_path("purelib")]
-    for line in out.splitlines():
-        photo, _, said = line.partition("  ")
-        ended = call(*command, folder / "use.py", tmp_path / photo)
-        assert ended.stdout.startswith(NONE) == said.startswith(NONE), ended.stderr
+    rows = read_table(io.StringIO(out)).set_index("path")
+    for path, said in use(folder, tmp_path / "photos").items():
+        row = rows.loc[Path(path).relative_to(tmp_path).as_posix()]
+        assert row["unknown"] == ("yes" if said["unknown"] else "no")
 
 
 def answers(pixels: np.ndarray, folder: Path) -> np.ndarray:
@@ -162,14 +171,11 @@ def test_an_export_is_used_without_graft(
     photo = tmp_path / name
     photo.write_bytes(data)
     (expected,) = answers(decode(data, SIDE).pixels[None], built)
-    label, probability = use(folder, photo)
-    assert label in CLASSES
-    own = expected[CLASSES.index(label)]
-    if way:
-        assert probability == pytest.approx(own, abs=0.15)
-    else:
-        assert CLASSES.index(label) == expected.argmax()
-        assert probability == pytest.approx(own, abs=2e-4)
+    (said,) = use(folder, photo).values()
+    assert tuple(said["probabilities"]) == CLASSES
+    found = np.array([*said["probabilities"].values()])
+    assert said["label"] == CLASSES[found.argmax()] and said["confidence"] == found.max()
+    assert found == pytest.approx(expected, abs=0.15 if way else 2e-4)
 
 
 def facts_of(kind: str, quantize: str = "", **about: Any) -> Facts:
@@ -179,26 +185,125 @@ def facts_of(kind: str, quantize: str = "", **about: Any) -> Facts:
         *chosen, metrics={}, training={}, parameters={}, licence="unknown", accept_loss=False
     )
     found = Agreement(100, 90, 0.3, 0.98, 0.965, 0.9, 0.99, 0.3)
-    return Facts(
-        request, {}, found, 300, (), 10**6, "1.0", {"dtype": "uint8"}, {"dtype": "float32"}
-    )
+    program = ProgramCheck(3, ("JPEG",), "", 29, 4, 1e-6)
+    known = 300, (), 10**6, "1.0", {"dtype": "uint8"}, {"dtype": "float32"}
+    return Facts(request, {}, found, program, *known)
 
 
 @pytest.mark.parametrize("background", ["white", "#0080ff"])
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
-def test_the_program_decodes_as_graft_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str, background: str
+def test_the_program_decodes_as_graft_does(tmp_path: Path, fit: str, background: str) -> None:
+    write_program(facts_of("openvino").request, tmp_path, "")
+    given = {"shape": [None, SIDE, SIDE, 3], "fit": fit, "background": background}
+    about = {"classes": [], "input": given | {"white_level": "auto"}}
+    (tmp_path / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    code = "import sys, use; sys.stdout.buffer.write(use.read_pixels(sys.stdin.buffer.read()))"
+    _, data = next(photos())
+    command = [sys.executable, "-B", "-c", code]
+    ended = subprocess.run(command, input=data, cwd=tmp_path, capture_output=True)
+    assert ended.stdout == decode(data, SIDE, fit, background).pixels.tobytes(), ended.stderr
+
+
+def test_the_program_answers_as_graft_does(export: Export, tmp_path: Path) -> None:
+    """For every kind of file, also in folders; what graft refuses it refuses with the reason."""
+    folder = export("openvino")
+    files = {path.name: path.read_bytes() for path in ODD.iterdir()} | dict(photos())
+    write(tmp_path / "some/below", {"n\n\x1b.txt": b"text", ".hidden": b"no"} | files)
+    model = ("--model", str(folder / "model.xml"), "--output", "answers.jsonl")
+    assert graft(tmp_path, "predict", "some", *model)[0] == 1
+    with (tmp_path / "answers.jsonl").open(encoding="utf-8") as lines:
+        expected = [json.loads(line) for line in lines]
+    found = use(folder, tmp_path / "some", tmp_path / "none.jpg")
+    assert found.pop(str(tmp_path / "none.jpg"))["reason"] == "missing"
+    assert len(found) == len(expected) == len(files) + 1
+    shown = {Path(path).name: one for path, one in found.items()}
+    for own in expected:
+        name = Path(own["path"]).name.encode("unicode_escape").decode()
+        assert shown[name].get("reason", "") == (own.get("reason") or ""), name
+        if "reason" not in shown[name]:
+            assert shown[name]["label"] == own["label"], name
+            assert shown[name]["confidence"] == pytest.approx(own["confidence"], abs=1e-5), name
+
+    program = (sys.executable, "-B", folder / "use.py")
+    plain = call(*program, *sorted((tmp_path / "some").rglob("*.jpg")))
+    assert plain.returncode == 1 and "cut.jpg: cannot be read: truncated" in plain.stderr
+    assert re.search(r"/progressive\.jpg: .* [01]\.\d{4}$", plain.stdout, re.MULTILINE)
+    assert "Traceback" not in plain.stderr and "\x1b" not in plain.stdout + plain.stderr
+    usage = call(*program)
+    assert usage.returncode == 2 and usage.stderr.startswith("usage: use.py")
+
+
+def test_an_export_whose_program_answers_otherwise_is_not_written(
+    built: Path, tmp_path: Path, export: Export
 ) -> None:
-    facts = facts_of("keras", fit=fit, background=background)
-    text = fill_template("use.py", facts).replace("import keras\n", "")
-    decoding = text[: text.index("model = ")]
-    (tmp_path / "model.json").write_text('{"classes": []}', encoding="utf-8")
-    for name, data in photos():
+    """As it would with another way to decode, or if it ended in an error."""
+    folder = shutil.copytree(export("openvino"), tmp_path / "export")
+    request = facts_of("openvino").request._replace(
+        model=built / MODEL, description=read_description(built / MODEL)
+    )
+    originals = Originals((next(photos())[1],), ("JPEG",))
+    check = check_program(request, folder, originals)
+    assert (check.originals, check.odd) == (1, len([*ODD.iterdir()])) and check.refused
+    program = (folder / "use.py").read_text(encoding="utf-8")
+    for before, after, says in (
+        ("pixels[None]", "pixels[None, ::-1]", "must answer as graft does"),
+        ("sys.exit(main())", "sys.exit('ended')", "must answer for each file"),
+    ):
+        assert before in program
+        (folder / "use.py").write_text(program.replace(before, after), encoding="utf-8")
+        with pytest.raises(UserError, match=says):
+            check_program(request, folder, originals)
+
+
+def test_originals_are_of_each_kind(here: Path) -> None:
+    files = dict(photos())
+    many = {f"a/{number}.png": encoded(picture(number)) for number in range(30)}
+    write(here / "raw", {**many, **{f"b/{name}": data for name, data in files.items()}})
+    wanted = {path.relative_to("raw").as_posix(): path for path in Path("raw").rglob("*.*")}
+    ids = {name: identity(path.read_bytes()) for name, path in wanted.items()}
+    (here / "raw/a/7.png").write_bytes(encoded(picture(99)))  # another one since
+    found = read_originals("raw", ids)
+    assert len(found.files) == 12 and len(found.kinds) == 7 and not found.problem
+    assert {*files.values()} - {*found.files} <= {files["small.png"]}  # of a kind with many others
+    assert encoded(picture(99)) not in found.files
+    assert "raw2" in read_originals("raw2", ids).problem
+
+
+def test_the_server_of_the_docs(export: Export, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="needs `uv run --group server pytest`")
+    folder = shutil.copytree(export("openvino"), tmp_path / "export")
+    text = (ROOT / "docs/export.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (folder / "server.py").write_text(program, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "uvicorn", "server:app", "--port", port]
+    server = Run(command, folder, os.environ)
+    try:
+        assert server.wait_until(lambda: "running on" in server.text), server.text
+        name, data = next(photos())
         (tmp_path / name).write_bytes(data)
-        monkeypatch.setattr(sys, "argv", ["use.py", str(tmp_path / name)])
-        found: dict[str, Any] = {"__file__": str(tmp_path / "use.py")}
-        exec(compile(decoding, "use.py", "exec"), found)
-        assert (found["pixels"] == decode(data, SIDE, fit, background).pixels[None]).all(), name
+        status, answer = post_photo(port, data)
+        (expected,) = use(folder, tmp_path / name).values()
+        del expected["path"]
+        assert (status, answer) == (200, expected)
+        assert post_photo(port, b"no picture") == (422, {"detail": "not an image"})
+    finally:
+        server.kill()
+
+
+def post_photo(port: str, data: bytes) -> tuple[int, Any]:
+    """Sends a file as a form does: the status, and what is answered."""
+    head = 'Content-Disposition: form-data; name="photo"; filename="x"'
+    body = b"\r\n".join([b"--edge", head.encode(), b"", data, b"--edge--", b""])
+    form = {"Content-Type": "multipart/form-data; boundary=edge"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/classify", body, form)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
 
 
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)

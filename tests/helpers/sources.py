@@ -30,8 +30,10 @@ def imported(path: Path, later: bool) -> frozenset[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # A dot is the room of the file: the one that stands alone goes by it.
+            module = f"graft.{path.parent.name}.{node.module}" if node.level else node.module
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return frozenset(found)
 
 

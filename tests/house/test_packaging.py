@@ -116,6 +116,7 @@ def test_what_an_export_needs_is_in_its_extra() -> None:
             assert set(map(normal, modules)) <= set(EXTRAS[kind.extra])
     assert {kind.extra for kind in FORMATS.values()} - {""} == set(EXTRAS) - {
         "gpu",
+        "hub",
         "open",
         "slurm",
         "s3",

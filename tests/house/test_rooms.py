@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,17 @@ def test_a_change_makes_stale_what_it_can_change() -> None:
 def test_what_needs_no_tensorflow_does_not_import_it(module: str) -> None:
     packages = {name.partition(".")[0] for name in closure(module, later=False)}
     assert not packages & HEAVY
+
+
+def test_the_decoder_stands_alone() -> None:
+    """It goes with exports, into a folder of any name, to where graft is not."""
+    allowed = {*sys.stdlib_module_names, "numpy", "PIL", "pillow_heif"}
+    for path in (ROOT / PACKAGE / "decoder").iterdir():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))) if path.suffix == ".py" else ():
+            if isinstance(node, ast.Import):
+                assert {alias.name.partition(".")[0] for alias in node.names} <= allowed, path
+            elif isinstance(node, ast.ImportFrom) and node.level != 1:
+                assert str(node.module).partition(".")[0] in allowed, path
 
 
 def test_each_stage_has_a_rule() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from formats import chunk, gif, heic, png
-from graft.common.errors import BLANK
 from graft.common.tables import read_json, read_table
-from graft.images.decoding import Undecodable, decode
+from graft.decoder.reasons import BLANK, Undecodable
+from graft.images.decoding import decode
 from images import SIDE, change, check, classes, complaint, encoded, graft, picture, run, write
 from readable import COLOURS, INDICES, KNOWN, OF_PALETTE, PART, big
 

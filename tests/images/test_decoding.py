@@ -13,9 +13,9 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from formats import heic
-from graft.common.errors import BLANK
-from graft.images import decoding
-from graft.images.decoding import Undecodable, decode
+from graft.decoder import picture as decoder
+from graft.decoder.reasons import BLANK, Undecodable
+from graft.images.decoding import decode
 from images import SIDE, encoded, picture, python
 from readable import JPEG, KNOWN, PNG, READABLE, exif, turned
 from unreadable import UNREADABLE
@@ -23,7 +23,7 @@ from unreadable import UNREADABLE
 REASONS = ("truncated", "not an image", "decompression bomb", "too small", "damaged header")
 KINDS = ("unreadable: ", "unsupported mode", "unknown range: ", "values that", BLANK)
 FITS = ("stretch", "crop", "pad")
-sides = st.integers(decoding._SHORTEST, 300)
+sides = st.integers(decoder._SHORTEST, 300)
 
 
 def reason(data: bytes) -> str:
@@ -58,7 +58,7 @@ def test_any_size_becomes_a_square_and_is_given_as_shown(
 def test_a_side_of_nothing_is_too_small(long: int, short: int, upright: bool, fit: str) -> None:
     shape = (long, short) if upright else (short, long)
     data = encoded(np.full((*shape, 3), 7, np.uint8))
-    if min(shape) < decoding._SHORTEST:
+    if min(shape) < decoder._SHORTEST:
         assert reason(data) == "too small"
     else:
         assert (decode(data, 16, fit).width, decode(data, 16, fit).height) == shape[::-1]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from graft.common.errors import UserError
+from graft.decoder import reasons
 from graft.images import archives, files
 from images import change, check, complaint, encoded, listing, nothing_made, picture
 from packing import GOOD, KINDS, header, mark, pack, pack_members, pack_tar, problems, read
@@ -57,8 +58,8 @@ class TestHostileMembers:
         others = [header(f"cat/odd {number}", own) for number, own in enumerate(kinds)]
         good = [(name, 0, data) for name, data in GOOD.items()]
         pack_tar(here / f"photos{kind}", [*good, *((info, b"") for info in links + others)])
-        expected = {info.name: files.LINK for info in links}
-        expected |= {info.name: files.IRREGULAR for info in others}
+        expected = {info.name: reasons.LINK for info in links}
+        expected |= {info.name: reasons.IRREGULAR for info in others}
         assert problems(f"photos{kind}") == expected
 
     def test_links_and_devices_in_a_zip(self, here: Path) -> None:
@@ -70,8 +71,8 @@ class TestHostileMembers:
             members.append((info, b"../secret.png"))
         pack_members(here / "photos.zip", members)
         assert problems("photos.zip") == {
-            "cat/link": files.LINK,
-            **{f"cat/{name}": files.IRREGULAR for name in ("pipe", "device", "socket")},
+            "cat/link": reasons.LINK,
+            **{f"cat/{name}": reasons.IRREGULAR for name in ("pipe", "device", "socket")},
         }
 
     @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -141,11 +142,11 @@ class TestHostileMembers:
     def test_files_that_are_too_large(
         self, here: Path, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(files, "LARGEST_FILE", 5000)
+        monkeypatch.setattr(reasons, "LARGEST_FILE", 5000)
         pack(here / f"photos{kind}", GOOD | {"cat/large.png": bytes(5001), "cat/5000": bytes(5000)})
         rows = {row["path"]: row["reason"] for row in listing(f"photos{kind}")}
         assert {path for path, reason in rows.items() if reason} == {"cat/large.png"}
-        assert rows["cat/large.png"] == files.TOO_LARGE
+        assert rows["cat/large.png"] == reasons.TOO_LARGE
 
 
 class TestBombs:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from formats import ASCII, FLOAT, LONG, SHORT, chunk, heic, png, tags, tiff
-from graft.images.decoding import Undecodable, decode
+from graft.decoder.reasons import Undecodable
+from graft.images.decoding import decode
 from images import SIDE, encoded
 from readable import GREY, KNOWN, LEVELS, big
 

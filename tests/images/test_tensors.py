@@ -10,6 +10,7 @@ import pytest
 from graft.common import parallel
 from graft.common.errors import UserError
 from graft.common.tables import read_table, read_tables
+from graft.decoder import reasons
 from graft.images import files
 from images import SIDE, change, check, classes, encoded, listing, picture, run, write
 from packing import KINDS, pack, pack_members
@@ -43,7 +44,7 @@ class TestCollection:
         (here / "photos/good/link.png").symlink_to("rgb.png")
         strange = Path(os.fsdecode(os.fsencode(here / "photos") + b"/bad/\xff.png"))
         strange.write_bytes(encoded(picture(40)))
-        unread = {"bad/pipe.png": files.IRREGULAR, "bad/nowhere.png": files.MISSING}
+        unread = {"bad/pipe.png": reasons.IRREGULAR, "bad/nowhere.png": reasons.MISSING}
         unread[r"bad/\xff.png"] = files.NOT_UTF8
         rows = check()
         assert set(rows) == {*COLLECTION, *unread, "good/link.png"}
@@ -54,8 +55,8 @@ class TestCollection:
             gap = np.abs(row["pixels"].astype(int) - pixels.astype(int)).max()
             assert gap <= tolerance, (name, gap)
             assert (row["width"], row["height"]) == (str(SIDE), str(SIDE))
-        reasons = {f"bad/{name}": reason for name, (_, reason) in UNREADABLE.items()} | unread
-        for path, reason in reasons.items():
+        said = {f"bad/{name}": reason for name, (_, reason) in UNREADABLE.items()} | unread
+        for path, reason in said.items():
             row = rows[path]
             assert row["status"] == "quarantined", path
             assert row["reason"].startswith(reason), (path, row["reason"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cases import read_cases
 from graft.common.classes import normal
 from graft.common.errors import UserError
+from graft.decoder import reasons
 from graft.images import files
 from graft.labelling.labels import Label
 from graft.labelling.table import by_csv
@@ -121,7 +122,7 @@ class TestDataSet:
     @pytest.mark.parametrize("bare", [True, False])
     def test_files_that_cannot_be_had_have_a_reason(self, here: Path, bare: bool) -> None:
         write(here, {"secret.png": encoded(picture(9))})
-        reasons = {
+        expected = {
             "gone.png": "missing",
             "../secret.png": "path leads out of the data set",
             "images/../../secret.png": "path leads out of the data set",
@@ -134,10 +135,10 @@ class TestDataSet:
             "images/0.png": "",
             "images/~": "missing",
         }
-        data = table([("path", "label"), *((path, "cat") for path in reasons)])
+        data = table([("path", "label"), *((path, "cat") for path in expected)])
         write(here / "photos", FILES | {"labels.csv": data})
         rows = listing("photos/labels.csv" if bare else "photos")
-        assert {row["path"]: row["reason"] for row in rows} == reasons
+        assert {row["path"]: row["reason"] for row in rows} == expected
         assert {row["label"] for row in rows} == {"cat"}
         assert len({row["id"] for row in rows}) == len(rows)
         assert files.identity((here / "secret.png").read_bytes()) not in str(rows)
@@ -157,7 +158,7 @@ class TestDataSet:
             listing()
 
     def test_one_too_large_is_an_error(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(files, "LARGEST_FILE", 20)
+        monkeypatch.setattr(reasons, "LARGEST_FILE", 20)
         write(here / "photos", {"labels.csv": TABLE.encode()})
         for path in ("photos", "photos/labels.csv"):
             with pytest.raises(UserError, match=r"cannot be read: larger than"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from graft.common.classes import natural, normal
 from graft.common.errors import UserError
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.sources import check_folder
 from images import ODD, change, classes, encoded, graft, listing, nothing_made, picture, write
@@ -151,7 +152,7 @@ class TestFilesThatAreNone:
     """What is among files and cannot be read."""
 
     def test_they_are_set_aside_and_why(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(files, "LARGEST_FILE", 10_000)
+        monkeypatch.setattr(reasons, "LARGEST_FILE", 10_000)
         good = classes(CLASSES)
         write(here / "photos", good | {"dog/large.png": bytes(10_001), "dog/x.jpg/1.png": b"1"})
         write(here, {"outside.png": encoded(picture(9))})
@@ -161,16 +162,16 @@ class TestFilesThatAreNone:
             (cat / f"{name}.png").symlink_to(target)
         os.mkfifo(cat / "pipe.png")
         rows = {row["path"]: row for row in listing()}
-        reasons = {path: row["reason"] for path, row in rows.items() if row["reason"]}
-        assert reasons == {
+        found = {path: row["reason"] for path, row in rows.items() if row["reason"]}
+        assert found == {
             "cat/device.png": "not a regular file",
             "cat/folder.png": "not a regular file",
             "cat/nowhere.png": "missing",
             "cat/pipe.png": "not a regular file",
             "cat/round.png": "unreadable: Too many levels of symbolic links",
-            "dog/large.png": files.TOO_LARGE,
+            "dog/large.png": reasons.TOO_LARGE,
         }
-        assert set(rows) == {*good, *reasons, "cat/link.png", "dog/x.jpg/1.png"}
+        assert set(rows) == {*good, *found, "cat/link.png", "dog/x.jpg/1.png"}
         assert rows["cat/link.png"]["id"] == files.identity((here / "outside.png").read_bytes())
         assert len({row["id"] for row in rows.values()}) == len(rows)
 
@@ -178,8 +179,8 @@ class TestFilesThatAreNone:
     def test_permissions(self, here: Path) -> None:
         write(here / "photos", classes(CLASSES))
         (here / "photos/cat/0.png").chmod(0)
-        reasons = {row["path"]: row["reason"] for row in listing()}
-        assert reasons["cat/0.png"] == "unreadable: Permission denied"
+        found = {row["path"]: row["reason"] for row in listing()}
+        assert found["cat/0.png"] == "unreadable: Permission denied"
         (here / "photos/cat").chmod(0)
         with pytest.raises(UserError, match=r"cannot be listed: Permission denied"):
             listing()

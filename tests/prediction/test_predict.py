@@ -161,6 +161,8 @@ def test_a_model_file_answers_outside_of_any_project(models: Path, here: Path, k
     accuracy = "accuracy on 12 test images 80.0 % (75.8–100.0 %)"
     assert first.endswith(f"cnn at 16 pixels, 3 classes; {accuracy}")
     assert last == "predict: 4 photos; written to found.csv"
+    _, _, errors = graft(here, "predict", *arguments)
+    assert errors.splitlines()[-1] == f"{last}, in place of the file that was there"
 
 
 @pytest.mark.parametrize("kind", ["xml", "keras"])

@@ -88,7 +88,7 @@ def find_unsuited_sizes(
     side, name = parameters["image.side"], parameters["backbone.name"]
     kept = {"crop": np.minimum, "pad": np.maximum, "stretch": lambda w, h: np.sqrt(w * h)}
     middle = float(np.median(kept[parameters["image.fit"]](width, height)))
-    own = 0 if name in OWN else NETWORKS[name].imagenet
+    own = NETWORKS[name].imagenet if name in NETWORKS else 0
     known = {"middle": middle, "side": side, "name": name, "own": own}
     images = shlex.quote(parameters["dataset.path"])
     if middle / side >= _SHRUNK and (not own or side < own):

@@ -1,4 +1,4 @@
-"""The networks themselves: graft's own, and every class of `keras.applications`.
+"""The networks themselves: graft's own, every class of `keras.applications`, and KerasHub's.
 
 All take the same input, float32 (batch, side, side, 3) with values 0–255, and scale it themselves,
 so that training, features, evaluation and export cannot disagree about scaling.
@@ -7,12 +7,14 @@ so that training, features, evaluation and export cannot disagree about scaling.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graft.backbone.opened import build_hub
 from graft.backbone.scaling import find_scaling
 from graft.backbone.weights import load_weights
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
 from graft.models.pooling import NETWORK, pool
 from graft.models.stacks import IMAGE_KINDS, Layer, read_stack
+from graft.network.hub import HUB
 
 _layers = keras.layers
 
@@ -91,13 +93,18 @@ def build_backbone(settings: Mapping[str, Any]) -> keras.Model:
     keras.backend.clear_session()
     keras.utils.set_random_seed(settings["backbone.seed"])
     stack = read_stack(settings["backbone.stack"], IMAGE_KINDS)
-    whole = build_network(name, side, stack, settings["backbone.initializer"])
-    network = load_weights(whole, name, settings["backbone.weights"], settings["backbone.layer"])
-    if name == "stack" or name in OWN_NETWORKS:
-        scale, offset, reverse = [1 / 127.5] * 3, [-1.0] * 3, False
+    weights, prefix, reverse = settings["backbone.weights"], 0, False
+    if name.startswith(HUB):
+        whole, scale, offset, prefix = build_hub(name, side, weights)
     else:
+        whole = build_network(name, side, stack, settings["backbone.initializer"])
+    network = load_weights(whole, name, weights, settings["backbone.layer"])
+    if name == "stack" or name in OWN_NETWORKS:
+        scale, offset = [1 / 127.5] * 3, [-1.0] * 3
+    elif not name.startswith(HUB):
         scale, offset, reverse = find_scaling(getattr(keras.applications, name), network)
     inputs = keras.Input((side, side, 3), name="pixels")
     x = keras.ops.flip(inputs, axis=-1) if reverse else inputs
     x = _layers.Rescaling(scale, offset, name="scaling")(x)
-    return keras.Model(inputs, pool(network(x), settings["backbone.pooling"]), name="backbone")
+    features = pool(network(x), settings["backbone.pooling"], prefix=prefix)
+    return keras.Model(inputs, features, name="backbone")

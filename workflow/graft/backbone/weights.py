@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from graft.backbone.fetched import fetching, find_published, first_line
-from graft.common.errors import refuse
+from graft.common.errors import nearest, refuse
 from graft.models.framework import keras
 from graft.models.pooling import NETWORK
 from graft.models.saving import calm, load_model
+from graft.network.catalogue import LAST
 
 _WHERE = "params.yaml: backbone.weights"
 
@@ -19,8 +20,8 @@ def load_weights(network: keras.Model, name: str, weights: str, layer: str) -> k
     Args:
         network: the whole network; its weights are replaced.
         name: its name in `backbone.name`.
-        weights: `none`, to keep those that were drawn; `imagenet`; a weights file of the whole
-            network (`.h5`); or a model that graft made (`.keras`), with the wanted layers in it.
+        weights: `none` or `preset`, to keep those that it has; `imagenet`; a weights file of the
+            whole network (`.h5`); or a model that graft made (`.keras`), with the wanted layers.
         layer: the last layer that is wanted, or `last`.
 
     Raises:
@@ -37,7 +38,11 @@ def load_weights(network: keras.Model, name: str, weights: str, layer: str) -> k
         allowed = f"a file of weights for backbone.name without its classifier ({count} layers)"
         with _explained(path, allowed), calm():
             network.load_weights(path)
-    if layer != "last":
+    if layer != LAST:
+        names = [own.name for own in network.layers[1:]]
+        if layer not in names:  # of some networks they are not known before
+            allowed = f"{LAST}, or a layer of {name} ({', '.join(names)}){nearest(layer, names)}"
+            raise refuse("params.yaml: backbone.layer", allowed, layer)
         network = keras.Model(network.input, network.get_layer(layer).output, name=NETWORK)
     if path.suffix == ".keras":
         with _explained(path, "a model with this network in it"):

@@ -6,9 +6,6 @@ from typing import Any
 
 # The parameter that says where the images are, as errors name it.
 WHERE_SOURCE = "params.yaml: dataset.path"
-# Why a picture is left out in which all that is to be seen has the colour of the background, which
-# follows.
-BLANK = "blank on image.background "
 
 
 class UserError(Exception):

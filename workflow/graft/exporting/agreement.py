@@ -54,6 +54,26 @@ class LossAboveChance(Exception):
     """
 
 
+class ProgramCheck(NamedTuple):
+    """What the program of an export said, beside what graft says of the same files.
+
+    Attributes:
+        originals: files of the test part that were tried.
+        kinds: of these, such as `PNG I;16`.
+        problem: why there were none; else empty.
+        odd: files of the package that were tried.
+        refused: how many of all have no picture, for both.
+        difference: the largest of all probabilities.
+    """
+
+    originals: int
+    kinds: tuple[str, ...]
+    problem: str
+    odd: int
+    refused: int
+    difference: float
+
+
 def compare_answers(
     expected: np.ndarray, found: np.ndarray, labels: np.ndarray, units: np.ndarray
 ) -> Agreement:
@@ -120,7 +140,8 @@ def check_loss(agreement: Agreement, quantize: str) -> None:
         )
 
 
-def tell_agreement(agreement: Agreement) -> dict[str, Any]:
+def tell_agreement(agreement: Agreement, program: ProgramCheck) -> dict[str, Any]:
     """The same for `model.json`, rounded."""
     rounded = {name: round(value, 6) for name, value in agreement._asdict().items()}
-    return rounded | {"difference": float(f"{agreement.difference:.2g}")}
+    tried = program._asdict() | {"difference": float(f"{program.difference:.2g}")}
+    return rounded | {"difference": float(f"{agreement.difference:.2g}"), "program": tried}

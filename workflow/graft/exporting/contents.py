@@ -13,6 +13,7 @@ from graft.common.tables import read_json
 ABOUT, LABELS = "model.json", "labels.txt"
 BESIDE = (LABELS, ABOUT)  # are also within a model whose format has a place for them
 MADE_BY = "graft export"  # says `made_by` of `model.json`
+_COMPILED = "__pycache__"  # Python leaves it where `use.py` is imported
 
 
 def write_labels(folder: Path, classes: tuple[str, ...]) -> None:
@@ -48,7 +49,8 @@ def check_folder_of_export(folder: Path) -> None:
         return
     try:
         known = read_json(folder / ABOUT)
-        others = [file for file in inside if file not in known.get("files", [])]
+        expected = {*known.get("files", []), _COMPILED}
+        others = [file for file in inside if file not in expected]
         is_export = known.get("made_by") == MADE_BY
     except (ValueError, OSError, RecursionError, AttributeError, TypeError):
         is_export = False

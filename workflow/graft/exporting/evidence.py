@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Evidence:
         labels: int64 (n,), their classes.
         units: int64 (n,), equal for images that must stay together.
         places: int64 (n,), their rows in what `evaluate` predicted: validation, then test.
+        originals: ids by paths in the data set: of these images, and of one of the test part for
+            each way in which names end.
         calibration: uint8 (m, side, side, 3), images of the training part.
         counts: how many images of each class there are, by part.
     """
@@ -35,6 +37,7 @@ class Evidence:
     labels: np.ndarray
     units: np.ndarray
     places: np.ndarray
+    originals: dict[str, str]
     calibration: np.ndarray
     counts: dict[str, list[int]]
 
@@ -77,12 +80,20 @@ def read_evidence(stage: Stage) -> Evidence:
         labels=test.labels[places],
         units=read_units(stage.input("data/units.csv"), test.ids)[places],
         places=len(parts["valid"]) + places,
+        originals=_name_originals(test, places),
         calibration=train[_spread(train, _CALIBRATING)],
         counts={
             name: np.bincount(rows.labels, minlength=classes).tolist()
             for name, rows in parts.items()
         },
     )
+
+
+def _name_originals(test: Rows, places: np.ndarray) -> dict[str, str]:
+    """The ids of these rows by their paths, and of one for each way in which names end."""
+    ends = {PurePosixPath(path).suffix.lower(): row for row, path in enumerate(test.paths)}
+    rows = {*places.tolist(), *ends.values()}
+    return {test.paths[row]: test.ids[row] for row in sorted(rows)}
 
 
 def _spread(rows: Rows, most: int) -> np.ndarray:

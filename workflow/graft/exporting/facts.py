@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graft.exporting.agreement import Agreement
+from graft.exporting.agreement import Agreement, ProgramCheck
 from graft.models.description import ModelDescription
 
 
@@ -47,6 +47,7 @@ class Facts(NamedTuple):
         request: what was exported.
         counts: images of each class by part: train, valid, test.
         agreement: of the export with the model.
+        program: what `use.py` said of files.
         calibrated: how many images int8 was calibrated on.
         files: of the export, by name.
         weight: bytes of the model.
@@ -59,6 +60,7 @@ class Facts(NamedTuple):
     request: Request
     counts: Mapping[str, list[int]]
     agreement: Agreement
+    program: ProgramCheck
     calibrated: int
     files: tuple[str, ...]
     weight: int

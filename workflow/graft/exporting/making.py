@@ -16,10 +16,12 @@ from graft.exporting.conversion import add_known, convert_model, run_export, run
 from graft.exporting.evidence import Evidence, read_evidence
 from graft.exporting.facts import Facts, Request
 from graft.exporting.formats import FORMATS, read_versions
+from graft.exporting.originals import read_originals
+from graft.exporting.program import DECODER, PROGRAM, check_program, write_program
 from graft.exporting.texts import fill_template
 from graft.exporting.web import add_page
 
-_TEXTS = ("use.py", "README.md")
+_CARD = "README.md"
 
 
 def make_export(request: Request, stage: Stage) -> Facts:
@@ -52,24 +54,29 @@ def make_export(request: Request, stage: Stage) -> Facts:
         beside = [folder / name for name in BESIDE]
         made = [path for path in folder.rglob("*") if path.is_file() and path not in beside]
         model = sorted({path.relative_to(folder).parts[0] for path in made})
-        added = (*add_known(request, folder), *add_page(request, folder))
+        known = add_known(request, folder)
+        write_program(request, folder, "".join(known))
+        _tell(f"running {PROGRAM}, as a user would")
+        originals = read_originals(request.parameters["dataset.path"], evidence.originals)
+        program = check_program(request, folder, originals)
+        page = add_page(request, folder)
         about = read_json(folder / ABOUT)  # which some formats add to
         facts = Facts(
             request=request,
             counts=evidence.counts,
             agreement=agreement,
             calibrated=len(evidence.calibration),
-            files=(*model, *added, *BESIDE, *_TEXTS),
+            program=program,
+            files=(*model, *known, *page, *BESIDE, PROGRAM, DECODER, _CARD),
             weight=sum(path.stat().st_size for path in made),
             version=version(kind.runtime),
             input=about["input"],
             output=about["output"],
         )
-        about |= {"checked": tell_agreement(agreement), "files": facts.files}
+        about |= {"checked": tell_agreement(agreement, program), "files": facts.files}
         write_json(folder / ABOUT, about)
-        for name in _TEXTS:
-            text = fill_template(name, facts)
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        text = fill_template(_CARD, facts)
+        (folder / _CARD).write_text(text, encoding="utf-8", newline="\n")
     return facts
 
 
@@ -102,6 +109,7 @@ def _describe(request: Request) -> dict[str, Any]:
             "layout": "batch, rows, columns, RGB; 0 to 255",
             "fit": about.fit,
             "background": about.background,
+            "white_level": about.white_level,
         },
         "output": {"name": "probabilities", "dtype": "float32"},
         "run_in": read_versions(request.kind, request.quantize),

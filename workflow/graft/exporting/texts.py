@@ -1,7 +1,7 @@
 """The texts of an export, from templates: the model card, `use.py`, and what the command says.
 
 The card, `README.md`, is in the layout of Hugging Face. `use.py` is a short program that needs no
-graft; of pictures that are not 8-bit grey or colour it reads less than graft does.
+graft but the files of its decoder.
 """
 
 import html
@@ -13,8 +13,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from graft.common.numbers import say_bytes, say_percent
-from graft.exporting.facts import Facts
-from graft.exporting.formats import FORMATS, read_versions
+from graft.exporting.facts import Facts, Request
+from graft.exporting.formats import FORMATS, ExportFormat, read_versions
+from graft.network.hub import HUB
 from graft.statistics.accuracy import interval_of_counts
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -40,7 +41,7 @@ def fill_template(name: str, facts: Facts) -> str:
     """A text of an export.
 
     Args:
-        name: `README.md`, `use.py` or `said.txt`, of which `NAME.j2` is the template.
+        name: `README.md` or `said.txt`, of which `NAME.j2` is the template.
         facts: what the template names, as it does what was requested.
     """
     environment = open_templates()
@@ -49,12 +50,30 @@ def fill_template(name: str, facts: Facts) -> str:
     environment.filters |= filters
     request = facts.request
     values = request._asdict() | facts._asdict()
-    values |= {"about": request.description, "format": FORMATS[request.kind]}
+    values |= {"about": request.description, "format": _find_format(request)}
     # The file of known photos; none for most formats.
     values["known"] = next((name for name in facts.files if name.endswith(".unknown.npz")), "")
     values["run_in"] = read_versions(request.kind, request.quantize)
     values["interval"] = interval_of_counts(request.description.units)
     return environment.get_template(f"{name}.j2").render(values)
+
+
+def fill_program(request: Request, known: str) -> str:
+    """The text of `use.py`.
+
+    Args:
+        request: what is exported.
+        known: the name of the file of known photos; empty if there is none.
+    """
+    values = request._asdict() | {"format": _find_format(request), "known": known}
+    return open_templates().get_template("use.py.j2").render(values)
+
+
+def _find_format(request: Request) -> ExportFormat:
+    """The format, with KerasHub among its packages where Keras needs it for the layers."""
+    form = FORMATS[request.kind]
+    of_hub = request.kind == "keras" and request.description.network.startswith(HUB)
+    return form._replace(packages=f"{form.packages} keras-hub") if of_hub else form
 
 
 def as_markdown(text: str) -> str:

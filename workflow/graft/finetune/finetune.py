@@ -124,7 +124,7 @@ def build_start(stage: Stage, number: int) -> Start:
     depth = read_json(stage.input("data/depth/layer.json"))
     count = read_json(stage.input("data/depth/unfreeze.json"))["unfreeze"]
     if depth["start"]:  # the first column is that of the network's own last layer
-        backbone = truncated(backbone, depth["layer"], depth["pooling"])
+        backbone = truncated(backbone, *(depth[key] for key in ("layer", "pooling", "prefix")))
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
     model = keras.Model(pixels, head(backbone(pixels)), name="finetuned")
     counts = count_sizes(model, backbone, count, stage["backbone.weights"] != "none")

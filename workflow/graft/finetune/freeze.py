@@ -9,7 +9,8 @@ def freeze_layers(backbone: keras.Model, count: int, pretrained: bool) -> None:
 
     Batch normalisation of a pretrained network stays frozen, even where all else is trained: with
     `trainable = False` it keeps its moving statistics and uses them, while `training=False` alone
-    is overridden inside `fit` (keras#20285).
+    is overridden inside `fit` (keras#20285). What makes tokens of the pixels is never trained: the
+    rest learns as well without (Kumar et al. 2022, arXiv:2211.09359).
 
     Args:
         backbone: the layers of its `network` are counted.
@@ -18,9 +19,16 @@ def freeze_layers(backbone: keras.Model, count: int, pretrained: bool) -> None:
     """
     network = backbone.get_layer(NETWORK)
     backbone.trainable = network.trainable = True
+    count = min(count, len(network.layers) - _count_embedding(network))
     for number, layer in enumerate(reversed(network.layers)):
         norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = number < count and not (norm and pretrained)
+
+
+def _count_embedding(network: keras.Model) -> int:
+    """How many layers there are up to the first whose output is tokens; 0 where there are none."""
+    tokens = (len(layer.output.shape) == 3 for layer in network.layers)
+    return next((n for n, found in enumerate(tokens, 1) if found), 0)
 
 
 def count_sizes(

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 from graft.common.errors import UserError, refuse
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.files import File
 
@@ -116,10 +117,10 @@ def _read_zip(path: Path, asked: Callable[[str], bool]) -> Iterator[File]:
             problem = (
                 (files.FOLDER if info.is_dir() else "")
                 or files.problem_of_path(name)
-                or files.problem_of_kind(info.external_attr >> 16)
+                or reasons.problem_of_kind(info.external_attr >> 16)
                 or (files.ENCRYPTED if info.flag_bits & 1 else "")
                 or ("" if info.compress_type in _PACKINGS else files.PACKED_ODDLY)
-                or (files.TOO_LARGE if info.file_size > files.LARGEST_FILE else "")
+                or (reasons.TOO_LARGE if info.file_size > reasons.LARGEST_FILE else "")
             )
             if asked(name) and not problem:
                 try:
@@ -128,7 +129,7 @@ def _read_zip(path: Path, asked: Callable[[str], bool]) -> Iterator[File]:
                         # compared once that much has been read.
                         data = member.read(max(1, info.file_size))
                 except Exception as error:
-                    problem = files.unreadable(error)
+                    problem = reasons.unreadable(error)
             yield File(name, data, problem)
 
 
@@ -141,9 +142,9 @@ def _read_tar(path: Path, unpack: _Unpack | None, asked: Callable[[str], bool]) 
             problem = (
                 (files.FOLDER if info.isdir() else "")
                 or files.problem_of_path(name)
-                or (files.LINK if info.issym() or info.islnk() else "")
-                or ("" if info.isreg() else files.IRREGULAR)
-                or (files.TOO_LARGE if info.size > files.LARGEST_FILE else "")
+                or (reasons.LINK if info.issym() or info.islnk() else "")
+                or ("" if info.isreg() else reasons.IRREGULAR)
+                or (reasons.TOO_LARGE if info.size > reasons.LARGEST_FILE else "")
             )
             if asked(shown) and not problem:
                 unfolded += info.size  # of a file with holes, more than the archive holds
@@ -228,7 +229,7 @@ def _is_tar(start: bytes) -> bool:
 
 
 def _what(error: Exception) -> str:
-    return files.unreadable(error).removeprefix(files.UNREADABLE)
+    return reasons.unreadable(error).removeprefix(reasons.UNREADABLE)
 
 
 def _name(info: zipfile.ZipInfo) -> str:

@@ -1,18 +1,16 @@
 """One raw file of a data set: its bytes, or why it has none to offer."""
 
 import hashlib
-import stat
 from pathlib import PurePosixPath
 from typing import NamedTuple
+
+from graft.decoder.kinds import AVIF, HEIF, STARTS
 
 # The values of `dataset.path`.
 SOURCE = (
     "a folder of class folders, an archive of one (.zip, .tar, .tar.gz, .tar.xz), or a CSV with the"
     " columns path and label"
 )
-# Bytes of the largest file that is read: a photo of 100 million pixels at 16 bits takes less in any
-# format that packs.
-LARGEST_FILE = 256 * 2**20
 # Characters of the longest path, as Linux has it.
 LONGEST_PATH = 4095
 # Files for which a shard is made. With 160 pixels a side, its tensors are 400 MB.
@@ -22,38 +20,26 @@ IMAGE_ENDS = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif",
 IMAGE_ENDS += (".pbm", ".ppm", ".pgm", ".pfm", ".heic", ".heif", ".hif", ".avif")
 # Such a file is meant as a picture too, though it cannot be read.
 PICTURE_ENDS = (*IMAGE_ENDS, ".arw", ".cr2", ".dng", ".jp2", ".jxl", ".nef", ".psd", ".svg")
-# How pictures begin, whatever their name is, where the beginning is long enough to tell.
-STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+# How pictures begin whose beginning is short.
 _SHORT_STARTS = (b"BM", *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \n\r\t"))
-# The brand in the first box, `ftyp`, of HEIC or HEIF, and of AVIF.
-HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-AVIF = (b"avif", b"avis")
 
 # What systems and programs leave beside pictures, besides what begins with a dot; in small letters.
 SYSTEMS = ("#recycle", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "__macosx")
 SYSTEMS += ("desktop.ini", "ehthumbs.db", "icon\r", "lost+found", "picasa.ini", "recycler")
 SYSTEMS += ("system volume information", "thumbs.db", "thumbs.db:encryptable")
 
-# Why a file is quarantined before anything has been decoded.
+# Why a file of a data set is quarantined before anything has been decoded; `decoder.reasons` has
+# those of any file.
 ABSOLUTE = "absolute path"
 ENCRYPTED = "encrypted"
 FOLDER = "a folder"
-IRREGULAR = "not a regular file"
 LEADS_OUT = "path leads out of the data set"
-LINK = "a link"
-MISSING = "missing"
 NAME_TWICE = "two files of this name"
 NOT_UTF8 = "name is not UTF-8"
 PACKED_ODDLY = "unsupported compression"
-TOO_LARGE = f"larger than {LARGEST_FILE >> 20} MiB"
-UNREADABLE = "unreadable: "
 TOO_LONG = "name is too long"
 # A path with one of these is in no folder of the data set, so in no class by its folders.
 OUTSIDE = (ABSOLUTE, LEADS_OUT, TOO_LONG)
-
-
-class Undecodable(Exception):
-    """The bytes are no image to learn from; the text is the reason for the quarantine."""
 
 
 class File(NamedTuple):
@@ -106,21 +92,6 @@ def problem_of_path(path: str) -> str:
     return "" if printable(path) == path else NOT_UTF8
 
 
-def problem_of_kind(mode: int) -> str:
-    """Why this is no file to read, by the mode that `stat` or an archive gives it; else empty."""
-    if stat.S_ISLNK(mode):
-        return LINK
-    # Archives that were made on other systems leave the kind empty.
-    return "" if stat.S_ISREG(mode) or not stat.S_IFMT(mode) else IRREGULAR
-
-
 def printable(path: str) -> str:
     r"""A path as UTF-8 can write it: bytes that are no UTF-8 become `\xff`."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def unreadable(error: Exception) -> str:
-    """The reason for a file whose reading raised `error`, on one line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    # Some errors quote what they choke on, whatever its length.
-    return UNREADABLE + " ".join(text[:200].split())

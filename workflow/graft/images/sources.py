@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeAlias
 
 from graft.common.errors import WHERE_SOURCE, UserError, refuse
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.archives import Archive, NoArchive
 from graft.images.files import SOURCE, File
@@ -63,21 +64,13 @@ class Folder(NamedTuple):
             yield place.relative_to(self.root).as_posix(), folders, names
 
     def _read(self, path: str) -> File:
-        place, data = self.root / path, None
-        problem = files.problem_of_path(path)
+        data, problem = None, files.problem_of_path(path)
         if self.anywhere and problem in (files.ABSOLUTE, files.LEADS_OUT):
             problem = ""
         try:
-            if not problem:
-                status = place.stat()
-                too_large = files.TOO_LARGE if status.st_size > files.LARGEST_FILE else ""
-                problem = files.problem_of_kind(status.st_mode) or too_large
-            if not problem:
-                data = place.read_bytes()
-        except FileNotFoundError:
-            problem = files.MISSING
-        except (OSError, ValueError) as error:
-            problem = files.unreadable(error)
+            data = None if problem else reasons.read_whole(self.root / path)
+        except reasons.Undecodable as error:
+            problem = str(error)
         return File(files.printable(path), data, problem)
 
 
@@ -111,7 +104,7 @@ def check_folder(path: str) -> None:
         for place in (Path(folder, name) for name in (*folders, *names)):
             problem = files.problem_of_path(place.name)
             if not problem and not _is_folder(place) and not _is_file(place):
-                problem = "a link to nothing" if place.is_symlink() else files.IRREGULAR
+                problem = "a link to nothing" if place.is_symlink() else reasons.IRREGULAR
             if problem:
                 allowed = "a file, or a link to one, that DVC can read, or not be there"
                 raise refuse(files.printable(str(place)), allowed, problem)

@@ -11,6 +11,7 @@ from graft.common.errors import UserError
 from graft.common.progress import Progress
 from graft.common.stage import Stage
 from graft.common.tables import read_table, write_table
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.decoding import Decoded, decode_files
 from graft.images.files import File
@@ -102,7 +103,7 @@ def _checked(source: Source, numbers: dict[str, int], ids: pd.Series) -> Iterato
             raise _outdated(file.path, "has changed since the manifest was made")
         yield file
     if left:
-        raise _outdated(min(left), f"cannot be read any more: {files.MISSING}")
+        raise _outdated(min(left), f"cannot be read any more: {reasons.MISSING}")
 
 
 def _outdated(path: str, what: str) -> UserError:

@@ -22,17 +22,21 @@ LIBRARIES = {
     "audit": ("jinja2", "scipy"),
     "common": ("numpy", "pandas"),
     "copies": ("pillow", "scipy"),
+    "decoder": ("pillow", "pillow-heif"),
     "evaluation": ("openvino",),
-    "images": ("imagehash", "pillow", "pillow-heif"),
+    "images": ("imagehash",),
     "judging": ("scipy",),
     "linear": ("scikit-learn", "scipy"),
-    "models": ("keras", "openvino", "tensorflow"),
+    "models": ("keras", "keras-hub", "openvino", "tensorflow"),
     "registration": ("pillow",),
     "report": ("jinja2", "matplotlib", "pillow", "scipy"),
     "statistics": ("scikit-learn", "scipy"),
     "training": ("graft",),  # models say which release has made them
     "unknown": ("openvino",),
 }
+# It computes only where the network is one of its own, by how `backbone.name` begins; elsewhere
+# nothing is stale because it was installed.
+_OF_NETWORKS = {"keras-hub": "hub/"}
 _HEAD = """\
 # What is installed of the libraries that each room of the package computes with: another version
 # makes the stages of the room stale. graft writes this file.
@@ -41,10 +45,23 @@ _HEAD = """\
 
 def find_versions() -> dict[str, str]:
     """What is installed, by room: such as `numpy 2.4.6, pandas 3.1.1`."""
+    network = _find_network()
     return {
-        room: ", ".join(f"{name} {_find_version(name)}" for name in names)
+        room: ", ".join(
+            f"{name} {_find_version(name)}"
+            for name in names
+            if network.startswith(_OF_NETWORKS.get(name, ""))
+        )
         for room, names in LIBRARIES.items()
     }
+
+
+def _find_network() -> str:
+    """The network of the project; empty where its parameters do not say."""
+    try:
+        return str(read_yaml_file(Path("params.yaml"))["backbone"]["name"])
+    except (NoYaml, OSError, TypeError, LookupError):
+        return ""  # the run says what is wrong with them
 
 
 def write_versions() -> bool:

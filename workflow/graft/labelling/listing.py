@@ -9,6 +9,7 @@ from graft.common.cautions import Caution
 from graft.common.classes import natural
 from graft.common.errors import UserError
 from graft.common.progress import Progress
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.files import File
 from graft.images.sources import Source, is_csv, open_source
@@ -19,7 +20,7 @@ from graft.labelling.rules import Labelled, label_files, locate, read_label_tabl
 from graft.labelling.table import find_csv
 
 # Why a path of a table may be written otherwise than its file.
-_GONE = (files.MISSING, *files.OUTSIDE)
+_GONE = (reasons.MISSING, *files.OUTSIDE)
 
 
 class ListedFile(NamedTuple):
@@ -100,7 +101,7 @@ def list_labelled(
         ids = {path: file.id for path, file in inside.items()}
         corrected = correct_labels(unified.labels, ids, *corrections)
     for name in set(corrected.labels).difference(file.path for file in listed):
-        listed.append(_unread(name, files.problem_of_path(name) or files.MISSING))
+        listed.append(_unread(name, files.problem_of_path(name) or reasons.MISSING))
     listed.sort(key=lambda file: natural(file.path))
     cautions = [*known.cautions, *unified.cautions, *corrected.cautions]
     found = LabelledFiles(listed, corrected, cautions)

@@ -15,7 +15,11 @@ def find_cuts(network: keras.Model) -> list[str]:
         or an inception block is none of them, since something passes by it.
     """
     operations = network.operations
-    produced = {id(operation.output): number for number, operation in enumerate(operations)}
+    produced = {
+        id(tensor): number
+        for number, operation in enumerate(operations)
+        for tensor in keras.tree.flatten(operation.output)
+    }
     last_use = {number: number for number in range(len(operations))}
     for number, operation in enumerate(operations[1:], 1):
         for tensor in keras.tree.flatten(operation.input):
@@ -23,7 +27,8 @@ def find_cuts(network: keras.Model) -> list[str]:
     found, furthest = [], 0  # the last place at which anything seen so far is needed
     for number, operation in enumerate(operations):
         # Only this output goes further: all before it have been used by now.
-        if furthest <= number and isinstance(operation, keras.Layer):
+        single = len(keras.tree.flatten(operation.output)) == 1
+        if furthest <= number and single and isinstance(operation, keras.Layer):
             found.append(operation.name)
         furthest = max(furthest, last_use[number])
     return found

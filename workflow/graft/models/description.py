@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from graft.common.atomic import whole
 from graft.common.errors import UserError, refuse
+from graft.models.stacks import POOLINGS
 
 # The member of a `.keras` file, and the note of a graph.
 _MEMBER, _NOTE = "graft.json", "graft"
@@ -45,7 +46,7 @@ class ModelDescription:
         network: the parameter `backbone.name`.
         weights: the parameter `backbone.weights`: where the network's weights were from.
         layer: the layer of the network whose output is the feature.
-        pooling: how its map becomes the feature: `avg`, `max` or `flatten`.
+        pooling: how its map or tokens become the feature, a value of `backbone.pooling`.
         temperature: by which the logits were divided to calibrate the model, as `training.json` has
             it; this is in the weights already. It is 1 for a fine-tuned model that is the head on
             the network.
@@ -66,7 +67,7 @@ class ModelDescription:
     network: _Text
     weights: _Text
     layer: _Text
-    pooling: Literal["avg", "max", "flatten"]
+    pooling: Literal[POOLINGS]
     temperature: Annotated[float, Field(gt=0)]
     accuracy: Annotated[float, Field(ge=0, le=1)]
     n: _Whole

@@ -19,7 +19,7 @@ _THREADS = 4
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps TensorFlow's start-up notices to itself; they show if the start fails.
 
     They come from C++ before any log level is read, so only the file descriptor can hold them.
@@ -59,7 +59,7 @@ def _naming_settings() -> Iterator[None]:
 take_environment()
 if not is_gpu_allowed():
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-with _quiet(), _naming_settings():
+with quiet(), _naming_settings():
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
@@ -80,7 +80,7 @@ with _quiet(), _naming_settings():
     tf.get_logger().setLevel("ERROR")
     tf.config.list_logical_devices()
 
-__all__ = ["keras", "name_device", "tf"]
+__all__ = ["keras", "name_device", "quiet", "tf"]
 
 
 def name_device() -> str:

@@ -16,10 +16,11 @@ class Depth(NamedTuple):
 
     Attributes:
         layer: its name.
-        pooling: how its map becomes a feature: `avg`, `max` or `flatten`.
+        pooling: how its map or tokens become a feature, a value of `backbone.pooling`.
         width: of the feature.
         start: the first of its columns among the features of all depths.
         layers: how many layers of the network there are up to it, input included.
+        prefix: of a network of tokens, how many come before those of the patches.
     """
 
     layer: str
@@ -27,24 +28,48 @@ class Depth(NamedTuple):
     width: int
     start: int
     layers: int
+    prefix: int = 0
 
 
-def pool(x, pooling: str, name: str = "pooling"):
-    """Pools a map (batch, height, width, channels) by `avg`, `max` or `flatten`: (batch, width).
+def pool(x, pooling: str, name: str = "pooling", prefix: int = 0):
+    """Pools the output of a layer: (batch, width).
 
-    An output without height and width is left as it is.
+    Args:
+        x: a map (batch, height, width, channels), tokens (batch, tokens, channels), or a vector,
+            which is left as it is.
+        pooling: `avg` or `max`, over the map or the tokens of the patches; `flatten`, all of it;
+            `token`, the first token; `token_avg`, that and the mean of the patches.
+        name: of the layer that does it.
+        prefix: of tokens, how many come before those of the patches.
     """
+    if pooling == "flatten" or len(x.shape) == 2:
+        return keras.layers.Flatten(name=name)(x)
+    if len(x.shape) == 3:
+        return _token_pooling(x.shape[1:], pooling, name, prefix)(x)
     kinds = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
-    flat = pooling == "flatten" or len(x.shape) == 2
-    return (keras.layers.Flatten if flat else kinds[pooling])(name=name)(x)
+    return kinds[pooling](name=name)(x)
 
 
-def truncated(model: keras.Model, layer: str, pooling: str) -> keras.Model:
+def _token_pooling(shape: tuple[int, int], pooling: str, name: str, prefix: int) -> keras.Model:
+    """A model of plain layers from tokens, (batch, *shape), to (batch, width)."""
+    layers, tokens = keras.layers, keras.Input(shape, name="tokens")
+    kinds = {"max": layers.GlobalMaxPooling1D}
+    found = []
+    for kind in pooling.split("_"):
+        # The mean of a single token is the token.
+        cut = (0, shape[0] - 1) if kind == "token" else (prefix, 0)
+        kept = layers.Cropping1D(cut, name=f"{kind}_kept")(tokens)
+        found.append(kinds.get(kind, layers.GlobalAveragePooling1D)(name=kind)(kept))
+    both = layers.Concatenate(name="both")(found) if len(found) > 1 else found[0]
+    return keras.Model(tokens, both, name=name)
+
+
+def truncated(model: keras.Model, layer: str, pooling: str, prefix: int = 0) -> keras.Model:
     """A backbone that ends at an earlier layer of its network, with the same weights."""
     body = model.get_layer(NETWORK)
     lower = keras.Model(body.input, body.get_layer(layer).output, name=NETWORK)
-    scaled = model.get_layer("scaling").output
-    return keras.Model(model.input, pool(lower(scaled), pooling), name="backbone")
+    features = pool(lower(model.get_layer("scaling").output), pooling, prefix=prefix)
+    return keras.Model(model.input, features, name="backbone")
 
 
 def together(model: keras.Model, wanted: Sequence[Depth]) -> keras.Model:
@@ -63,6 +88,9 @@ def together(model: keras.Model, wanted: Sequence[Depth]) -> keras.Model:
     maps = keras.Model(body.input, [body.get_layer(depth.layer).output for depth in wanted])
     outputs = maps(model.get_layer("scaling").output)
     names = ["pooling", *(f"pooling_{depth.layer}" for depth in wanted[1:])]
-    pooled = [pool(x, depth.pooling, n) for x, depth, n in zip(outputs, wanted, names, strict=True)]
+    pooled = [
+        pool(x, depth.pooling, name, depth.prefix)
+        for x, depth, name in zip(outputs, wanted, names, strict=True)
+    ]
     features = keras.layers.Concatenate(name="depths")(pooled)
     return keras.Model(model.input, features, name="backbone")

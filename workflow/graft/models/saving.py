@@ -1,5 +1,6 @@
 """Models as files: the same model, the same bytes."""
 
+import importlib.util
 import json
 import re
 import warnings
@@ -7,10 +8,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from graft.common.atomic import whole
-from graft.models.framework import keras, tf
+from graft.common.errors import refuse
+from graft.models.framework import keras, quiet, tf
 
 # The earliest time that a zip file can hold.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -58,9 +61,33 @@ def _without_chance(text: bytes) -> bytes:
 
 
 def load_model(path: Path) -> keras.Model:
-    """Loads a model that `save_model` wrote."""
+    """Loads a model that `save_model` wrote.
+
+    Raises:
+        UserError: it has layers of KerasHub, which is not installed.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if b'"keras_hub.' in archive.read("config.json"):
+            import_hub(str(path))
     with calm():
         return keras.models.load_model(path, compile=False)
+
+
+def import_hub(what: str) -> ModuleType:
+    """KerasHub, which is of an extra.
+
+    Args:
+        what: needs it.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if importlib.util.find_spec("keras_hub") is None:
+        allowed = "where KerasHub is installed, of the extra hub: `uv sync --extra hub`"
+        raise refuse(what, allowed, "no package keras_hub")
+    with quiet():
+        import keras_hub
+    return keras_hub
 
 
 @contextmanager

@@ -18,6 +18,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+# How the output of a network becomes a feature; the last two are of networks with a class token.
+POOLINGS = (*("avg", "max", "flatten"), *(TOKEN_POOLINGS := ("token", "token_avg")))
 IMAGE_KINDS = ("conv", "pool", "norm", "dropout")
 VECTOR_KINDS = ("dense", "norm", "dropout")
 _FORMS = (

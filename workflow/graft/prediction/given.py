@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from graft.common.errors import UserError, refuse
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.archives import Archive, NoArchive, is_archive
 from graft.images.files import File
@@ -68,8 +69,8 @@ def _open(one: str) -> GivenPhotos:
     elif is_csv(one):
         return _open_csv(Path(one))
     elif not _is_file(one):
-        problem = files.IRREGULAR if _is_there(one) else files.MISSING
-        near = suggest_near(Path(one)) if problem == files.MISSING else ""
+        problem = reasons.IRREGULAR if _is_there(one) else reasons.MISSING
+        near = suggest_near(Path(one)) if problem == reasons.MISSING else ""
         raise refuse_photo(one, problem, f"{_ALLOWED}{near}")
     elif is_archive(one):
         return GivenPhotos(None, _read_archive(Path(one)))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graft.common.errors import refuse
-from graft.images import files
+from graft.decoder import reasons
 from graft.network.catalogue import NETWORKS, OWN
 
 # The networks for which Keras offers ImageNet weights.
@@ -43,7 +43,7 @@ def read_classes(path: Path) -> tuple[ImageNetClass, ...]:
         index = json.loads(path.read_bytes())
         problem = _problem_of_index(index)
     except OSError as error:
-        problem = files.unreadable(error)
+        problem = reasons.unreadable(error)
     except (ValueError, RecursionError) as error:
         problem = f"not JSON: {error}"
     if problem:

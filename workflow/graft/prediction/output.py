@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from graft.common.errors import refuse
 from graft.common.numbers import say_percent
+from graft.decoder import reasons
 from graft.images import files
 from graft.prediction.answers import Answer
 
@@ -143,10 +144,15 @@ def check_output(option: str, name: str, ends: Collection[str], read: Sequence[s
         with path.open("rb") as file:
             start = file.read(_LONGEST)
     except OSError as error:
-        raise refuse(option, "a new file", f"{shown} ({files.unreadable(error)})") from None
+        raise refuse(option, "a new file", f"{shown} ({reasons.unreadable(error)})") from None
     if start and not _STARTS[path.suffix.lower()].match(start):
         allowed = "a new file, or one that graft has written: no other is written over"
         raise refuse(option, allowed, shown)
+
+
+def say_written(name: str, was_there: bool) -> str:
+    """That a file was written, and whether another one gave way to it."""
+    return f"written to {name}{', in place of the file that was there' if was_there else ''}"
 
 
 def path_from(table: Path, path: str) -> str:

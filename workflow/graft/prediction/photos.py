@@ -10,6 +10,7 @@ import numpy as np
 from graft.common.classes import natural
 from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
+from graft.decoder import reasons
 from graft.images import files
 from graft.images.decoding import decode_files
 from graft.images.files import File
@@ -46,14 +47,14 @@ def find_photos(given: Sequence[str]) -> list[Path]:
 def _problem_of_folder(path: Path) -> str:
     """Why this is no folder; empty if it is one."""
     try:
-        return "" if path.is_dir() else files.MISSING
+        return "" if path.is_dir() else reasons.MISSING
     except OSError as error:
-        return files.unreadable(error)
+        return reasons.unreadable(error)
 
 
 def _below(top: Path) -> list[Path]:
     def stop(error: OSError) -> None:
-        raise refuse_photo(error.filename, files.unreadable(error))
+        raise refuse_photo(error.filename, reasons.unreadable(error))
 
     found = (place / name for place, _, names in walk_shown(top, stop) for name in names)
     return sorted(found, key=lambda path: natural(path.as_posix()))

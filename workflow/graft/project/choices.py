@@ -12,6 +12,7 @@ from graft.images.sources import count_files
 from graft.images.suggestions import suggest_near
 from graft.integrity.mending import say
 from graft.network.catalogue import NETWORKS, OWN
+from graft.network.hub import FAMILIES, HUB, HUB_NAMES, PRESET, find_preset
 from graft.project.parameters import read_values
 from graft.project.pipeline import MOST_SHARDS, SHARDS, list_shards
 
@@ -32,28 +33,69 @@ CHOICES = {
     "fast": ("MobileNetV2", 160),
     "balanced": ("EfficientNetV2B0", 224),
     "best": ("EfficientNetV2S", 384),
+    "modern": ("hub/dinov2_small", 224),
 }
+# Photos a second on two cores, of which the features are computed.
+RATES = {"MobileNetV2": 376, "EfficientNetV2B0": 106, "EfficientNetV2S": 11, "hub/dinov2_small": 12}
+_USUAL = 224  # pixels of a side, of networks that take many
 
 
 def choose_network(name: str) -> dict[str, Any]:
     """The parameters of a pretrained network, by dotted key.
 
     Args:
-        name: one of `CHOICES`, or a class of `keras.applications`.
+        name: one of `CHOICES`, a class of `keras.applications`, or a preset of KerasHub.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of them.
     """
     pretrained = [known for known in NETWORKS if known not in OWN]
     measured = dict(CHOICES.values())
-    if name in CHOICES:
-        network, side = CHOICES[name]
-    elif name in pretrained:
-        network, side = name, measured.get(name, NETWORKS[name].imagenet)
-    else:
-        allowed = f"{', '.join(CHOICES)}, or a class of keras.applications"
-        raise refuse("--network", allowed + nearest(name, [*CHOICES, *pretrained]), name)
+    network = CHOICES[name][0] if name in CHOICES else name
+    if network.startswith(HUB):
+        return _choose_preset(network, measured.get(network, _USUAL))
+    if network not in pretrained:
+        allowed = f"{', '.join(CHOICES)}, a class of keras.applications, or {HUB}PRESET"
+        raise refuse(
+            "--network", allowed + nearest(name, [*CHOICES, *pretrained, *HUB_NAMES]), name
+        )
+    side = measured.get(network, NETWORKS[network].imagenet)
     return {"backbone.name": network, "backbone.weights": "imagenet", "image.side": side}
+
+
+def _choose_preset(name: str, side: int) -> dict[str, Any]:
+    """As its authors use it. Its features are taken as they are: they are made for that, and to
+    train such a network takes hours on two cores.
+    """
+    preset = find_preset(name)
+    return {
+        "backbone.name": name,
+        "backbone.weights": PRESET,
+        "backbone.pooling": FAMILIES[preset.family].pooling,
+        "image.side": preset.side or -(-side // preset.patch) * preset.patch,
+        "finetune.unfreeze": "none",
+    }
+
+
+def say_time_of_features(network: str, dataset: str) -> str:
+    """How long the features of a data set take; empty where that is not known.
+
+    Args:
+        network: the value of `backbone.name`.
+        dataset: the value of `dataset.path`.
+    """
+    if network not in RATES:
+        return ""
+    try:
+        files = count_files(dataset)
+    except (UserError, OSError):  # the run says what is wrong
+        return ""
+    seconds = files / RATES[network]
+    took = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+    return (
+        f"The features of {files:,} photos take about {took} on two cores"
+        f" ({RATES[network]} photos a second)"
+    )
 
 
 def place_images(given: str) -> str:

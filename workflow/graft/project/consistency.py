@@ -7,8 +7,9 @@ from typing import Any
 from graft.audit.unfreezing import UNFREEZE, first_of_block
 from graft.augmentation.random_layers import switched_on
 from graft.common.errors import nearest, refuse
-from graft.models.stacks import IMAGE_KINDS, read_stack
+from graft.models.stacks import IMAGE_KINDS, TOKEN_POOLINGS, read_stack
 from graft.network.catalogue import LAST, OWN, look_up
+from graft.network.hub import HUB, PRESET
 
 _LISTED = 20  # layers that a message lists
 # What is wrong, if anything: the key, and what its value must be instead.
@@ -63,11 +64,19 @@ def _problems_of_network(flat: Mapping[str, Any]) -> Iterator[Problem]:
     rounded = flat["features.precision"] != "float32"
     allowed = f"float32 where features.runtime is {flat['features.runtime']}"
     yield rounded and flat["features.runtime"] != "openvino", "features.precision", allowed
+    weights, of_hub = flat["backbone.weights"], name.startswith(HUB)
     allowed = f"none or a file for {name}, which has no ImageNet weights"
-    yield flat["backbone.weights"] == "imagenet" and name in OWN, "backbone.weights", allowed
-    low, high = network.sides
-    allowed = f"from {low} to {high} pixels for {name}"
-    yield not low <= flat["image.side"] <= high, "image.side", allowed
+    yield weights == "imagenet" and name in OWN, "backbone.weights", allowed
+    allowed = f"{PRESET}, none, or a model that graft made (.keras) for {name}"
+    yield of_hub and (weights == "imagenet" or weights.endswith(".h5")), "backbone.weights", allowed
+    allowed = f"none, imagenet or a file for {name}, which is no preset of KerasHub"
+    yield weights == PRESET and not of_hub, "backbone.weights", allowed
+    yield not network.takes(flat["image.side"]), "image.side", network.phrase_sides(name)
+    allowed = f"avg, max or flatten for {name}, which has no class token"
+    token = flat["backbone.pooling"] in TOKEN_POOLINGS
+    yield token and not network.prefix, "backbone.pooling", allowed
+    if not network.layers:  # they are known once it is built
+        return
     # The input has no feature of its own, and its name is no layer's that people would pick.
     allowed = f"{LAST}, or a layer of {name}{_among(network.layers, layer)}"
     yield layer != LAST and layer not in network.layers[1:], "backbone.layer", allowed

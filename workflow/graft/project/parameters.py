@@ -128,17 +128,22 @@ def check_files(values: Mapping[str, Any]) -> None:
 
 
 def check_weights(values: Mapping[str, Any]) -> None:
-    """Checks the file of `backbone.weights`, without TensorFlow.
+    """Checks the file of `backbone.weights` or that of a preset, without TensorFlow.
 
     Raises:
         UserError: it is missing, or does not hold the weights of the network.
     """
     from graft.models.stacks import IMAGE_KINDS, read_stack
     from graft.network.catalogue import look_up
+    from graft.network.hub import PRESET, check_preset_weights, find_folder
     from graft.network.pretrained import check_weights_file
 
     backbone = values["backbone"]
     if backbone["weights"] in ("none", "imagenet"):
+        return
+    if backbone["weights"] == PRESET:
+        if folder := find_folder(backbone["name"]):
+            check_preset_weights(folder)
         return
     _check_exists("backbone.weights", backbone["weights"])
     network = look_up(backbone["name"], read_stack(backbone["stack"], IMAGE_KINDS))

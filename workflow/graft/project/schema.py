@@ -1,8 +1,7 @@
 """What params.yaml may hold: every key, its type and its limits.
 
 A field's description is what an error message says after "must be", and is written so.
-Numbers are strict (`"0.5"` and `true` are not numbers) and there are no defaults: params.yaml
-names everything that the result depends on.
+Numbers are strict (`"0.5"` and `true` are none), and nothing has a default: params.yaml names all.
 """
 
 import re
@@ -14,8 +13,16 @@ from graft.common.classes import PARTS
 from graft.common.errors import UserError, nearest, refuse
 from graft.images.files import SOURCE
 from graft.integrity.ground import flatten
-from graft.models.stacks import IMAGE_KINDS, LONGEST_STACK, VECTOR_KINDS, describe_forms, read_stack
+from graft.models.stacks import (
+    IMAGE_KINDS,
+    LONGEST_STACK,
+    POOLINGS,
+    VECTOR_KINDS,
+    describe_forms,
+    read_stack,
+)
 from graft.network.catalogue import NAMES, OWN
+from graft.network.hub import HUB, HUB_NAMES
 from graft.project.consistency import check_consistency
 
 
@@ -148,7 +155,11 @@ class Backbone(Section):
 
     # All 40 names would fill the screen; the nearest is in the message.
     name: Annotated[
-        Literal[NAMES], Field(description=f"{', '.join(OWN)}, or a class of keras.applications")
+        Literal[*NAMES, *HUB_NAMES] | Annotated[str, Field(pattern=rf"^{HUB}\w[\w.-]*$")],
+        Field(
+            description=f"{', '.join(OWN)}, a class of keras.applications, or a preset of KerasHub"
+            f" ({HUB}NAME)"
+        ),
     ]
     stack: _stack(IMAGE_KINDS)
     initializer: _one_of(
@@ -158,12 +169,12 @@ class Backbone(Section):
     weights: Annotated[
         str,
         Field(
-            pattern=r"^(none|imagenet|data/pretrained/[^/\\]+\.(h5|keras))$",
-            description="none, imagenet, or a file data/pretrained/*.h5 or data/pretrained/*.keras",
+            pattern=r"^(none|imagenet|preset|data/pretrained/[^/\\]+\.(h5|keras))$",
+            description="none, imagenet, preset, or a file data/pretrained/*.h5 or *.keras there",
         ),
     ]
     layer: Annotated[Name, Field(description="last, or the name of a layer")]
-    pooling: _one_of("avg", "max", "flatten")
+    pooling: _one_of(*POOLINGS)
     seed: Seed
 
 
@@ -287,7 +298,8 @@ def _explain(path: str, values: Any, error: ValidationError) -> UserError:
     allowed = _allowed(field)
     if first["type"] == "missing":
         return UserError(f"{where} must be given: {allowed}. Received: nothing")
-    names = [known for known in get_args(field.annotation) if isinstance(known, str)]
+    kinds = (field.annotation, *get_args(field.annotation))
+    names = [known for kind in kinds for known in get_args(kind) if isinstance(known, str)]
     return refuse(where, allowed + nearest(value, names), value)
 
 

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from graft.common.errors import UserError
-from graft.images.files import Undecodable
+from graft.decoder.reasons import Undecodable
 from graft.integrity.locks import BUILDING, is_held
 from graft.report.page import read_asset
 from graft.serving.collection import Collection, Gone, Picture, PresentCollection

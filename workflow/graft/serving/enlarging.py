@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from graft.common.errors import UserError
+from graft.decoder.reasons import Undecodable
 from graft.images.archives import NoArchive
 from graft.images.decoding import decode
-from graft.images.files import Undecodable, identity
+from graft.images.files import identity
 from graft.images.sources import open_source
 from graft.serving.collection import Collection, Gone, Picture
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from graft.common.cautions import Caution, set_command
 from graft.common.classes import LEFT_OUT, PARTS
-from graft.common.errors import BLANK, WHERE_SOURCE, refuse
+from graft.common.errors import WHERE_SOURCE, refuse
 from graft.copies.large import NOTABLE
+from graft.decoder.reasons import BLANK
 
 # Why a file is in no part.
 TWO_LABELS = "equal files have two labels"

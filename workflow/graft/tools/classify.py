@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 
 from graft.common.errors import nearest, refuse
+from graft.decoder import reasons
 from graft.images import files
 from graft.network.catalogue import NETWORKS
 from graft.network.stored_weights import NotPlain, count_numbers
@@ -67,7 +68,7 @@ def _check_weights(path: Path, name: str) -> None:
         if usable:
             count_numbers(path)
     except (OSError, NotPlain) as error:
-        problem = files.unreadable(error) if isinstance(error, OSError) else str(error)
+        problem = reasons.unreadable(error) if isinstance(error, OSError) else str(error)
     if problem:
         allowed = f"{_WEIGHTS}, or a Keras weights file (.h5) of {name} with its classifier"
         raise refuse("--weights", allowed, f"{path} ({problem})")

@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
     given = open_given(options.photos)
     total = bad = unsure = unknown = 0
     chosen = open_model(options.model, options.unknown)
+    was_there = options.output not in _SCREEN and Path(options.output).exists()
     with chosen as model, _open_output(options, model) as (file, write):
         _say(_introduce(model))
         write = write(file, options.top, options.unsure, options.unknown)
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> None:
                     progress.advance()
     parts = [f"{total:,} photos"]
     if options.output not in _SCREEN:
-        parts.append(f"written to {options.output}")
+        parts.append(output.say_written(options.output, was_there))
     if bad:
         parts.append(f"{bad:,} could not be read")
     if options.unsure is not None:

@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> None:
     options = _options(arguments)
     rules = _read_label(options.label), _read_expression("--group", _GROUP, options.group)
     screen = options.output == output.STANDARD_OUTPUT
+    there = [name for name in (options.output, options.html) if name and Path(name).exists()]
     with (
         open_model(options.model) as model,
         try_model(model, options.photos, rules) as trial,
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> None:
         bad = bool((trial.gathered.photos["reason"] != "").any())
     for written in (None if screen else options.output, options.html):
         if written:
-            _say(f"written to {written}")
+            _say(output.say_written(written, written in there))
     if bad:
         sys.exit(1)
 

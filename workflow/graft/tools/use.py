@@ -9,6 +9,7 @@ from graft.common.atomic import write_text
 from graft.common.errors import UserError, refuse
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import NoYaml, read_yaml
+from graft.network.hub import PRESET
 from graft.project import choices
 from graft.project.parameters import PARAMETERS, list_changes, read_parameters, show_value
 from graft.project.pipeline import count_shards
@@ -78,16 +79,21 @@ def main(arguments: list[str]) -> None:
         print(f"  {line}")
     _divide(number)
     weights = after["backbone.weights"]
-    if weights not in ("none", "imagenet") and not Path(weights).exists():
+    if weights not in ("none", "imagenet", PRESET) and not Path(weights).exists():
         print(f"The weights are not at {weights} yet.")
     if not Path(dataset).exists():
         where = RECIPES / f"{options.recipe}.yaml"
         print(f"The images are not at {dataset} yet: {where} says where they come from.")
-    elif Path(dataset).is_absolute():
-        print(
-            "The images are outside the project: DVC notices every change of them, but keeps no"
-            " copy. To version them with the results, copy them to data/raw."
-        )
+    else:
+        if options.network and (
+            said := choices.say_time_of_features(after["backbone.name"], dataset)
+        ):
+            print(said)
+        if Path(dataset).is_absolute():
+            print(
+                "The images are outside the project: DVC notices every change of them, but keeps no"
+                " copy. To version them with the results, copy them to data/raw."
+            )
     _suggest_cleaning()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from graft.images.files import Undecodable
+from .reasons import Undecodable
 
 # The value of `image.white_level` by which the file says it.
 WHITE_BY_FILE = "auto"
