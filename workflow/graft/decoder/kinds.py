@@ -5,13 +5,9 @@ from contextlib import suppress
 
 from PIL import TiffImagePlugin
 
+from .beginnings import AVIF, HEIF, STARTS
 from .samples import describe_samples, problem_of_channels, read_tags
 
-# How pictures begin, whatever their name is, where the beginning is long enough to tell.
-STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-# The brand in the first box, `ftyp`, of HEIC or HEIF, and of AVIF.
-HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-AVIF = (b"avif", b"avis")
 TRUNCATED = "truncated"
 # The brands of videos, as of pictures.
 _VIDEOS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ")

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from .kinds import HEIF, TRUNCATED, is_cut, is_of_brand, say_unknown
+from .beginnings import HEIF
+from .kinds import TRUNCATED, is_cut, is_of_brand, say_unknown
 from .reasons import BLANK, Undecodable, unreadable
 from .samples import WHITE_BY_FILE, is_wide, narrow, problem_of_channels
 

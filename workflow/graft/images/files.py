@@ -4,7 +4,7 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from graft.decoder.kinds import AVIF, HEIF, STARTS
+from graft.decoder.beginnings import AVIF, HEIF, STARTS
 
 # The values of `dataset.path`.
 SOURCE = (
