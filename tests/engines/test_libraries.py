@@ -101,6 +101,12 @@ def test_both_engines_follow_a_version(standins: Project) -> None:
     assert_fresh(made)
 
 
+def test_kerashub_counts_where_the_network_is_its_own() -> None:
+    own, others = find_versions("hub/dinov2_small"), find_versions("MobileNetV2")
+    assert "keras-hub" in own["models"] and "keras-hub" not in others["models"]
+    assert {room for room in own if own[room] != others[room]} == {"models"}
+
+
 def test_a_file_of_versions_that_cannot_be_read_is_written_anew(standins: Project) -> None:
     path = standins.folder / VERSIONS
     text = path.read_text(encoding="utf-8")

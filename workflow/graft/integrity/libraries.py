@@ -43,9 +43,13 @@ _HEAD = """\
 """
 
 
-def find_versions() -> dict[str, str]:
-    """What is installed, by room: such as `numpy 2.4.6, pandas 3.1.1`."""
-    network = _find_network()
+def find_versions(network: str | None = None) -> dict[str, str]:
+    """What is installed, by room: such as `numpy 2.4.6, pandas 3.1.1`.
+
+    Args:
+        network: the value of `backbone.name`; None for that of the project.
+    """
+    network = _find_network() if network is None else network
     return {
         room: ", ".join(
             f"{name} {_find_version(name)}"

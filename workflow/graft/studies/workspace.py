@@ -133,7 +133,8 @@ class StudyWorkspace:
             same = flatten(_read(ref, str(PARAMETERS))) == run.values
             code = [f":!{path}" for path in _WRITTEN]
             moved = run_git("diff", "--quiet", ref, self._commit, "--", *_CODE, *code).returncode
-            if same and not moved and _read(ref, str(VERSIONS)) == find_versions():
+            installed = find_versions(run.values["backbone.name"])
+            if same and not moved and _read(ref, str(VERSIONS)) == installed:
                 self._wait_for_others()
                 if self._has_inputs_of(ref, run):
                     return ref
