@@ -451,11 +451,16 @@ def test_the_command_says_what_it_found(built: Path, capsys: Capture) -> None:
         out = capsys.readouterr().out
         card = Path("exports/openvino-float16/README.md").read_text(encoding="utf-8")
         shutil.rmtree("exports/openvino-float16")
-    first, second, third, last = out.splitlines()
+    first, second, files, refused, third, last = out.splitlines()
     assert re.fullmatch(r"exports/openvino-float16/model\.xml: \d\.\d\d MB", first)
     equal = "on 12 test images: the label is the pip.*"
     assert re.search(rf"run in openvino 20\S+ {equal} 1?\d, ", second)
     assert re.search(r"accuracy \d+\.\d %, before \d+\.\d %$", third)
+    # The raw images of this project are not there.
+    assert "use.py was run on 29 odd files, and on no original ones: " in files
+    assert (
+        "it refuses the 4 that graft refuses, and answers for the others as graft does" in refused
+    )
     assert "use.py PHOTO" in last
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "cc-by-4.0"
 

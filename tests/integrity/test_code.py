@@ -21,7 +21,9 @@ def test_every_file_of_the_package_is_code(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(ROOT)
     command = ("git", "ls-files", "--cached", "--others", "--exclude-standard", str(PACKAGE))
     listed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
-    files = {name for name in listed.splitlines() if Path(name).is_file()}
+    # Pictures that no stage reads: the check of an export is tried on them.
+    odd = f"{PACKAGE}/exporting/odd/"
+    files = {n for n in listed.splitlines() if Path(n).is_file() and not n.startswith(odd)}
     if not files:
         pytest.skip("there is no git here")
     assert set(sign(PACKAGE)) == files

@@ -23,7 +23,7 @@ _UNREAD = {"__pycache__", ".gitignore", ".DS_Store", "Thumbs.db", "desktop.ini"}
 _UNREAD_STARTS = (".part-", "._")
 # How the files of code end. What editors leave beside them, and what is hidden, is none.
 _CODE = "workflow"
-CODE_ENDS = (".css", ".j2", ".js", ".json", ".mplstyle", ".py", ".txt", ".yaml")
+CODE_ENDS = (".css", ".html", ".j2", ".js", ".json", ".mplstyle", ".py", ".txt", ".yaml")
 # Two changes within one tick of the clock of a file system look like one. Linux ticks every 4 to
 # 10 ms.
 _TICK_NS = 20_000_000
