@@ -131,8 +131,8 @@ def _print_table(
             cells.append(f"{area:.3f}, {say_percent((strangers <= limit).mean(), 0)}")
         beyond = say_percent((test > limit).mean())
         low, mean, high = map(say_percent, _divide_anew((valid, test), units))
-        told = f"{mean} ({low} to {high})"
-        print(f"| {method} | " + " | ".join(cells) + f" | {beyond} | {told} |", flush=True)
+        share = f"{mean} ({low} to {high})"
+        print(f"| {method} | " + " | ".join(cells) + f" | {beyond} | {share} |", flush=True)
 
 
 def _divide_anew(

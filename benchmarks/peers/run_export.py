@@ -51,13 +51,13 @@ else:
     else:
         from ai_edge_litert.interpreter import Interpreter
     run = Interpreter(model).get_signature_runner()
-    whole, told = about["input"], about["output"]
+    taken, made = about["input"], about["output"]
     answers = []
     for image in pixels:
-        if "scale" in whole:
-            image = np.rint(image / whole["scale"]) + whole["zero_point"]
+        if "scale" in taken:
+            image = np.rint(image / taken["scale"]) + taken["zero_point"]
             image = image.clip(-128, 127).astype(np.int8)
         answers.append(run(pixels=image[None])["probabilities"][0])
-    if "scale" in told:
-        answers = told["scale"] * (np.array(answers, float) - told["zero_point"])
+    if "scale" in made:
+        answers = made["scale"] * (np.array(answers, float) - made["zero_point"])
 np.save(wanted, np.array(answers))

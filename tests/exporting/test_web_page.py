@@ -24,6 +24,7 @@ from graft.exporting.formats import check_format
 from graft.tools.export import main
 from images import ROOT, SHARDS, call, encoded, graft, run, workspace, write
 from trainings import CNN, SMALL
+from visits import WatchedPage
 
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="needs `uv run --group browser pytest`"
@@ -131,28 +132,14 @@ def served(built: Path) -> Iterator[str]:
     server.wait()
 
 
-class Visit:
-    """The page, and what went wrong in it.
-
-    Attributes:
-        page: of Playwright.
-        trouble: messages of the console, errors, and requests that left the server.
-    """
+class Visit(WatchedPage):
+    """The page of the export."""
 
     def __init__(self, browser: Any, address: str, without: str = "", **options: Any) -> None:
-        self.trouble: list[str] = []
-        self._own = f"{address}/"
-        self.page = browser.new_context(**{"viewport": DESK} | options).new_page()
-        self.page.on("console", lambda message: self.trouble.append(message.text))
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.context.on("request", self._watch)
+        super().__init__(browser, f"{address}/", **{"viewport": DESK} | options)
         if without:
             self.page.context.route(without, lambda route: route.fulfill(status=404))
-        self.page.goto(self._own)
-
-    def _watch(self, request: Any) -> None:
-        if not request.url.startswith((self._own, "data:", f"blob:{self._own}")):
-            self.trouble.append(request.url)
+        self.page.goto(self.own)
 
     def give(self, *files: tuple[str, bytes]) -> list[str]:
         """Chooses files, waits for the answers, and gives the text of each card, newest first."""
@@ -160,11 +147,6 @@ class Visit:
         self.page.set_input_files("#photos", sent)
         self.page.wait_for_function("() => !document.querySelector('.wait')")
         return self.page.locator(".card").all_inner_texts()
-
-    def end(self) -> None:
-        """Nothing went wrong."""
-        self.page.context.close()
-        assert self.trouble == []
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from opened import (
     opened,
     paint,
 )
+from visits import WatchedPage
 
 api = pytest.importorskip("playwright.sync_api", reason="needs `uv run --group browser pytest`")
 axe = pytest.importorskip(
@@ -42,33 +43,19 @@ DROP = """([name, data]) => {
 }"""
 
 
-class Visit:
-    """A page of a server, and what went wrong in it.
-
-    Attributes:
-        page: of Playwright.
-        trouble: messages of the console, errors, and requests that left the server.
-    """
+class Visit(WatchedPage):
+    """A page of a server."""
 
     def __init__(self, browser: Any, server: Opened, path: str = "/", **options: Any) -> None:
-        self.trouble: list[str] = []
-        self._own = f"http://127.0.0.1:{server.port}/"
-        context = browser.new_context(**{"viewport": DESK} | options)
-        self.page = context.new_page()
-        self.page.on("console", lambda message: self.trouble.append(message.text))
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.on("request", self._watch)
+        own = f"http://127.0.0.1:{server.port}/"
+        super().__init__(browser, own, **{"viewport": DESK} | options)
         self.page.goto(server.address)
-        self.page.wait_for_url(self._own)
+        self.page.wait_for_url(self.own)
         self.go(path)
-
-    def _watch(self, request: Any) -> None:
-        if not request.url.startswith((self._own, "data:", "blob:")):
-            self.trouble.append(request.url)
 
     def go(self, path: str) -> None:
         """Opens another page of the server, and waits until all is there."""
-        self.page.goto(self._own.rstrip("/") + path)
+        self.page.goto(self.own.rstrip("/") + path)
         self.page.wait_for_load_state("networkidle")
 
     def text(self, selector: str) -> str:
@@ -86,9 +73,8 @@ class Visit:
 
     def end(self) -> None:
         """Nothing went wrong."""
-        assert self.trouble == []
         assert self.page.title().startswith("graft: ")
-        self.page.context.close()
+        super().end()
 
 
 @pytest.fixture

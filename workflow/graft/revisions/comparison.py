@@ -22,7 +22,7 @@ from graft.revisions.noise import say_difference
 from graft.revisions.pairing import describe_shared, pair_images
 from graft.revisions.settings import MODELS, Setting
 
-_TEMPLATES = Path(__file__).parent / "templates"
+COMPARISON_TEMPLATES = Path(__file__).parent / "templates"
 _MEASURES = {"accuracy": "Accuracy", "log_loss": "Log loss"}
 _PHOTOS = 24  # of each kind
 _ROOM = 3_000_000  # characters of all pictures, in base64
@@ -57,7 +57,7 @@ def write_comparison(
     album = _open_album_here({row["path"] for row in shown})
     for row in shown:
         row["picture"] = album[row["path"]] if album else None
-    environment = open_page_templates(_TEMPLATES)
+    environment = open_page_templates(COMPARISON_TEMPLATES)
     environment.filters |= {"points": say_difference, "value": show_value}
     environment.globals["describe_shared"] = describe_shared
     text = environment.get_template("comparison.html.j2").render(

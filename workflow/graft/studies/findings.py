@@ -13,7 +13,12 @@ from graft.project.parameters import show_value
 from graft.report.page import read_asset
 from graft.report.reading import MODEL_NAMES
 from graft.report.wording import open_page_templates, text_columns
-from graft.revisions.comparison import draw_histories, find_curves, tabulate_parameters
+from graft.revisions.comparison import (
+    COMPARISON_TEMPLATES,
+    draw_histories,
+    find_curves,
+    tabulate_parameters,
+)
 from graft.revisions.noise import say_difference
 from graft.revisions.settings import MODELS
 from graft.studies.conduct import Conducted
@@ -143,7 +148,7 @@ def _draw_page(findings: StudyFindings) -> str:
     # The chosen one comes first where others are as good.
     ranked.sort(key=lambda own: own is not findings.chosen)
     drawn = [own.runs[0] for own in ranked[:_CURVES]]
-    environment = open_page_templates(_TEMPLATES)
+    environment = open_page_templates(_TEMPLATES, COMPARISON_TEMPLATES)
     environment.filters |= {"points": say_difference, "spread": _say_spread}
     return environment.get_template("study.html.j2").render(
         style=read_asset("page.css"),
