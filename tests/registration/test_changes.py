@@ -110,6 +110,11 @@ def test_what_is_known_is_not_compared() -> None:
         assert len(find_changed(pixels, np.ones((2, 2)), np.array(sets), LIMIT).pairs) == count
 
 
+def test_where_only_equal_pictures_are_one_none_is_changed() -> None:
+    pixels = np.stack([np.asarray(photo(5)), np.asarray(photo(5))[:, ::-1]])
+    assert len(find_changed(pixels, np.ones((2, 2)), np.arange(2), 0.0).pairs) == 0
+
+
 def test_fields_are_means_of_the_middle() -> None:
     pixels = np.asarray(photo(6, 96, 96))[None]
     grey = np.asarray(Image.fromarray(pixels[0]).convert("L"))

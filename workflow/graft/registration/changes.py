@@ -51,8 +51,11 @@ def find_changed(pixels: RowSource, extents: np.ndarray, sets: np.ndarray, limit
         pixels: uint8 (n, side, side, 3).
         extents: float64 (n, 2), as `middle_extents` gives them.
         sets: int (n,), equal for pictures that are known to be one.
-        limit: the difference up to which two pictures are one.
+        limit: the difference up to which two pictures are one; with 0 there is none, since what
+            is mirrored or enlarged differs by its rounding at least.
     """
+    if not limit:
+        return Changed(np.empty((0, 2), np.int64), np.empty(0), [])
     series = _read_series(pixels, extents)
     described = [describe_rings(some) for some in in_batches(series, _DESCRIBED)]
     candidates = find_alike(np.concatenate([describe_rings(series[:0]), *described], 1))
