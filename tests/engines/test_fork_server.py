@@ -9,11 +9,9 @@ import psutil
 import pytest
 
 from background import Run, await_true, has_ended
-from graft.project.launcher import find_module
-from graft.project.pipeline import PACKAGE, find_stages_with, stage_names
+from graft.project.pipeline import PACKAGE
 from graft.scheduling.fork_server import VARIABLE
 from project import Project, reached
-from sources import SOURCES, closure
 
 # Starts a server, runs the command in its arguments, and ends as that has ended.
 # (What a shell runs in its background would not hear Ctrl-C otherwise.)
@@ -23,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, "workflow")
 import os
 from graft.scheduling.fork_server import start_server
-start_server(os.getpid(), [])
+start_server(os.getpid())
 sys.exit(subprocess.run(sys.argv[1:]).returncode % 256)
 """
 COMMAND = (sys.executable, "-c", ENGINE)
@@ -55,16 +53,49 @@ def await_end(process: psutil.Process) -> None:
     assert await_true(lambda: has_ended(process), PATIENCE)
 
 
-def test_the_stages_that_import_tensorflow_are_known() -> None:
-    framework = "graft.models.framework"
-    found = {
-        stage
-        for stage in stage_names()
-        if framework in closure(find_module(stage), later=True) & set(SOURCES)
-    }
-    # These run the network by TensorFlow only where `features.runtime` asks for it, or read a file.
-    assert found - set(find_stages_with("tensorflow")) <= {"features", "evaluate", "warnings"}
-    assert found >= set(find_stages_with("tensorflow"))
+# A stage that imports Keras once it has printed what it knows of it by then.
+NEEDS_KERAS = """
+import sys
+from pathlib import Path
+from graft.split.standin import main as stand_in
+
+def main(stage):
+    print("has Keras:", "keras" in sys.modules, flush=True)
+    from graft.models.framework import keras
+    print("Keras", keras.__version__)
+    stand_in(stage)
+"""
+
+
+def let_split_need_keras(standins: Project) -> None:
+    room = standins.folder / PACKAGE / "split"
+    (room / "split.py").rename(room / "standin.py")
+    (room / "split.py").write_text(NEEDS_KERAS, encoding="utf-8")
+    standins.change({"split.seed": 5})
+
+
+def test_a_stage_goes_on_where_keras_is_once_it_needs_it(standins: Project) -> None:
+    """It begins anew there; others stay where nothing of Keras was imported."""
+    let_split_need_keras(standins)
+    forked = standins.run(*COMMAND, GRAFT, "split").splitlines()
+    known = [line for line in forked if line.startswith("has Keras")]
+    assert known == ["has Keras: False", "has Keras: True"]
+    assert sum(line.startswith("Keras ") for line in forked) == 1
+    standins.change({"split.seed": 6})
+    alone = standins.run(GRAFT, "split").splitlines()  # without a server it goes on by itself
+    assert [line for line in alone if line.startswith("has Keras")] == known[:1]
+
+
+def test_a_signal_is_handed_to_the_command_where_keras_is(standins: Project) -> None:
+    let_split_need_keras(standins)
+    held = standins.hold("split")
+    engine = standins.start(*COMMAND, GRAFT, "split")
+    assert engine.wait_until(lambda: reached(held), PATIENCE), engine.text
+    process = psutil.Process(reached(held))
+    (client,) = (c for c in psutil.Process(engine.pid).children() if c.cmdline()[-1] == "split")
+    client.send_signal(signal.SIGTERM)
+    await_end(process)
+    assert engine.wait() == 143
 
 
 def test_a_command_is_answered_by_the_server(waiting: Waiting) -> None:
@@ -137,7 +168,7 @@ def test_code_that_has_changed_since_is_not_run_in_a_fork(standins: Project) -> 
     path = standins.folder / PACKAGE / "scheduling/endings.py"
     script = ENGINE.replace(
         "sys.exit(", f"open({str(path)!r}, 'a').write('\\nprint(\"new\")\\n')\nsys.exit("
-    ).replace("[])\n", "[])\nimport time; time.sleep(2)\n")
+    ).replace("getpid())\n", "getpid())\nimport time; time.sleep(2)\n")
     assert standins.run(sys.executable, "-c", script, GRAFT, "--help").startswith("new\n")
 
 

@@ -22,6 +22,7 @@ from graft.finetune.stored import frozen_outputs, open_training_data, store_outp
 from graft.judging.unit_counts import count_units
 from graft.models.description import read_description
 from graft.models.framework import keras, name_device
+from graft.models.inference import run_graph
 from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_model
 from graft.parts.rows import read_parts
@@ -326,9 +327,10 @@ def test_a_start_that_is_best_is_kept(project: Path, capsys: Capture) -> None:
     assert body.layers[-1].name == row["layer"] and len(body.layers) == row["layers"]
 
 
-def test_without_a_free_layer_nothing_is_trained(project: Path) -> None:
+@pytest.mark.parametrize("depth", [0, 1])
+def test_without_a_free_layer_nothing_is_trained(project: Path, depth: int) -> None:
     """The fine-tuned model is the head on the network, and what is known of both is the same."""
-    start(unfreeze=0)
+    start(depth, unfreeze=0)
     run("finetune")
     summary = read_json(Path("reports/finetuned/training.json"))
     assert summary["chosen"] == "head" and summary["epochs"] == summary["step"] == 0
@@ -342,6 +344,13 @@ def test_without_a_free_layer_nothing_is_trained(project: Path) -> None:
     assert about == read_description(Path("data/models/finetuned.xml"))
     layer = read_json(Path("data/depth/layer.json"))
     assert_head_on_network(layer["layer"], layer["pooling"])
+    model, pixels = load_model(Path("data/models/finetuned.keras")), pictures(20)[0]
+    graph = np.concatenate([*run_graph(Path("data/models/finetuned.xml"), pixels)])
+    assert np.allclose(graph, model.predict(pixels, verbose=0), atol=1e-5)
+    backbone, head = (model.get_layer(name) for name in ("backbone", "head"))
+    counts = count_sizes(model, backbone, 0, True)
+    assert counts["trained"] == head.count_params()
+    assert counts == {name: summary[name] for name in counts}
 
 
 def test_outputs_that_cannot_be_stored_are_reported(

@@ -16,7 +16,7 @@ from cases import read_cases
 from digits import digits, parts, store
 from graft.common.errors import UserError
 from graft.common.tables import read_json, write_json
-from graft.head import head
+from graft.head import dense, head
 from graft.head.construction import dense_head
 from graft.judging.calibration import rescale
 from graft.linear import linear
@@ -27,7 +27,8 @@ from graft.models.framework import keras
 from graft.models.inference import run_graph
 from graft.models.saving import load_model, save_model
 from graft.statistics.accuracy import interval_of_counts
-from graft.training.loop import SmoothedCrossentropy, best_epoch, compile_model
+from graft.training.histories import best_epoch
+from graft.training.loop import SmoothedCrossentropy, compile_model
 from images import SIDE, Capture, change, check_cores, run
 from trainings import cost
 
@@ -222,9 +223,9 @@ def test_one_logit_is_a_sigmoid_with_its_own_number_of_parameters(empty: Path) -
     rows = standardise(features, mean, variance)
     data = (rows[train], labels[train, None]), (rows[valid], labels[valid, None])
     # An epoch here is as many steps as one of the stage.
-    epochs = 5 * head._STEPS
+    epochs = 5 * dense._STEPS
     history = own.fit(*data[0], 1000, epochs, validation_data=data[1], verbose=0).history
-    last = history["val_binary_crossentropy"][head._STEPS - 1 :: head._STEPS]
+    last = history["val_binary_crossentropy"][dense._STEPS - 1 :: dense._STEPS]
     assert np.allclose(found.history["val_loss"], last, atol=1e-5)
     assert best_epoch(found.history, "val_loss") == 5  # so these weights were kept
     assert np.allclose(found.plain[:, 1:], own.predict(rows, verbose=0), atol=1e-3)

@@ -64,6 +64,8 @@ class Project:
             "PYTHONPATH": str(self.folder / "workflow"),
             # Where DVC keeps what it knows of times and contents, by default for the whole machine.
             "DVC_SITE_CACHE_DIR": f"{self.folder}.site",
+            # What graft keeps for all projects of a user.
+            "XDG_CACHE_HOME": f"{self.folder}.cache",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             **{f"GIT_{who}_NAME": "Test" for who in ("AUTHOR", "COMMITTER")},

@@ -29,6 +29,7 @@ SMALL |= {"finetune.batch": 8, "finetune.epochs": 2, "finetune.warmup": 0}
 BACKBONE = {"pooling": "avg", "seed": 1, "layer": "last", "stack": ()}
 BACKBONE |= {"initializer": "glorot_uniform"}
 SEED_COLUMNS = ["seed", "epochs", "val_loss", "val_accuracy", "accuracy", "log_loss"]
+KNOWN = {"val_loss": 0.5, "val_accuracy": 0.75, "temperature": 1.25}
 COUNTS = {"train": 36, "valid": 12, "test": 12}
 
 
@@ -110,7 +111,7 @@ def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     from graft.models.description import write_description
     from graft.models.framework import keras
     from graft.models.inference import run_graph
-    from graft.models.saving import save_model
+    from graft.models.saving import BuiltModel
 
     layer = read_json(Path("data/backbone/depths.json"))["depths"][depth]
     pixels, labels = pictures(COUNTS["train"])
@@ -122,13 +123,14 @@ def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     head.set_weights([strength * fitted.coef_.T, strength * fitted.intercept_])
     for folder in ("data/models", "data/depth"):
         Path(folder).mkdir(exist_ok=True)
-    save_model(head, Path("data/models/head.keras"))
-    write_description(Path("data/models/head.keras"), describe())
+    for save, kind in ((BuiltModel(head).save, "keras"), (BuiltModel(head).save_graph, "xml")):
+        save(Path(f"data/models/head.{kind}"))
+        write_description(Path(f"data/models/head.{kind}"), describe())
     # A second seed's head, and what is known of the first.
     others = {f"2/{number}": 0.9 * weight for number, weight in enumerate(head.get_weights())}
     np.savez("data/models/repeats.npz", **others)
     Path("reports/head").mkdir(parents=True, exist_ok=True)
-    write_json(Path("reports/head/training.json"), {"val_loss": 0.5, "val_accuracy": 0.75})
+    write_json(Path("reports/head/training.json"), {**KNOWN, "trained": head.count_params()})
     rows = [[1, 9, 0.5, 0.75, 0.8, 0.4], [2, 7, 0.6, 0.7, 0.9, 0.3]]
     write_table(Path("reports/head/repeats.csv"), pd.DataFrame(rows, columns=SEED_COLUMNS))
     # What the stage `depth` would write.

@@ -24,7 +24,8 @@ from graft.models.pooling import truncated
 from graft.models.saving import load_model, save_graph, save_model
 from graft.parts.rows import Rows, read_features, read_parts
 from graft.training.batches import Batch, Batches
-from graft.training.loop import best_epoch, compile_model, fit
+from graft.training.histories import best_epoch
+from graft.training.loop import compile_model, fit
 from images import SIDE, check_cores, python, run, workspace
 from trainings import backbone, blobs, cost, pictures
 

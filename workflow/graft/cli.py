@@ -67,9 +67,7 @@ def main() -> None:
     if STAGE in os.environ:  # the number of DVC's process names the server
         run_in_server(arguments, name_server(dvc := find_dvc()))
         code = _sign_code(arguments)
-        from graft.project.pipeline import find_stages_with
-
-        start_server(dvc, find_stages_with("tensorflow"))  # for the stages after this one
+        start_server(dvc)  # for the stages after this one
     elif VARIABLE in os.environ:
         run_in_server(arguments, os.environ[VARIABLE])
     try:
@@ -100,12 +98,12 @@ def _go_to_environment_of_engine() -> None:
         return
 
 
-def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[object]) -> None:
+def serve_stages(descriptor: int, engine: int, python: list[object]) -> None:
     """Runs the stages of a run in forks of this process (`scheduling/fork_server.py`).
 
     Args:
         descriptor: of the socket that requests come from.
-        engine, heavy, python: as the server has them.
+        engine, python: as the server has them.
     """
     import socket
 
@@ -123,7 +121,7 @@ def serve_stages(descriptor: int, engine: int, heavy: list[str], python: list[ob
         _run_signed(arguments, code)
         return True
 
-    fork_server.serve(socket.socket(fileno=descriptor), engine, heavy, python, run)
+    fork_server.serve(socket.socket(fileno=descriptor), engine, python, run)
 
 
 def _run_signed(arguments: list[str], code: Mapping[Path, str] | None) -> None:

@@ -12,6 +12,7 @@ from graft.parts.rows import Rows, read_parts
 
 _BATCH = 64  # images augmented at once; another number draws others
 _SAMPLES, _SHOWN = 6, 7  # images in the report, and views of each
+_NOTHING = "none"  # of the network is trained, so only a head might learn from stored views
 
 
 def main(stage: Stage) -> None:
@@ -20,7 +21,7 @@ def main(stage: Stage) -> None:
     `pixels.npy`, uint8 (augment.copies · n, side, side, 3): a first view of all n training images
     in the order of the split, then a second one. `features.npy`, float32 with as many rows: their
     features of all depths. `samples.npy`, uint8 (m, 1 + _SHOWN, side, side, 3): a few images, each
-    unchanged and then augmented; m is 0 where nothing is switched on.
+    unchanged and then augmented; m is 0 where nothing is switched on, or nothing learns from views.
     """
     train = read_parts(stage, "data/tensors")["train"]
     copies, shape = stage["augment.copies"], train[:0].shape[1:]
@@ -40,11 +41,12 @@ def draw_samples(stage: Stage, train: Rows) -> np.ndarray:
 
     Returns:
         uint8 (m, 1 + _SHOWN, side, side, 3), the first images of at most _SAMPLES classes; m is 0
-        where nothing is switched on.
+        where nothing is switched on, or nothing learns from views.
     """
     _, first = np.unique(train.labels, return_index=True)
     images = train[first[:_SAMPLES]]
-    augment = build_augmentation(stage, images.shape[1])
+    used = stage["augment.copies"] or stage["finetune.unfreeze"] != _NOTHING
+    augment = build_augmentation(stage, images.shape[1]) if used else None
     if augment is None:
         return np.empty((0, 1 + _SHOWN, *images.shape[1:]), np.uint8)
     return np.stack([images, *(_augmented(augment, images) for _ in range(_SHOWN))], 1)

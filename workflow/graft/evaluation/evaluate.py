@@ -1,5 +1,11 @@
 """Measure a model on the validation and test parts, and keep what it says about each image."""
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -15,7 +21,9 @@ from graft.statistics.measures import measure
 from graft.statistics.reliability import calibration_error
 from graft.statistics.threshold import judge_two_classes
 from graft.unknown.neighbours import write_known
+from graft.unknown.tapping import save_upper
 
+_PRECISION = "float32"  # in which models answer
 # What `dvc exp show` and `dvc metrics diff` show, from left to right.
 _COMPARED = ("valid_accuracy", "valid_log_loss", "accuracy", "accuracy_low", "accuracy_high")
 
@@ -42,10 +50,11 @@ def main(stage: Stage) -> None:
     `summary.json` has the few that experiments are compared by, below the name of the model.
     """
     model = stage.key
-    parts = read_features(stage) if model == "head" else read_parts(stage, "data/tensors")
-    valid, test = parts["valid"], parts["test"]
     graph = stage.input(f"data/models/{model}.xml")
-    known, answers, tested = answer_parts(model, graph, parts)
+    training = read_json(stage.input(f"reports/{model}/training.json"))
+    with _find_shortest(stage, graph, training) as (answering, parts):
+        known, answers, tested = answer_parts(model, answering, parts)
+    valid, test = parts["valid"], parts["test"]
     before, after = answers.probabilities, tested.probabilities
     valid_units, test_units = (
         read_units(stage.input("data/units.csv"), part.ids) for part in (valid, test)
@@ -56,14 +65,13 @@ def main(stage: Stage) -> None:
     metrics |= measure(after, test.labels, test_units)
     if len(test.classes) == 2:
         metrics |= judge_two_classes(before[:, 1], valid.labels, after[:, 1], test.labels)
-    temperature = read_json(stage.input(f"reports/{model}/training.json"))["temperature"]
-    plain = rescale(after, temperature)
+    plain = rescale(after, training["temperature"])
     metrics["uncalibrated_log_loss"] = accuracy_and_loss(plain, test.labels)["log_loss"]
     error = calibration_error(plain.max(1), plain.argmax(1) == test.labels)
     metrics["uncalibrated_ece"] = round(error, 6)
     np.save(stage.output(f"data/predictions/{model}.npy"), np.concatenate([before, after]))
     # The graph of the head begins with features, which have no places.
-    looks = NO_LOOKS if model == "head" else find_looks(graph, test, after)
+    looks = NO_LOOKS if model == "head" else find_looks(graph, _pixels(stage)["test"], after)
     np.savez(stage.output(f"data/looks/{model}.npz"), **looks._asdict())
     known, strangers = judge_strangers(
         known, (answers.distances, valid_units), (tested.distances, test_units)
@@ -81,6 +89,32 @@ def main(stage: Stage) -> None:
         write_table(stage.output(f"reports/{model}/{name}.csv"), table)
     interval = f"{metrics['accuracy_low']:.4f}–{metrics['accuracy_high']:.4f}"
     print(f"evaluate {model}: accuracy {metrics['accuracy']:.4f} ({interval}), n {metrics['n']}")
+
+
+@contextmanager
+def _find_shortest(
+    stage: Stage, graph: Path, training: Mapping[str, Any]
+) -> Iterator[tuple[Path, Mapping[str, Rows]]]:
+    """The least that gives the answers of a model, and the rows of all parts that it begins with.
+
+    The head on the network, where nothing was trained, has given its features already.
+    """
+    if stage.key == "head":
+        yield graph, read_features(stage)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        upper = Path(folder, "upper.xml")
+        # What was computed in another precision would give other answers than the model does.
+        if training["chosen"] == "head" and stage["features.precision"] == _PRECISION:
+            width = read_json(stage.input("data/depth/layer.json"))["width"]
+            if save_upper(graph, upper) == width:
+                yield upper, read_features(stage)
+                return
+        yield graph, _pixels(stage)
+
+
+def _pixels(stage: Stage) -> Mapping[str, Rows]:
+    return read_parts(stage, "data/tensors")
 
 
 def _tabulate(rows: Rows, probabilities: np.ndarray, units: np.ndarray) -> pd.DataFrame:

@@ -15,10 +15,10 @@ from graft.judging.calibration import calibrate, rescale
 from graft.judging.losses import choose_step, cross_entropies, standard_error
 from graft.models.framework import keras
 from graft.training.batches import Batches
+from graft.training.histories import STEP_COLUMNS
 from graft.training.steps import predict_rows
 
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
-STEP_COLUMNS = ["step", "val_loss", "val_accuracy", "gain", "standard_error", "role"]
 
 
 class Judges(NamedTuple):

@@ -1,8 +1,8 @@
 """Train a new head over the features."""
 
 import sys
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -10,25 +10,39 @@ import pandas as pd
 from graft.common.errors import refuse
 from graft.common.numbers import say_percent
 from graft.common.stage import Stage
-from graft.head.construction import dense_head
+from graft.head.linear_model import LinearModel
 from graft.judging.calibration import calibrate
-from graft.judging.losses import weigh_images
+from graft.judging.losses import accuracy_and_loss, weigh_images
 from graft.linear.folds import INDIVISIBLE
 from graft.linear.linear import LINEAR_STEPS, LinearRule, fit_linear
 from graft.linear.standardising import find_moments, standardise
-from graft.models.framework import keras
-from graft.models.layers import scale_logits
-from graft.models.stacks import VECTOR_KINDS, read_stack
 from graft.parts.rows import Rows, read_features, read_units
-from graft.training.batches import Batches
-from graft.training.loop import best_epoch, compile_model, fit
-from graft.training.results import Result, write_trained
-from graft.training.steps import Steps, predict_rows
+from graft.training.histories import best_epoch
+from graft.training.results import Result, SavedModel, write_trained
 
-# Of an epoch of a dense head at least. With few images a step or two would be an epoch, and the
-# training would end before it has begun.
-_STEPS = 30
 _NAMES = {"logistic": "logistic regression", "svm": "support vector machine"}
+
+
+class HeadModel(SavedModel, Protocol):
+    """A head from features to class probabilities, of Keras or not."""
+
+    @property
+    def parameters(self) -> int:
+        """How many there are."""
+
+    @property
+    def trained(self) -> int:
+        """How many of them are trained."""
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """All weights, in the order of Keras."""
+
+    def scaled(self, scale: float) -> Self:
+        """The model with its logits multiplied by a factor; this one is not used any more."""
+
+    def answer(self, rows: Rows) -> np.ndarray:
+        """The probabilities, float32 (n, classes), of features (n, d)."""
 
 
 class HeadData(NamedTuple):
@@ -56,7 +70,7 @@ class TrainedHead(NamedTuple):
         more: what `training.json` says besides.
     """
 
-    model: keras.Model
+    model: HeadModel
     history: pd.DataFrame
     more: Mapping[str, float]
 
@@ -72,18 +86,17 @@ def main(stage: Stage) -> None:
             images of the training part cannot be divided to choose the regularisation.
     """
     data = _read(stage)
-    learn = train_dense if stage["head.kind"] == "dense" else train_linear
+    learn = _find_training(stage["head.kind"])
     seeds = range(stage["head.seed"], stage["head.seed"] + stage["head.repeats"])
-    trained = {seed: learn(stage, data, seed) for seed in seeds}
-    results = [_calibrate(stage, data, seed, head) for seed, head in trained.items()]
-    (_, (model, _, more)), *others = trained.items()
-    learned = sum(weight.shape.num_elements() for weight in model.trainable_weights)
-    counts = {"parameters": model.count_params(), "trained": learned}
-    write_trained(stage, "head", model, data.parts, results, counts, more)
+    found = [_calibrate(stage, data, seed, learn(stage, data, seed)) for seed in seeds]
+    results, models, (more, *_) = zip(*found, strict=True)
+    first, *others = models
+    counts = {"parameters": first.parameters, "trained": first.trained}
+    write_trained(stage, "head", first, data.parts, results, counts, more)
     weights = {
         f"{seed}/{number}": weight
-        for seed, head in others
-        for number, weight in enumerate(head.model.get_weights())
+        for seed, model in zip(seeds[1:], others, strict=True)
+        for number, weight in enumerate(model.weights)
     }
     with stage.output("data/models/repeats.npz").open("wb") as file:
         np.savez(file, **weights)
@@ -99,32 +112,30 @@ def _read(stage: Stage) -> HeadData:
     return HeadData({**parts, "train": views}, len(train), *find_moments(views))
 
 
-def _calibrate(stage: Stage, data: HeadData, seed: int, head: TrainedHead) -> Result:
+def _find_training(kind: str) -> Callable[[Stage, HeadData, int], TrainedHead]:
+    if kind != "dense":
+        return train_linear
+    from graft.head.dense import train_dense  # it imports Keras, which no other kind needs
+
+    def train(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
+        moments = data.mean, data.variance
+        return TrainedHead(*train_dense(stage, data.parts, moments, seed), {})
+
+    return train
+
+
+def _calibrate(
+    stage: Stage, data: HeadData, seed: int, head: TrainedHead
+) -> tuple[Result, HeadModel, Mapping[str, float]]:
     """Multiplies the logits of a head by what suits the validation part, and judges it."""
-    parts = [data.parts[name] for name in ("valid", "test")]
-    valid, test = (predict_rows(head.model, _batches(stage, part)) for part in parts)
-    labels, learned = parts[0].labels, np.unique(data.parts["train"].labels)
-    scale = calibrate(valid(), labels, weigh_images(labels, stage["head.class_weight"]), learned)
-    scale_logits(head.model, scale)
+    valid, test = (data.parts[name] for name in ("valid", "test"))
+    labels, learned = valid.labels, np.unique(data.parts["train"].labels)
+    weights = weigh_images(labels, stage["head.class_weight"])
+    scale = calibrate(head.model.answer(valid), labels, weights, learned)
+    model = head.model.scaled(scale)
     best = best_epoch(head.history, stage["head.monitor"])
-    return Result(seed, head.history, best, scale, valid(), test())
-
-
-def train_dense(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
-    """Trains a dense head by gradient descent, and stops by the validation part.
-
-    Raises:
-        UserError: the loss is not a finite number.
-    """
-    keras.utils.set_random_seed(seed)
-    train, valid = data.parts["train"], data.parts["valid"]
-    stack, classes = read_stack(stage["head.stack"], VECTOR_KINDS), len(train.classes)
-    model = dense_head(data.mean, data.variance, stack, stage["head.output"], classes)
-    optimizer = getattr(keras.optimizers, stage["head.optimizer"])(stage["head.learning_rate"])
-    compile_model(model, optimizer, stage["head.label_smoothing"])
-    batches = _batches(stage, train, seed, _STEPS), _batches(stage, valid)
-    history = fit("head", stage, model, *batches, stage.scratch, f"seed-{seed}")
-    return TrainedHead(model, history, {})
+    answers = model.answer(valid), model.answer(test)
+    return Result(seed, head.history, best, scale, *answers), model, head.more
 
 
 def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
@@ -144,17 +155,13 @@ def train_linear(stage: Stage, data: HeadData, seed: int) -> TrainedHead:
     print(f"head: {_NAMES[kind]} with C {c:.3g}, {say_percent(accuracy)} in cross-validation")
     if not fitted.converged:
         print(f"head: warning: not converged after {LINEAR_STEPS:,} steps", file=sys.stderr)
-    model = dense_head(data.mean, data.variance, (), "softmax", rule.classes)
-    scale = fitted.scores.scale  # which makes logits of margins
-    model.layers[-1].set_weights([scale * fitted.kernel, scale * fitted.bias])
-    compile_model(model, keras.optimizers.SGD())  # to be evaluated
-    row, steps = {"epoch": 1}, Steps(model)
+    weights = (weight.astype(np.float32) for weight in (fitted.kernel, fitted.bias))
+    # The scale makes logits of margins.
+    model = LinearModel(data.mean, data.variance, *weights).scaled(fitted.scores.scale)
+    row: dict[str, float] = {"epoch": 1}
     for prefix, name in {"": "train", "val_": "valid"}.items():
-        found = steps.test(_batches(stage, data.parts[name]))
-        row |= {f"{prefix}{key}": found[key] for key in ("loss", "accuracy")}
+        part = data.parts[name]
+        judged = accuracy_and_loss(model.answer(part), part.labels, rule.class_weight)
+        row |= {f"{prefix}loss": judged["log_loss"], f"{prefix}accuracy": judged["accuracy"]}
     more = {"regularisation": float(f"{c:.6g}"), "cv_accuracy": round(accuracy, 6)}
     return TrainedHead(model, pd.DataFrame([row]), more)
-
-
-def _batches(stage: Stage, part: Rows, seed: int | None = None, least: int = 1) -> Batches:
-    return Batches(part, stage["head.batch"], seed, stage["head.class_weight"], least)

@@ -24,6 +24,7 @@ LIBRARIES = {
     "copies": ("pillow", "scipy"),
     "decoder": ("pillow", "pillow-heif"),
     "evaluation": ("openvino",),
+    "head": ("openvino", "scipy"),
     "images": ("imagehash",),
     "judging": ("scipy",),
     "linear": ("scikit-learn", "scipy"),

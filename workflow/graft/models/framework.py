@@ -12,6 +12,7 @@ from pathlib import Path
 
 from graft.common.environment import is_gpu_allowed, take_environment
 from graft.common.errors import UserError
+from graft.common.keras_process import need_keras
 
 # Another number of threads divides sums in another way and changes the last bits, so the number is
 # the project's and not the machine's. Four cost 9 % on two cores and let larger machines gain.
@@ -56,6 +57,7 @@ def _naming_settings() -> Iterator[None]:
         ) from error
 
 
+need_keras()
 take_environment()
 if not is_gpu_allowed():
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

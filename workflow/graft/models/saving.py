@@ -9,20 +9,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graft.common.atomic import whole
 from graft.common.errors import refuse
 from graft.models.framework import keras, quiet, tf
+from graft.models.keras_files import EPOCH, KERAS_CONFIG
 
-# The earliest time that a zip file can hold.
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 # What OpenVINO itself calls such a graph where it is the first of a process.
 _ONE_OUTPUT = "Model3"
 # What TensorFlow calls the nodes of a model that is traced as a whole.
 _SCOPE = "{}_1"
 # The number in the name of the first constant of a process.
 _FIRST_CONSTANT = 2
+
+
+class BuiltModel(NamedTuple):
+    """A model of Keras that is to be saved."""
+
+    model: keras.Model
+
+    @property
+    def inputs(self) -> str:
+        """The name of its input."""
+        return self.model.input.name
+
+    def save(self, path: Path) -> None:
+        """Saves it as `.keras`."""
+        save_model(self.model, path)
+
+    def save_graph(self, path: Path) -> None:
+        """Saves it as a graph, `.xml`."""
+        save_graph(self.model, path)
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -43,7 +61,7 @@ def save_model(model: keras.Model, path: Path) -> None:
             data = old.read(name)
             if name.endswith(".json"):
                 data = _without_chance(data)
-            new.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+            new.writestr(zipfile.ZipInfo(name, EPOCH), data)
     raw.unlink()
 
 
@@ -67,7 +85,7 @@ def load_model(path: Path) -> keras.Model:
         UserError: it has layers of KerasHub, which is not installed.
     """
     with zipfile.ZipFile(path) as archive:
-        if b'"keras_hub.' in archive.read("config.json"):
+        if b'"keras_hub.' in archive.read(KERAS_CONFIG):
             import_hub(str(path))
     with calm():
         return keras.models.load_model(path, compile=False)

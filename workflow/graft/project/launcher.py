@@ -55,8 +55,11 @@ from graft.project.upstream import (
     find_earlier,
     is_unchanged,
 )
+from graft.project.user_cache import KeptResult, find_kept
 
 ROOMS = Path(__file__).parent.parent
+# Of a stage whose outputs are kept for all projects of a user.
+OF_USER = "of_user"
 # What a stage reads that takes weights from a file.
 PRETRAINED = Path("data/pretrained")
 
@@ -112,12 +115,13 @@ def run_stage(words: Sequence[str], code: Mapping[Path, str] | None = None) -> D
             print(f"{declaration.address.replace('@', ' ')}: unchanged")
         else:
             earlier = None if FORCE in words else find_earlier(declaration, now)
+            kept = find_kept(now, FORCE not in words) if OF_USER in declaration.traits else None
             try:
-                _run(declaration, stages, values, ground, now, code, earlier)
+                _run(declaration, stages, values, ground, now, code, earlier, kept)
             except _Touched:
                 print(f"graft: {declaration.address} runs once more: its data was touched")
                 ground = take_ground(own, ground.files)
-                _run(declaration, stages, values, ground, now, None, earlier)
+                _run(declaration, stages, values, ground, now, None, earlier, kept)
     return declaration
 
 
@@ -134,6 +138,7 @@ def _run(
     now: Made,
     code: Mapping[Path, str] | None,
     earlier: Earlier | None,
+    kept: KeptResult | None,
 ) -> None:
     """Runs a stage whose inputs are there.
 
@@ -145,6 +150,7 @@ def _run(
         now: what it is made from.
         code: as `run_stage` has it.
         earlier: the files of its last run, of which it may take rows.
+        kept: what it makes, as another project of the user may have made it.
     """
     address = declaration.address
     before = read_locked([address]).get(address) if is_run_by_dvc() else None
@@ -156,13 +162,16 @@ def _run(
             raise _moved(declaration, f"{room}, which was changed")
     if "gpu" in declaration.traits:
         allow_gpu()
-    module = importlib.import_module(find_module(declaration.command.split()[1]))
     with whole(*declaration.outputs) as parts:
         written = dict(zip(declaration.outputs, parts, strict=True))
         stage = make_stage(declaration, values, written)
         scratch = find_scratch(address, now) if "resumable" in declaration.traits else None
         clear_scratch(address, scratch)
-        module.main(replace(stage, scratch=scratch, previous=earlier))
+        if taken := kept is not None and kept.take(written):
+            print(f"{address.replace('@', ' ')}: as it was made before, from {kept.folder.parent}")
+        else:
+            module = importlib.import_module(find_module(declaration.command.split()[1]))
+            module.main(replace(stage, scratch=scratch, previous=earlier))
         try:
             _check_ground(declaration, ground)
             if upgrade := find_upgrade(declaration.libraries):
@@ -180,6 +189,8 @@ def _run(
             raise
         outputs = {str(path): hash_file(part) for path, part in written.items()}
         sizes = [_identify(part) for part in parts]
+        if kept is not None and not taken:
+            kept.keep(written)
     clear_scratch(address)
     if sizes != [_identify(path) for path in declaration.outputs]:
         raise _moved(declaration, "an output that was changed at the same moment")

@@ -228,7 +228,7 @@ class Bridge:
             with _one_message():
                 self._memory.claim()
             if not (workflow.non_local_exec or workflow.deployment_settings.deployment_method):
-                start_server(os.getpid(), find_stages_with("tensorflow"))
+                start_server(os.getpid())
 
     def end(self) -> None:
         """Tells DVC what the jobs of this run have finished, however it ends."""

@@ -16,13 +16,12 @@ from graft.common.progress import Progress
 from graft.common.tables import write_table
 from graft.models.framework import keras
 from graft.training.batches import Batch, Batches, made_ahead
+from graft.training.histories import HISTORY_COLUMNS, best_epoch
 from graft.training.resuming import Resuming
 from graft.training.steps import Steps
 
 _LOGS = Path("logs")
-HISTORY_COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 _PLAIN = "plain"  # the metric that stands in for the loss where that is smoothed
-_SIGNS = {"val_loss": -1, "val_accuracy": 1}  # times the value: more is better
 # Batches that wait for their step: with one more in the making, the steps never wait for a batch
 # that took a little longer than the others.
 _AHEAD = 3
@@ -162,14 +161,3 @@ def _check(section: str, settings: Mapping[str, Any], epoch: int, name: str, los
             f"{section}: the {name} is not a finite number in epoch {epoch}:"
             f" lower {' or '.join(rates)}. Received: {received}"
         )
-
-
-def best_epoch(history: pd.DataFrame, monitor: str) -> int:
-    """The best epoch, whose weights `fit` keeps; of equal ones the last.
-
-    Args:
-        history: columns epoch, val_loss and val_accuracy.
-        monitor: the column that decides.
-    """
-    values = _SIGNS[monitor] * history[monitor]
-    return int(history["epoch"][values == values.max()].iloc[-1])

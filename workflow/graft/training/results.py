@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,21 @@ from graft.judging.calibration import rescale
 from graft.judging.losses import accuracy_and_loss
 from graft.judging.unit_counts import count_units
 from graft.models.description import ModelDescription, write_description
-from graft.models.framework import keras
-from graft.models.saving import save_graph, save_model
 from graft.parts.rows import Rows, read_units
+
+
+class SavedModel(Protocol):
+    """A model that can be written, of Keras or not."""
+
+    @property
+    def inputs(self) -> str:
+        """The name of its input, `pixels` or `features`."""
+
+    def save(self, path: Path) -> None:
+        """Saves it as `.keras`."""
+
+    def save_graph(self, path: Path) -> None:
+        """Saves it as an OpenVINO graph: `.xml`, with its weights beside it."""
 
 
 class Result(NamedTuple):
@@ -55,7 +68,7 @@ def judge(probabilities: np.ndarray, labels: np.ndarray, class_weight: str) -> d
 def write_trained(
     stage: Stage,
     name: str,
-    model: keras.Model,
+    model: SavedModel,
     parts: Mapping[str, Rows],
     results: Sequence[Result],
     known: Mapping[str, Any],
@@ -101,15 +114,15 @@ def write_trained(
     write_results(stage, name, model, description, first.history, pd.DataFrame(rows), summary)
 
 
-def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> ModelDescription:
-    """What the files of a model say of it: `pixels` or `features` is the name of its input."""
+def _describe(stage: Stage, model: SavedModel, test: Rows, result: Result) -> ModelDescription:
+    """What the files of a model say of it."""
     right = result.test.argmax(1) == test.labels
     units = read_units(stage.input("data/units.csv"), test.ids)
     layer = read_json(stage.input("data/depth/layer.json"))
     data = stage.input("data/split.csv").read_bytes()
     return ModelDescription(
         classes=test.classes,
-        inputs=model.input.name,
+        inputs=model.inputs,
         side=stage["image.side"],
         fit=stage["image.fit"],
         network=stage["backbone.name"],
@@ -130,7 +143,7 @@ def _describe(stage: Stage, model: keras.Model, test: Rows, result: Result) -> M
 def write_results(
     stage: Stage,
     name: str,
-    model: keras.Model,
+    model: SavedModel,
     description: ModelDescription,
     history: pd.DataFrame,
     seeds: pd.DataFrame,
@@ -147,9 +160,9 @@ def write_results(
         seeds: the table `repeats.csv`.
         summary: what `training.json` says.
     """
-    for save, kind in ((save_model, "keras"), (save_graph, "xml")):
+    for save, kind in ((model.save, "keras"), (model.save_graph, "xml")):
         path = stage.output(f"data/models/{name}.{kind}")
-        save(model, path)
+        save(path)
         write_description(path, description)
     # Six decimals are more than a person compares, and hide most last digits that another processor
     # changes.

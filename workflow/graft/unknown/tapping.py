@@ -45,6 +45,33 @@ def tap_features(graph: Path, path: Path) -> int:
     return features.get_partial_shape()[1].get_length()
 
 
+def save_upper(graph: Path, path: Path) -> int:
+    """Saves the part of a graph that leads from the features to the probabilities.
+
+    Args:
+        graph: the `.xml` file, from pixels to float32 (batch, classes).
+        path: the new `.xml` file, with its `.bin` beside it: from float32 (batch, width).
+
+    Returns:
+        The width of the features.
+
+    Raises:
+        ValueError: the graph has no such vector.
+    """
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    model = ov.Core().read_model(graph)
+    features = find_features(model)
+    width = features.get_partial_shape()[1].get_length()
+    inputs = ops.parameter([-1, width], np.float32)
+    for target in features.get_target_inputs():
+        target.replace_source_output(inputs.output(0))
+    upper = ov.Model(model.get_results(), [inputs])
+    ov.save_model(upper, path, compress_to_fp16=False)
+    return width
+
+
 def find_features(model: Any) -> Any:
     """The output of a node that is the features.
 
