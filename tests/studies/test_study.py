@@ -30,7 +30,7 @@ from pathlib import Path
 from graft.studies.conduct import conduct_study
 from graft.studies.declaration import plan_runs, read_study
 study = read_study(Path(sys.argv[1]))
-found = conduct_study(study.name, plan_runs(study, None, False), 1, None)
+found = conduct_study(study.name, plan_runs(study, None, {}, False), 1, None)
 print(json.dumps([found.experiments, found.failed]))
 """
 
@@ -135,8 +135,24 @@ def test_what_is_no_study_is_refused(files: Path, case: dict[str, str]) -> None:
     path = files / "odd.yaml"
     path.write_text(case["text"], encoding="utf-8")
     with pytest.raises(UserError) as raised:
-        plan_runs(read_study(path), None, False)
+        plan_runs(read_study(path), None, {}, False)
     assert case["says"] in str(raised.value) and "Received" in str(raised.value)
+
+
+def test_a_value_for_all_settings_leaves_what_they_set_themselves(files: Path) -> None:
+    path = files / "some.yaml"
+    settings = {"drawn": {"backbone.weights": "none"}, "plain": {}}
+    path.write_text(json.dumps({"recipe": "digits", "seeds": 1, "settings": settings}))
+    study, mine = (
+        read_study(path),
+        {"backbone.weights": "data/pretrained/mine.h5", "image.side": 64},
+    )
+    found = [run.values for run in plan_runs(study, None, mine, False)]
+    assert [values["backbone.weights"] for values in found] == ["none", mine["backbone.weights"]]
+    assert {values["image.side"] for values in found} == {64}
+    path.write_text(json.dumps({"recipe": "digits", "seeds": 1, "grid": {"image.side": [32, 64]}}))
+    with pytest.raises(UserError, match="--set must be of a parameter that not all settings"):
+        plan_runs(read_study(path), None, mine, False)
 
 
 def test_a_grid_is_two_lines(files: Path) -> None:
@@ -144,13 +160,13 @@ def test_a_grid_is_two_lines(files: Path) -> None:
     path.write_text(CASES["grid"], encoding="utf-8")
     study = read_study(path, seeds=2)
     assert study.title == "Heads and sides"
-    planned = plan_runs(study, None, by_seed=False)
+    planned = plan_runs(study, None, {}, by_seed=False)
     assert [run.experiment for run in planned] == CASES["experiments"]
     assert [run.setting.published for run in planned[:4:2]] == ["97 %", ""]
     keys = ("head.kind", "image.side", "head.seed", "finetune.repeats", "split.seed")
     assert [planned[1].values[key] for key in keys] == ["logistic", 32, 2, 1, 1]
     # Where time may be up, each setting has its first seed before any has its second.
-    assert [run.seed for run in plan_runs(study, None, by_seed=True)] == [1] * 4 + [2] * 4
+    assert [run.seed for run in plan_runs(study, None, {}, by_seed=True)] == [1] * 4 + [2] * 4
     # Only weights that are drawn depend on the seed: features of others are shared.
     assert {run.values["backbone.seed"] for run in planned} == {1}
 
@@ -169,7 +185,7 @@ def test_the_choice_is_made_by_validation(empty: Path) -> None:
     (empty / "own.yaml").write_text(CASES["found"], encoding="utf-8")
     (empty / "workflow").symlink_to(ROOT / "workflow")
     study = read_study(empty / "own.yaml")
-    planned = plan_runs(study, None, False)
+    planned = plan_runs(study, None, {}, False)
     experiments = {}
     # The third setting is the best by far, and has one seed less than the others.
     wrong = {"low": (90, 80), "high": (30, 36), "best": (0, None)}

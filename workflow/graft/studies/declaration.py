@@ -164,23 +164,29 @@ def read_study(path: Path, seeds: int | None = None) -> Study:
     return Study(name, _read_title(path), content.recipe, always, settings, chosen)
 
 
-def plan_runs(study: Study, images: str | None, by_seed: bool) -> list[PlannedRun]:
+def plan_runs(
+    study: Study, images: str | None, given: Mapping[str, Any], by_seed: bool
+) -> list[PlannedRun]:
     """All runs of a study, in their order; the parameters of each setting are checked.
 
     Args:
         study: the study.
         images: the value of `dataset.path`; None for that of the recipe or of the settings.
+        given: what all settings have besides, unless they say otherwise, by dotted key.
         by_seed: whether the first seed of all settings comes before the second of any, which suits
             a study that may be stopped. Otherwise a setting comes after the other, which lets runs
             share more of what the run before has left.
 
     Raises:
-        UserError: the parameters of a setting are not valid.
+        UserError: the parameters of a setting are not valid, or all settings say otherwise.
     """
-    given = {} if images is None else {"dataset.path": images}
+    for key in given:
+        if all(key in setting.changes for setting in study.settings):
+            raise refuse("--set", f"of a parameter that not all settings of {study.name} set", key)
+    source = {} if images is None else {"dataset.path": images}
     runs = []
     for setting in study.settings:
-        changes = {**study.always, **_ONCE, **setting.changes, **given}
+        changes = {**study.always, **given, **_ONCE, **setting.changes, **source}
         try:
             text = compose_parameters(study.recipe, changes)
         except UserError as error:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from graft.common.errors import UserError, nearest
+from graft.common.errors import UserError, nearest, refuse
 from graft.integrity.yaml12 import read_yaml_file
 
 _OPTIONS = Path(__file__).with_suffix(".yaml")
@@ -67,6 +67,23 @@ def parse_options(
             option["type"] = _TYPES[option["type"]]
         parser.add_argument(name, **option | {"help": option["help"].format(**values)})
     return parser.parse_args(arguments)
+
+
+def read_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """The values that `--set KEY=VALUE` gives, by dotted key, as YAML reads them.
+
+    Raises:
+        UserError: one is of another form.
+    """
+    from graft.project.recipes import load_commented
+
+    changes = {}
+    for text in texts:
+        key, equals, value = map(str.strip, text.partition("="))
+        if not equals or not value:
+            raise refuse("--set", "KEY=VALUE, such as head.epochs=20", text)
+        changes[key] = load_commented(f"--set {key}", value)
+    return changes
 
 
 def _read(kind: Callable[[str], Any], allowed: str, text: str) -> Any:

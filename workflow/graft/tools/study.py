@@ -8,7 +8,7 @@ from graft.project.choices import place_images
 from graft.revisions.git import check_repository
 from graft.studies.conduct import conduct_study
 from graft.studies.declaration import find_study, list_studies, plan_runs, read_study
-from graft.tools.options import parse_options
+from graft.tools.options import parse_options, read_changes
 
 _FOLDER = Path("reports/studies")
 
@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> None:
     check_repository()
     study = read_study(find_study(options.study), options.seeds)
     images = None if options.images is None else place_images(options.images)
-    runs = plan_runs(study, images, by_seed=options.minutes is not None)
+    changes = read_changes(options.set)
+    runs = plan_runs(study, images, changes, by_seed=options.minutes is not None)
     conducted = conduct_study(study.name, runs, options.jobs, options.minutes)
 
     # What reads results takes a second to import.

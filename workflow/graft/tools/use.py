@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.common.atomic import write_text
-from graft.common.errors import UserError, refuse
+from graft.common.errors import UserError
 from graft.integrity.ground import flatten
 from graft.integrity.yaml12 import NoYaml, read_yaml
 from graft.network.hub import PRESET
@@ -18,10 +18,9 @@ from graft.project.recipes import (
     change_parameters,
     compose_parameters,
     list_recipes,
-    load_commented,
 )
 from graft.revisions.git import ask_git
-from graft.tools.options import parse_options
+from graft.tools.options import parse_options, read_changes
 
 _CACHE = Path(".dvc/cache/files")
 _LARGE = 10e9  # bytes from which its size is said
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> None:
     number = choices.read_shards(options.shards or choices.BY_NUMBER)
     if options.recipe is None and (options.set or options.shards):
         if options.set:
-            _change(dict(map(_parse, options.set)))
+            _change(read_changes(options.set))
         if options.shards:
             _divide(number or choices.suit_number(read_parameters()["dataset"]["path"]))
         return
@@ -56,7 +55,7 @@ def main(arguments: list[str]) -> None:
     changes = choices.choose_network(options.network) if options.network else {}
     if options.images is not None:
         changes["dataset.path"] = choices.place_images(options.images)
-    changes |= dict(map(_parse, options.set))
+    changes |= read_changes(options.set)
     text = compose_parameters(options.recipe, changes)
     there = PARAMETERS.exists()
     present = PARAMETERS.read_text(encoding="utf-8", errors="replace") if there else ""
@@ -135,13 +134,6 @@ def _present_number() -> int | None:
         return count_shards()
     except UserError:
         return None
-
-
-def _parse(text: str) -> tuple[str, Any]:
-    key, equals, value = map(str.strip, text.partition("="))
-    if not equals or not value:
-        raise refuse("--set", "KEY=VALUE, such as head.epochs=20", text)
-    return key, load_commented(f"--set {key}", value)
 
 
 def _read(text: str) -> dict[str, Any]:
