@@ -23,14 +23,15 @@ from benchmarks.projects import ROOT, Bench
 
 RESULTS = ROOT / "benchmarks/results.md"
 ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    "head": partial(engines.compare_head, count=600, most=2.0),
+    "head": partial(engines.compare_head, count=600, most=1.4),
+    "second-head": partial(engines.compare_head, count=600, most=1.0, second=True),
     "finetuning": engines.compare_finetuning,
-    "large-head": partial(engines.compare_head, count=4000, most=1.0),
+    "large-head": partial(engines.compare_head, count=4000, most=0.9),
     "mobilenetv2": partial(networks.compare, name="MobileNetV2", side=160, wanted=(1.9, 3.2)),
     "inceptionv3": partial(networks.compare, name="InceptionV3", side=150, wanted=(1.2, 2.0)),
     "layers": partial(finetuning.compare, network="InceptionV3", wanted=(3.0, 1.6)),
     "change": engines.compare_change,
-    "added": partial(added.compare_added, count=10_000, name="MobileNetV2", side=160),
+    "added": partial(added.compare_added, count=10_000, name="MobileNetV2", side=160, wanted=12),
     "added-inceptionv3": partial(added.compare_added, count=10_000, name="InceptionV3", side=150),
     "nothing": engines.compare_nothing,
     "default": engines.time_default,

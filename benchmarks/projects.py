@@ -64,10 +64,12 @@ class Project:
 
     Args:
         folder: where it is made.
+        user: a folder with what graft keeps for all projects of a user; by default the project is
+            the first of its user.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, user: Path | None = None) -> None:
+        self.folder, self._user = folder, user or folder.with_suffix(".user")
         subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
 
     def run(self, *command: str) -> str:
@@ -79,6 +81,7 @@ class Project:
         environment = os.environ | {
             "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
             "PYTHONPATH": str(self.folder / "workflow"),
+            "XDG_CACHE_HOME": str(self._user),
         }
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True
@@ -116,7 +119,7 @@ class Bench:
 
     def __init__(self, folder: Path, source: Path | None, weights: str, rounds: int) -> None:
         self.folder, self.weights, self.rounds = folder, weights, rounds
-        self._source = source
+        self._source, self._made = source, 0
 
     def photos(self, count: int) -> Path:
         """A folder of class folders with so many photos, or as many as there are."""
@@ -127,10 +130,16 @@ class Bench:
             pick_photos(self._source, target, count) if self._source else make_photos(target, count)
         )
 
-    def project(self, photos: Path, **changes: str) -> Project:
-        """A new project with these photos and the recipe `photos`, changed so."""
-        number = len(list(self.folder.glob("project-*")))
-        project = Project(self.folder / f"project-{number}")
+    def project(self, photos: Path, user: Path | None = None, **changes: str) -> Project:
+        """A new project with these photos and the recipe `photos`, changed so.
+
+        Args:
+            photos: a folder of class folders.
+            user: as of `Project`.
+            changes: parameters by dotted key.
+        """
+        self._made += 1
+        project = Project(self.folder / f"project-{self._made}", user)
         project.use(photos, self.weights, **changes)
         return project
 
