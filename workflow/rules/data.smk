@@ -45,6 +45,7 @@ use rule manifest as duplicates with:
         *bridge.outputs("duplicates"),
     log:
         "logs/duplicates.log",
+    threads: bridge.cores_for_many()
     resources:
         mem_mb=bridge.amount(500, each=100),
         runtime=bridge.amount(10, each=10),

@@ -1,11 +1,13 @@
 """Find pictures that are others mirrored, turned or enlarged."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from graft.common.arrays import RowSource, in_batches
+from graft.common.parallel import in_threads
 from graft.registration.candidates import find_alike
 from graft.registration.middles import colour_middle, grey_fields
 from graft.registration.octaves import octave_difference
@@ -60,11 +62,13 @@ def find_changed(pixels: RowSource, extents: np.ndarray, sets: np.ndarray, limit
     described = [describe_rings(some) for some in in_batches(series, _DESCRIBED)]
     candidates = find_alike(np.concatenate([describe_rings(series[:0]), *described], 1))
     candidates = candidates[sets[candidates[:, 0]] != sets[candidates[:, 1]]]
-    found = [
-        compare_pairs(pixels, extents, *some)
-        for batch in in_batches(candidates, _PAIRS)
-        for some in _lay_roughly(pixels, extents, series, batch)
-    ]
+
+    def compare(batch: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        laid = _lay_roughly(pixels, extents, series, batch)
+        return [compare_pairs(pixels, extents, *some) for some in laid]
+
+    batches = in_threads(compare, in_batches(candidates, _PAIRS))
+    found = list(chain.from_iterable(batches))
     pairs = np.concatenate([np.empty((0, 2), np.int64), *(some for some, _, _ in found)])
     differences = np.concatenate([np.empty(0), *(some for _, some, _ in found)])
     warps = np.concatenate([np.empty((0, 2, 3)), *(some for _, _, some in found)])

@@ -173,6 +173,11 @@ class Bridge:
         """The cores that Snakemake was given; one where it was given none."""
         return self._workflow.resource_settings.cores or 1
 
+    def cores_for_many(self) -> int:
+        """All cores where the images are in several shards; one where they are few, so that other
+        stages can run beside."""
+        return self.cores if len(stage_keys("tensors")) > 1 else 1
+
     def amount(
         self, base: int, each: int = 0, network: str = ""
     ) -> Callable[[Iterable[str], int], int]:
