@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
-from graft.statistics.accuracy import effective_sizes, unit_quantile, wilson_interval
+from graft.statistics.accuracy import (
+    effective_sizes,
+    student_quantile,
+    unit_quantile,
+    wilson_interval,
+)
 from graft.statistics.intervals import mean_interval
 
 # Images of each unit.
@@ -106,6 +112,11 @@ def test_equal_units_say_what_one_image_of_each_says() -> None:
     assert float(effective_sizes(sizes, spread)) > 300
     # Where none is wrong, nothing says how much they share.
     assert 50 < float(effective_sizes(sizes, sizes)) < 300
+
+
+@given(st.integers(1, 10**5))
+def test_students_quantile_is_that_of_scipy(freedom: int) -> None:
+    assert student_quantile(freedom) == pytest.approx(stdtrit(freedom, 0.975), rel=1e-9)
 
 
 def test_students_quantile_is_for_units_alone() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from statistics import stdev
 
 import numpy as np
-from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 from graft.judging.losses import standard_error
+from graft.statistics.accuracy import student_quantile
 
 
 def mean_interval(value: float, spread: float, quantile: float) -> tuple[float, float]:
@@ -39,7 +39,7 @@ def mean_ends(values: np.ndarray, units: np.ndarray) -> tuple[float, float]:
     count, centre = len(np.unique(units)), float(values.mean())
     if count == 1:
         return -math.inf, math.inf
-    half = float(stdtrit(count - 1, 0.975)) * standard_error(values, units, np.ones(len(values)))
+    half = student_quantile(count - 1) * standard_error(values, units, np.ones(len(values)))
     return centre - half, centre + half
 
 
@@ -52,4 +52,4 @@ def repeatability(values: Sequence[float]) -> float:
     Args:
         values: the accuracies of two or more seeds.
     """
-    return math.sqrt(2) * float(stdtrit(len(values) - 1, 0.975)) * stdev(values)
+    return math.sqrt(2) * student_quantile(len(values) - 1) * stdev(values)
