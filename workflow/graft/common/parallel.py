@@ -1,12 +1,10 @@
 """The cores that a stage was given, and work in other processes or threads to fill them."""
 
-import multiprocessing
 import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -48,7 +46,12 @@ def in_parallel(
         yield work(item)
         if count > 1 and time.monotonic() - start > _PATIENCE:
             break
-    # Nothing is left unless the work is long; what the pool does is then worth its start.
+    else:
+        return
+    # The work is long, and worth the start of a pool, and its import.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     waiting: deque[Iterator[_Result]] = deque()
     context = multiprocessing.get_context("spawn")
     # Ctrl-C is left to this process.
@@ -84,6 +87,8 @@ def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iter
     if count == 1:
         yield from map(work, items)
         return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(count) as pool:
         try:

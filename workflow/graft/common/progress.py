@@ -4,8 +4,6 @@ import sys
 import time
 from contextlib import AbstractContextManager
 
-from tqdm import tqdm
-
 # Seconds between the lines of a log, and the part of the time so far that they are apart at least:
 # the estimate is fresh for those who wait for it, and a stage of an hour writes a hundred lines.
 _INTERVAL, _PART = 2.0, 0.05
@@ -28,13 +26,15 @@ class Progress(AbstractContextManager["Progress"]):
         self._start = self._said = time.monotonic()
         # When the first units were done, and how many: before that, much else is made ready.
         self._warm: tuple[float, int] | None = None
-        # Where no terminal is, `disable=None` makes a bar that shows nothing.
-        self._bar = tqdm(
-            total=total, initial=before, desc=title, unit=f" {unit}", leave=False, disable=None
-        )
+        self._bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # the lock of its bars starts a process
+
+            self._bar = tqdm(total=total, initial=before, desc=title, unit=f" {unit}", leave=False)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         if kind is None:
             self._say()
 
@@ -42,11 +42,12 @@ class Progress(AbstractContextManager["Progress"]):
         """Adds `count` finished units; `note` is shown behind the rate, such as the last loss."""
         self._done += count
         self._note = note or self._note
-        self._bar.set_postfix_str(self._note, refresh=False)
-        self._bar.update(count)
         now = time.monotonic()
         self._warm = self._warm or (now, self._done)
-        if self._bar.disable and now - self._said >= max(_INTERVAL, _PART * (now - self._start)):
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._note, refresh=False)
+            self._bar.update(count)
+        elif now - self._said >= max(_INTERVAL, _PART * (now - self._start)):
             self._say()
 
     def _say(self) -> None:

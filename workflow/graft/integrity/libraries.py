@@ -8,7 +8,6 @@ than what is installed. Libraries that only check, log or test are not among the
 import sys
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from graft.common.atomic import write_text
@@ -134,6 +133,8 @@ def list_installed() -> list[str]:
 
 @cache
 def _find_version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # not for a mere look at records
+
     try:
         return version(name)
     except PackageNotFoundError:
