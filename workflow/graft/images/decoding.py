@@ -1,10 +1,9 @@
 """Pictures of a data set, by the one decoder: with what tells them apart, and on all cores."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-import imagehash
 import numpy as np
 
 from graft.common.parallel import in_parallel
@@ -12,6 +11,8 @@ from graft.decoder.picture import decode_picture
 from graft.decoder.reasons import Undecodable
 from graft.decoder.samples import WHITE_BY_FILE
 from graft.images.files import File, identity
+
+_Made = TypeVar("_Made")
 
 
 class Decoded(NamedTuple):
@@ -47,6 +48,8 @@ def decode(
     Raises:
         Undecodable: with the reason.
     """
+    import imagehash  # with a part of SciPy, for which photos of a user need not wait
+
     picture = decode_picture(data, side, fit, background, white_level)
     phash = str(imagehash.phash(picture.image))
     digest = identity(np.ascontiguousarray(picture.pixels).data)
@@ -69,16 +72,42 @@ def decode_files(
     Yields:
         The path of each file, and its image or the reason why it has none.
     """
-    options = {"fit": fit, "background": background, "white_level": white_level}
-    work = partial(_decode_file, side=side, **options)
+    return _work_on(found, decode, side, fit, background, white_level)
+
+
+def square_files(
+    found: Iterable[File],
+    side: int,
+    fit: str,
+    background: str = "white",
+    white_level: int | str = WHITE_BY_FILE,
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """The same without hashes, which take about as long as the rest where photos are small.
+
+    Yields:
+        The path of each file, and its pixels, uint8 (side, side, 3), or the reason why it has none.
+    """
+    return _work_on(found, _square, side, fit, background, white_level)
+
+
+def _square(data: bytes, *look: Any) -> np.ndarray:
+    return decode_picture(data, *look).pixels
+
+
+def _work_on(
+    found: Iterable[File], make: Callable[..., _Made], side: int, *look: Any
+) -> Iterator[tuple[str, _Made | str]]:
+    work = partial(_read_file, make=make, look=(side, *look))
     return in_parallel(work, found, lambda file: len(file.data or b"") + 3 * side * side)
 
 
-def _decode_file(file: File, **options: Any) -> tuple[str, Decoded | str]:
+def _read_file(
+    file: File, make: Callable[..., _Made], look: tuple[Any, ...]
+) -> tuple[str, _Made | str]:
     """Other processes run this."""
     if file.data is None:
         return file.path, file.problem
     try:
-        return file.path, decode(file.data, **options)
+        return file.path, make(file.data, *look)
     except Undecodable as error:
         return file.path, str(error)

@@ -10,7 +10,7 @@ import numpy as np
 
 from graft.common.arrays import INFERENCE_BATCH
 from graft.common.errors import UserError
-from graft.images.decoding import Decoded, decode_files
+from graft.images.decoding import Decoded, decode_files, square_files
 from graft.images.files import File
 from graft.prediction.chosen import ChosenModel
 
@@ -99,13 +99,14 @@ def rate_photos(
 
     def pixels() -> Iterator[np.ndarray]:
         look = (about.side, about.fit, about.background, about.white_level)
-        for path, result in decode_files(found, *look):
-            good = not isinstance(result, str)
-            waiting.append(PhotoConfidences(path, None, "" if good else result))
-            if good:
-                if see:
-                    see(result)
+        for path, result in (decode_files if see else square_files)(found, *look):
+            bad = isinstance(result, str)
+            waiting.append(PhotoConfidences(path, None, result if bad else ""))
+            if isinstance(result, Decoded):
+                see(result)
                 yield result.pixels
+            elif not bad:
+                yield result
 
     batches = stack_batches(pixels(), INFERENCE_BATCH)
     for step in model.steps:

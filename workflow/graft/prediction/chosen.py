@@ -15,7 +15,6 @@ from graft.images import files
 from graft.images.suggestions import suggest_near
 from graft.models.description import ModelDescription, read_description
 from graft.project import pipeline
-from graft.project.parameters import read_parameters
 from graft.unknown.neighbours import KnownPhotos, beside, read_known
 
 # The names of a project's own models; `finetuned` is the one that fine-tuning has chosen.
@@ -179,6 +178,7 @@ def _check_together() -> None:
     Raises:
         UserError: by the records of DVC they may not belong together, or it has none.
     """
+    from graft.project.parameters import read_parameters
     from graft.scheduling.dvc_memory import DvcMemory
 
     stages = pipeline.declarations(read_parameters())

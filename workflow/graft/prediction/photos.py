@@ -12,7 +12,7 @@ from graft.common.errors import UserError, refuse
 from graft.common.progress import Progress
 from graft.decoder import reasons
 from graft.images import files
-from graft.images.decoding import decode_files
+from graft.images.decoding import square_files
 from graft.images.files import File
 from graft.images.sources import Folder, walk_shown
 
@@ -76,11 +76,11 @@ def decode_photos(paths: list[Path], side: int, fit: str) -> Iterator[np.ndarray
     waiting = tempfile.TemporaryFile()  # noqa: SIM115
     shown = Progress("photos", len(paths), "photos") if len(paths) >= _MANY else nullcontext()
     with shown as progress:
-        for path, result in decode_files(read_photos(paths), side, fit):
+        for path, result in square_files(read_photos(paths), side, fit):
             if isinstance(result, str):
                 bad.append(f"{path} ({result})")
             else:
-                waiting.write(result.pixels.tobytes())
+                waiting.write(result.tobytes())
             if progress:
                 progress.advance()
     if bad:
