@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,10 @@ def run_batches(
         raise refuse("params.yaml: features.precision", allowed, precision)
     model = core.read_model(graph)
     model.reshape([INFERENCE_BATCH, *list(model.input().partial_shape)[1:]])
-    count = count_cores()
+    batches = iter(batches)
+    ahead = [*islice(batches, 2)]
+    # A single batch keeps one stream busy, and each stream takes time to be made.
+    count = count_cores() if len(ahead) > 1 else 1
     settings = {
         properties.hint.inference_precision: _TYPES[precision],
         properties.num_streams: count,
@@ -74,7 +78,7 @@ def run_batches(
         free.append(request)
         return request.get_output_tensor().data[:length].copy()
 
-    for batch in batches:
+    for batch in chain(ahead, batches):
         if not free:
             yield finish()
         # The last batch is filled up with zeros.
