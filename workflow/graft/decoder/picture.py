@@ -30,6 +30,17 @@ _CODED_SIZE = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)
 _MOST_PIXELS = 178_956_970
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _BOMB = "decompression bomb"
+# By the orientation in EXIF data: what makes a picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = [_UPRIGHT[orientation] for orientation in (5, 6, 7, 8)]
 
 
 class UprightPicture(NamedTuple):
@@ -138,14 +149,13 @@ def _decode(
             paper = Image.new("RGB", image.size, background)
             paper.paste(image.crop(covered), covered[:2])
             image = paper
-        orientation = None
+        turn = None
         with suppress(Exception):  # broken EXIF data says nothing, and the pixels are there
-            orientation = file.getexif().get(ExifTags.Base.Orientation)
-    image.info = {}  # none of the file's own EXIF data, which may be broken
-    image.getexif()[ExifTags.Base.Orientation] = orientation
-    image = ImageOps.exif_transpose(image)
-    if orientation in (5, 6, 7, 8):  # the quarter turns
-        width, height = height, width
+            turn = _UPRIGHT.get(file.getexif().get(ExifTags.Base.Orientation))
+    if turn is not None:
+        image = image.transpose(turn)
+        if turn in _QUARTER_TURNS:
+            width, height = height, width
     pixels = np.asarray(_square(image, side, fit, background), np.uint8)
     return UprightPicture(image, pixels, width, height)
 
@@ -190,7 +200,10 @@ def _rgb(
         image = narrow(image, form, white_level)
     if image.mode not in _MODES:
         raise Undecodable(f"unsupported mode {image.mode}")
-    return _lay(image, background) if image.has_transparency_data else image.convert("RGB")
+    if image.has_transparency_data:
+        return _lay(image, background)
+    # Pillow would copy what is RGB already: a quarter of the time of a photo.
+    return image if image.mode == "RGB" and form == "JPEG" else image.convert("RGB")
 
 
 def _lay(image: Image.Image, background: str) -> Image.Image:
