@@ -81,11 +81,11 @@ def run_batches(
     for batch in chain(ahead, batches):
         if not free:
             yield finish()
-        # The last batch is filled up with zeros.
-        full = np.zeros((INFERENCE_BATCH, *batch.shape[1:]), np.float32)
-        full[: len(batch)] = batch
         request = free.pop()
-        request.start_async({0: full})
+        # The last batch is filled up with zeros.
+        into = request.get_input_tensor().data
+        into[: len(batch)], into[len(batch) :] = batch, 0
+        request.start_async()
         running.append((request, len(batch)))
     while running:
         yield finish()
