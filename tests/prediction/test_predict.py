@@ -25,7 +25,18 @@ from graft.models.saving import save_graph, save_model
 from graft.prediction.answers import answer_photos
 from graft.prediction.chosen import open_model
 from graft.tools.predict import main
-from images import ROOT, Capture, complaint, content, encoded, graft, picture, workspace, write
+from images import (
+    ROOT,
+    Capture,
+    call,
+    complaint,
+    content,
+    encoded,
+    graft,
+    picture,
+    workspace,
+    write,
+)
 from packing import KINDS, pack
 from trainings import CNN, describe
 
@@ -143,6 +154,16 @@ def check(found: list[dict[str, str]], paths: dict[str, str]) -> None:
 
 def below(folder: str, *names: str) -> dict[str, str]:
     return {f"{folder}/{name}": name for name in names}
+
+
+def test_a_photo_waits_for_no_library_that_it_does_not_need(models: Path, here: Path) -> None:
+    given = ["photos/2.png", "--model", str(models / "mine.xml")]
+    code = f"import sys; from graft.tools.predict import main; main({given!r}); print(*sys.modules)"
+    answer, imported = call(sys.executable, "-c", code, check=True).stdout.splitlines()
+    assert answer.startswith("photos/2.png  ")
+    slow = {"imagehash", "keras", "multiprocessing", "pandas", "pydantic", "scipy", "sklearn"}
+    assert {"numpy", "openvino"} <= set(imported.split())
+    assert not (slow | {"tensorflow", "tqdm"}) & set(imported.split())
 
 
 def test_the_photos_tell_the_classes_apart() -> None:
