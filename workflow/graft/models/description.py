@@ -15,7 +15,6 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from graft.common.atomic import whole
 from graft.common.errors import UserError, refuse
-from graft.models.keras_files import EPOCH
 from graft.models.stacks import POOLINGS
 
 # The member of a `.keras` file, and the note of a graph.
@@ -24,6 +23,8 @@ _MEMBER, _NOTE = "graft.json", "graft"
 _FORMAT = 2
 # Bytes of the longest that is read: a million names of classes, and more than any model has.
 _LONGEST = 2**26
+# The earliest time that a zip file can hold.
+EPOCH = (1980, 1, 1, 0, 0, 0)
 _ALLOWED = "a model that graft made, such as data/models/finetuned.keras or finetuned.xml"
 
 _Text = Annotated[str, Field(min_length=1)]

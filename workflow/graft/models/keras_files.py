@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-# The earliest time that a zip file can hold.
-EPOCH = (1980, 1, 1, 0, 0, 0)
+from graft.models.description import EPOCH
+
 KERAS_CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
 _METADATA = "metadata.json"

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from graft.common.atomic import whole
 from graft.common.errors import refuse
+from graft.models.description import EPOCH
 from graft.models.framework import keras, quiet, tf
-from graft.models.keras_files import EPOCH, KERAS_CONFIG
+from graft.models.keras_files import KERAS_CONFIG
 
 # What OpenVINO itself calls such a graph where it is the first of a process.
 _ONE_OUTPUT = "Model3"
