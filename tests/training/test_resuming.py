@@ -1,6 +1,7 @@
 """A training that was killed goes on after its last whole epoch, and ends with the same bytes."""
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from digits import digits, store
+from forks import serve_forks
 from graft.integrity.ground import flatten
 from graft.models.framework import keras
 from graft.models.layers import apply_stack
@@ -22,6 +24,7 @@ from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
 from graft.project.scratch import SCRATCH, clear_scratch, find_scratch
 from graft.project.upstream import describe_stage
+from graft.scheduling.fork_server import VARIABLE
 from graft.training import resuming
 from graft.training.batches import Batch, Batches
 from graft.training.loop import compile_model, fit
@@ -209,6 +212,25 @@ def test_the_folder_is_named_by_all_that_the_result_depends_on(empty: Path) -> N
     assert not list(first.parent.iterdir())
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder, and the name of the server for the stages there."""
+    folder = tmp_path_factory.mktemp("killed")
+    with serve_forks(folder, "head", "finetune") as name:
+        yield folder, name
+
+
+@pytest.fixture
+def served(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, where the test is: stages that start there are forks, as those of a run."""
+    folder, name = server
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv(VARIABLE, name)
+    return folder
+
+
 def begin(stage: str, log: Path) -> subprocess.Popen:
     """Starts a stage here, in a process of its own."""
     with log.open("w") as file:
@@ -245,20 +267,27 @@ def kill(stage: str, log: Path, seed: int, epochs: int) -> str:
     return log.read_text()
 
 
-def test_a_head_that_is_killed_again_and_again(empty: Path) -> None:
-    """With two seeds, and first with another rate, whose state is not used."""
+def test_a_head_that_is_killed_again_and_again(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two seeds, and first with another rate, whose state is not used.
+
+    What was never killed is a process of its own.
+    """
     features, labels = digits(600)
     own = {"stack": ["dense 32", "norm", "dropout 0.3"], "batch": 2, "repeats": 2}
     own |= {"epochs": 12, "patience": 12}
     changes = {f"head.{name}": value for name, value in own.items()}
     store({"top": features}, labels, changes)
-    log = empty / "log"
-    expected, _ = finish("head", log)
+    log = served / "log"
+    with monkeypatch.context() as alone:
+        alone.delenv(VARIABLE)
+        expected, _ = finish("head", log)
     rate = read_parameters()["head"]["learning_rate"]
-    change(empty, {"head.learning_rate": 0.5})
+    change(served, {"head.learning_rate": 0.5})
     kill("head", log, seed=1, epochs=1)
     (other,) = (SCRATCH / "head").iterdir()
-    change(empty, {"head.learning_rate": rate})
+    change(served, {"head.learning_rate": rate})
     assert "goes on" not in kill("head", log, seed=1, epochs=1)
     assert not other.exists()
     assert "head: goes on after epoch " in kill("head", log, seed=2, epochs=2)
@@ -270,11 +299,11 @@ def test_a_head_that_is_killed_again_and_again(empty: Path) -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_fine_tuning_that_is_killed_again_and_again(
-    empty: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
+    served: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
     """On stored outputs, which are made anew, or on those of images that change in every epoch.
 
-    What was never killed ran on another number of cores.
+    What was never killed is a process of its own, and ran on another number of cores.
     """
     stack = ["conv 8", "pool", "conv 8", "norm", "dropout 0.3", "conv 8"]
     own = {"backbone.name": "stack", "backbone.stack": stack, "backbone.weights": "none"}
@@ -286,9 +315,11 @@ def test_a_fine_tuning_that_is_killed_again_and_again(
     run("backbone")
     run("views")
     start(unfreeze=3)
-    log = empty / "log"
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    expected, said = finish("finetune", log)
+    log = served / "log"
+    with monkeypatch.context() as alone:
+        alone.delenv(VARIABLE)
+        alone.setenv("OMP_NUM_THREADS", "1")
+        expected, said = finish("finetune", log)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     way = "60 stored outputs of conv_2" if stored else "outputs of conv_2, made in each epoch: "
     assert f"finetune: trains on {way}" in said
