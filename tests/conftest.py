@@ -1,10 +1,11 @@
 """What several test files share."""
 
+import os
 import shutil
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ pytest.register_assert_rewrite("background", "images", "packing", "project")
 import commands  # noqa: E402
 import images  # noqa: E402
 import project  # noqa: E402
+from faults.bases import Base  # noqa: E402
+from graft.integrity.locks import one_at_a_time  # noqa: E402
 
 # As graft itself does: without what Python keeps of compiled modules, tests take twice as long.
 sys.dont_write_bytecode = False
@@ -56,12 +59,40 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+def share(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that one worker builds and all of them have.
+
+    Args:
+        factory: of the folders of a worker, which lie in that of all.
+        name: of the folder.
+        build: makes it, and what belongs to it beside it.
+    """
+    own = factory.getbasetemp()
+    top = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"shared-{name}"
+    folder, whole = top / name, top / "whole"
+    with one_at_a_time(top / "lock", f"waiting for the worker that builds {name}"):
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that failed
+            build(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def _standins(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
-    made = project.make(tmp_path_factory.mktemp("standins") / "built", standins=True)
-    made.dvc("repro")
-    made.commit()
-    return made
+    def build(folder: Path) -> None:
+        made = project.make(folder, standins=True)
+        made.dvc("repro")
+        made.commit()
+
+    return project.Project(share(tmp_path_factory, "standins", build))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """A project with stand-in stages, built with several settings, that trials copy."""
+    folder = share(tmp_path_factory, "base", lambda new: Base(new, real=False).build())
+    return Base(folder, real=False, built=True)
 
 
 @pytest.fixture

@@ -17,20 +17,25 @@ class Base:
     Args:
         folder: where it goes.
         real: whether its stages are the real ones, which compute for a minute.
+        built: whether the folder has it already.
     """
 
-    def __init__(self, folder: Path, real: bool) -> None:
+    def __init__(self, folder: Path, real: bool, built: bool = False) -> None:
         self.real = real
         self._lock = threading.Lock()
         self._folder = folder
-        self._made: Project | None = None
+        self._made = Project(folder) if built else None
         self._known: dict[bytes, dict[str, bytes]] = {}
 
     def copy(self, folder: Path) -> None:
-        """Copies the project, with its history, caches and times; makes it first if need be."""
+        """Copies the project, with its history, caches and times; builds it first if need be."""
+        shutil.copytree(self.build().folder, folder, symlinks=True)
+
+    def build(self) -> Project:
+        """The project, which is built where it is not yet."""
         with self._lock:
-            made = self._made = self._made or self._make()
-        shutil.copytree(made.folder, folder, symlinks=True)
+            self._made = self._made or self._make()
+            return self._made
 
     def expect(self, folder: Path) -> dict[str, bytes]:
         """The outputs that a copy with its present parameters must have, by path.

@@ -6,7 +6,7 @@ import pytest
 
 from cases import read_cases
 from faults.bases import Base
-from faults.table import all_faults, bases
+from faults.table import all_faults
 from faults.trial import BROKEN, SKIPPED, WRONG, Fault, named_commands, perform
 from faults.truth import Knowledge, false_records, read_lock
 
@@ -15,12 +15,6 @@ def chosen(when: str) -> list[Fault]:
     """The faults that the list of this name has, by their kinds and names."""
     found = {f"{fault.kind}: {fault.name}": fault for fault in reversed(all_faults())}
     return [found[title] for title in read_cases(__file__)[when]]
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """A built project of stand-ins."""
-    return bases(tmp_path_factory.mktemp("bases"))[False]
 
 
 def check(fault: Fault, base: Base, folder: Path) -> None:

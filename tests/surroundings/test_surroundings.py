@@ -6,17 +6,10 @@ import pytest
 
 from cases import read_cases
 from faults.bases import Base
-from faults.table import bases
 from surroundings.scene import SKIPPED, look_at
 from surroundings.table import all_surroundings
 
 ALL = {surrounding.name: surrounding for surrounding in all_surroundings()}
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """A built project of stand-ins."""
-    return bases(tmp_path_factory.mktemp("bases"))[False]
 
 
 @pytest.mark.parametrize("name", read_cases(__file__)["tried"])
