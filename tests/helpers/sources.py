@@ -52,9 +52,9 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def third_party(path: Path) -> set[str]:
-    """The packages of others that a file imports, anywhere in it."""
+def third_party(path: Path, later: bool = True) -> set[str]:
+    """The packages of others that a file imports; inside functions only if `later`."""
     own = {"graft"} | {file.stem for place in TESTS for file in (ROOT / place).iterdir()}
-    tops = {name.partition(".")[0] for name in imported(path, later=True)}
+    tops = {name.partition(".")[0] for name in imported(path, later)}
     tops -= set(sys.stdlib_module_names) | own
     return {INSTALLED_AS.get(top, normal(top)) for top in tops}

@@ -13,7 +13,7 @@ from graft.integrity.ground import flatten
 from graft.project.parameters import read_parameters
 from graft.project.recipes import DEFAULTS
 from images import ROOT, call
-from sources import normal, third_party
+from sources import closure, normal, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
@@ -108,6 +108,16 @@ def test_what_is_imported_is_declared_and_the_reverse() -> None:
     imported = set().union(*map(third_party, (ROOT / "workflow").rglob("*.py")))
     assert imported == set(DEPENDENCIES | OPTIONAL) - PLUGINS
     assert DEPENDENCIES.keys() & OPTIONAL == {"tensorflow"}  # of the extra gpu, with its libraries
+
+
+def test_what_is_optional_is_imported_where_it_is_needed() -> None:
+    """Not at the start of a module, but in the room of the server, which one function imports."""
+    for path in (ROOT / "workflow/graft").rglob("*.py"):
+        if path.parent.name != "serving":
+            found = third_party(path, later=False)
+            assert not found & (OPTIONAL.keys() - DEPENDENCIES), path
+    started = closure("graft.tools.open", later=False)
+    assert not [name for name in started if name.startswith("graft.serving")]
 
 
 def test_what_an_export_needs_is_in_its_extra() -> None:
