@@ -16,6 +16,7 @@ from hypothesis import settings
 from PIL import Image
 from ruamel.yaml import YAML
 
+from commands import open_screen
 from graft.common.tables import read_table
 from graft.project.choices import CORRECTIONS, divide
 from graft.project.launcher import run_stage
@@ -109,8 +110,8 @@ def call(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
 
 def graft(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Runs the command line in a folder: its exit status, output and errors."""
-    ended = call(sys.executable, "-m", "graft", *arguments, cwd=folder)
-    return ended.returncode, ended.stdout, ended.stderr
+    keras = any(str(one).endswith(".keras") for one in arguments)
+    return open_screen(keras).call(folder, *arguments)
 
 
 def complaint(folder: Path, *arguments: str) -> str:
