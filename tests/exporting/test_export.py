@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,22 @@ def use(folder: Path, *photos: Path) -> dict[str, dict[str, Any]]:
     return {one["path"]: one for one in said}
 
 
+@pytest.fixture(scope="module")
+def used(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """What the `use.py` of an export says of all photos, in one run: the folder, and by path."""
+    folder = tmp_path_factory.mktemp("used")
+    write(folder / "photos", dict(photos()))
+
+    @cache
+    def ask(kind: str, way: str) -> tuple[Path, dict[str, dict[str, Any]]]:
+        return folder, use(export(kind, way), *sorted((folder / "photos").iterdir()))
+
+    return ask
+
+
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)
 def test_an_export_knows_photos_where_it_can(
-    export: Export, tmp_path: Path, kind: str, way: str
+    export: Export, used: Callable[..., Any], kind: str, way: str
 ) -> None:
     """And then `use.py` takes the same ones for something else as graft does."""
     folder = export(kind, way)
@@ -147,13 +161,14 @@ def test_an_export_knows_photos_where_it_can(
     assert known.exists() == (known.name in listed) == (kind in ("keras", "openvino") and not way)
     if not known.exists():
         return
-    write(tmp_path / "photos", dict(photos()))
+    top, answered = used(kind, way)
     model = ("--model", str(folder / FORMATS[kind].model), "--output", "-")
-    status, out, errors = graft(tmp_path, "predict", "photos", "--unknown", *model)
+    status, out, errors = graft(top, "predict", "photos", "--unknown", *model)
     assert status == 0, errors
     rows = read_table(io.StringIO(out)).set_index("path")
-    for path, said in use(folder, tmp_path / "photos").items():
-        row = rows.loc[Path(path).relative_to(tmp_path).as_posix()]
+    assert len(rows) == len(answered) == len([*photos()])
+    for path, said in answered.items():
+        row = rows.loc[Path(path).relative_to(top).as_posix()]
         assert row["unknown"] == ("yes" if said["unknown"] else "no")
 
 
@@ -164,14 +179,12 @@ def answers(pixels: np.ndarray, folder: Path) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "way"), EXPORTS)
 def test_an_export_is_used_without_graft(
-    export: Export, built: Path, tmp_path: Path, kind: str, way: str
+    built: Path, used: Callable[..., Any], kind: str, way: str
 ) -> None:
-    folder = export(kind, way)
     name, data = next(photos())
-    photo = tmp_path / name
-    photo.write_bytes(data)
+    top, answered = used(kind, way)
     (expected,) = answers(decode(data, SIDE).pixels[None], built)
-    (said,) = use(folder, photo).values()
+    said = answered[str(top / "photos" / name)]
     assert tuple(said["probabilities"]) == CLASSES
     found = np.array([*said["probabilities"].values()])
     assert said["label"] == CLASSES[found.argmax()] and said["confidence"] == found.max()
@@ -540,20 +553,20 @@ def test_what_answers_otherwise_is_not_written(project: Path) -> None:
     ):
         np.save(file, answers_)
         with pytest.raises(UserError, match=said):
-            main(["--format", "keras"])
+            main(["--format", "openvino"])
     assert not Path("exports").exists() or not list(Path("exports").iterdir())
     np.save(file, right)
-    main(["--format", "keras"])
-    before = Path("exports/keras/model.json").stat().st_ino
+    main(["--format", "openvino"])
+    before = Path("exports/openvino/model.json").stat().st_ino
     np.save(file, right[:, ::-1])
     with pytest.raises(UserError, match="as the pipeline did"):
-        main(["--format", "keras"])
-    assert Path("exports/keras/model.json").stat().st_ino == before
+        main(["--format", "openvino"])
+    assert Path("exports/openvino/model.json").stat().st_ino == before
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else(project: Path) -> None:
     where = Path("out/of/export")
-    make = lambda: main(["--format", "keras", "--output", str(where)])  # noqa: E731
+    make = lambda: main(["--format", "openvino", "--output", str(where)])  # noqa: E731
     where.mkdir(parents=True)
     make()
     inode = (where / "model.json").stat().st_ino
@@ -571,22 +584,22 @@ def test_an_earlier_export_is_replaced_and_nothing_else(project: Path) -> None:
     reasons = {"params.yaml": "a file", "link": "a link", "data": "a folder with"}
     for place_, reason in reasons.items():
         with pytest.raises(UserError, match=f"--output {place_} must be a new .*{reason}"):
-            main(["--format", "keras", "--output", place_])
+            main(["--format", "openvino", "--output", place_])
     with pytest.raises(UserError, match=r"in a folder to write to\. Received: .*params\.yaml'"):
-        main(["--format", "keras", "--output", "params.yaml/x"])
+        main(["--format", "openvino", "--output", "params.yaml/x"])
 
 
 def test_another_model_of_the_same_images(project: Path) -> None:
     shutil.move(MODEL, "mine.keras")
     with pytest.raises(UserError, match=r"Received: no data/models/finetuned\.keras$"):
-        main(["--format", "keras"])
+        main(["--format", "openvino"])
     # What the pipeline predicted is not looked at.
     np.save("data/predictions/finetuned.npy", np.zeros((24, 3), np.float32))
     change(Path(), {"split.kind": "stratified"})
-    main(["--format", "keras", "--model", "mine.keras"])
-    about = read_json(Path("exports/keras/model.json"))
+    main(["--format", "openvino", "--model", "mine.keras"])
+    about = read_json(Path("exports/openvino/model.json"))
     assert about["checked"]["equal"] == COUNTS["test"]
-    card = Path("exports/keras/README.md").read_text(encoding="utf-8")
+    card = Path("exports/openvino/README.md").read_text(encoding="utf-8")
     assert "was put into a part so that each class has the shares\n" in card
     rows = [cells(line)[0] for line in card.splitlines() if line.startswith("|")]
     assert "accuracy" in rows and "log loss" not in rows and "training" not in rows
@@ -600,7 +613,7 @@ def test_another_model_of_the_same_images(project: Path) -> None:
         ("params.yaml", r"--model must be a \.keras file that graft made"),
     ):
         with pytest.raises(UserError, match=message):
-            main(["--format", "keras", "--model", model])
+            main(["--format", "openvino", "--model", model])
 
 
 @pytest.mark.parametrize("arguments, message", read_cases(__file__)["wrong"])
