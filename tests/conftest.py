@@ -28,8 +28,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The longest files come first, so that the workers end at about the same time.
 LONG = (
-    *("test_resuming", "test_walk", "test_integrity", "test_build", "test_engines", "test_faults"),
-    *("test_snakemake", "test_finetune", "test_learning", "test_heads"),
+    *("test_export", "test_resuming", "test_surroundings", "test_build", "test_walk"),
+    *("test_integrity", "test_engines", "test_faults", "test_snakemake", "test_kerashub"),
+    *("test_study", "test_finetune"),
 )
 
 
@@ -116,11 +117,9 @@ def here(empty: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def screen() -> Iterator[commands.Command]:
+def screen() -> commands.Command:
     """Runs a command here: its exit status, and output and errors as they appear."""
-    opened = commands.Screen()
-    yield opened.run
-    opened.close()
+    return commands.open_screen(keras=False).run
 
 
 @pytest.fixture
