@@ -90,6 +90,13 @@ def _standins(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
 
 
 @pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
+    """A small project with its real stages, built by Snakemake: for copies."""
+    folder = share(tmp_path_factory, "real", lambda new: project.make(new).snakemake())
+    return project.Project(folder)
+
+
+@pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     """A project with stand-in stages, built with several settings, that trials copy."""
     folder = share(tmp_path_factory, "base", lambda new: Base(new, real=False).build())

@@ -8,15 +8,13 @@ import pytest
 
 from graft.common.tables import read_json, read_table, read_tables
 from images import encoded, picture, write
-from project import Project, make
+from project import Project
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small project, built up to its head."""
-    made = make(tmp_path_factory.mktemp("embed") / "project")
-    made.run("snakemake", "--cores", "2", "head")
-    return made
+def built(real: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small project that was built."""
+    return real.copy(tmp_path_factory.mktemp("embed") / "project")
 
 
 def stored(folder: Path) -> dict[str, np.ndarray]:
