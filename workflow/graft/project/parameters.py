@@ -7,6 +7,7 @@ refuse is no dependency of a result.
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ PARAMETERS = Path("params.yaml")
 # again, which takes each of them longer than to read the file.
 _VALID = Path(".graft/valid")
 _ROOMS = Path(__file__).parent.parent
+# A text that needs no quotes in YAML, such as a layer of a stack.
+_PLAIN = re.compile(r"[A-Za-z][\w ./-]*")
 
 
 def read_parameters(path: Path = PARAMETERS) -> dict[str, Any]:
@@ -110,8 +113,13 @@ def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, di
 
 
 def show_value(value: Any) -> str:
-    """The value of a parameter on one line of at most 60 characters."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """The value of a parameter on one line of at most 60 characters; lists of words as in YAML."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, list) and value and all(map(_PLAIN.fullmatch, map(str, value))):
+        text = f"[{', '.join(map(str, value))}]"
+    else:
+        text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
