@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.models.inference import run_graph
 from images import SHARDS, change, run
-from trainings import place, start
+from trainings import place, start, write_features
 
 
 @pytest.fixture(params=[0, 1])
@@ -18,10 +17,7 @@ def untrained(empty: Path, request: pytest.FixtureRequest) -> int:
         run(stage)
     start(request.param, unfreeze=0)
     run("finetune")
-    Path("data/features").mkdir()
-    for shard in range(SHARDS):
-        rows = run_graph(Path("data/backbone/graph.xml"), np.load(f"data/tensors/{shard}.npy"))
-        np.save(f"data/features/{shard}.npy", np.concatenate([*rows]))
+    write_features()
     return request.param
 
 

@@ -45,7 +45,7 @@ from graft.models.framework import keras
 from graft.models.saving import load_model, save_model
 from graft.tools.export import main
 from images import ROOT, SIDE, Capture, call, change, complaint, encoded, graft, picture, run, write
-from trainings import COUNTS, describe, place, start
+from trainings import COUNTS, describe, place, start, write_features
 
 # In the order of `a`, `b` and `c`, as which the pictures are made.
 CLASSES = ("a \"quoted\" '|' <b>", "b\nin `two` lines\u2028{or three}", "c,*d*,[e](f)\\, 猫")
@@ -77,6 +77,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run("views")
         start()
         run("finetune")
+        write_features()
         run("evaluate", "finetuned")
     return folder
 

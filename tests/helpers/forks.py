@@ -11,7 +11,7 @@ from graft.scheduling.fork_server import VARIABLE, start_server
 
 
 @contextmanager
-def serve_forks(folder: Path, *heavy: str) -> Iterator[str]:
+def serve_forks(folder: Path) -> Iterator[str]:
     """Lets commands be forks of one process that has imported what they need, while it is open.
 
     By itself each command that needs TensorFlow imports for six seconds. Which commands are forks
@@ -19,7 +19,6 @@ def serve_forks(folder: Path, *heavy: str) -> Iterator[str]:
 
     Args:
         folder: where they start.
-        heavy: the stages that need TensorFlow.
 
     Yields:
         the value of the variable: the name of the server.
@@ -29,7 +28,7 @@ def serve_forks(folder: Path, *heavy: str) -> Iterator[str]:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as engine:
         try:
             with chdir(folder):
-                start_server(engine.pid, heavy)
+                start_server(engine.pid)
             name = os.environ.pop(VARIABLE, "")  # none but on Linux
             if before is not None:
                 os.environ[VARIABLE] = before

@@ -19,7 +19,7 @@ from graft.parts.rows import Rows
 from graft.project.launcher import select_parameters
 from graft.project.parameters import read_parameters
 from graft.project.pipeline import declarations
-from images import ROOT, SIDE, workspace
+from images import ROOT, SHARDS, SIDE, workspace
 
 CNN = "data/pretrained/cnn-cifar10.weights.h5"
 STILL = {"augment.rotation": 0, "augment.shift": 0.0, "augment.zoom": 0.0}
@@ -136,3 +136,13 @@ def start(depth: int = 0, unfreeze: int = 9, strength: float = 1.0) -> None:
     # What the stage `depth` would write.
     write_json(Path("data/depth/layer.json"), layer)
     write_json(Path("data/depth/unfreeze.json"), {"unfreeze": unfreeze, "reason": ""})
+
+
+def write_features() -> None:
+    """Writes what the stage `features` would, where `backbone` has run."""
+    from graft.models.inference import run_graph
+
+    Path("data/features").mkdir(exist_ok=True)
+    for shard in range(SHARDS):
+        rows = run_graph(Path("data/backbone/graph.xml"), np.load(f"data/tensors/{shard}.npy"))
+        np.save(f"data/features/{shard}.npy", np.concatenate([*rows]))

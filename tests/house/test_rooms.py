@@ -24,7 +24,7 @@ HEAVY = {"tensorflow", "keras", "openvino"}
 # What starts without TensorFlow: all but the stages that cannot do anything without it.
 LIGHT = [
     *("graft.cli", "graft.project.launcher", "graft.scheduling.engines", "graft.project.recipes"),
-    *(find_module(stage) for stage in STAGES if stage not in ("backbone", "finetune", "evaluate")),
+    *(find_module(stage) for stage in STAGES if stage not in ("backbone", "evaluate")),
     *(
         f"graft.tools.{name}"
         for name in ("use", "compare", "classify", "predict", "export", "test")

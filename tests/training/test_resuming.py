@@ -216,7 +216,7 @@ def test_the_folder_is_named_by_all_that_the_result_depends_on(empty: Path) -> N
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A folder, and the name of the server for the stages there."""
     folder = tmp_path_factory.mktemp("killed")
-    with serve_forks(folder, "head", "finetune") as name:
+    with serve_forks(folder) as name:
         yield folder, name
 
 
