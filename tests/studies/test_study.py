@@ -175,7 +175,7 @@ def test_every_study_of_the_project_is_valid(files: Path) -> None:
     assert list_studies()
     for name, title in list_studies().items():
         assert len(title) > 10
-        assert plan_runs(read_study(find_study(name)), None, False)
+        assert plan_runs(read_study(find_study(name)), None, {}, False)
     with pytest.raises(UserError, match="did you mean heads"):
         find_study("head")
 
