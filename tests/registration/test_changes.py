@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 from graft.common.tables import read_json, read_table
 from graft.registration.changes import Changed, find_changed, find_gap
 from graft.registration.middles import FIELDS, grey_fields, middle_extents
-from graft.registration.warps import name_change
+from graft.registration.warps import name_change, refine_warps, sample
 from images import Capture, change, check, check_cores, encoded, run, write
 
 LIMIT = 0.2
@@ -94,6 +94,17 @@ def test_colour_counts() -> None:
     red, blue = (grey * colour for colour in ([255, 60, 60], [60, 60, 255]))
     pictures = [Image.fromarray(pixels.astype(np.uint8)) for pixels in (red, blue, red[:, ::-1])]
     assert find(pictures).pairs.tolist() == [[0, 2]]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_pairs_may_be_none(count: int) -> None:
+    """Of many pictures it happens that no pair fits so well that it is laid on each other."""
+    pictures = np.stack([np.asarray(photo(7, 24, 24), np.float32)] * 2)[:count]
+    warps = np.tile(np.eye(2, 3), (count, 1, 1))
+    assert sample(pictures, warps, 20).shape == (count, 20, 20, 3)
+    grey = pictures.mean(3)
+    found, apart = refine_warps(grey, grey, warps, 2)
+    assert found.shape == (count, 2, 3) and apart.shape == (count,)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

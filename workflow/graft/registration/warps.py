@@ -4,6 +4,8 @@ A warp is a matrix (2, 3) that leads from a place in the second picture to the s
 first: x, y and 1, where the middle is 0 and the edges are −1 and 1.
 """
 
+import math
+
 import numpy as np
 
 from graft.registration.rings import WINDOW, weigh_window, zoom_of
@@ -108,7 +110,7 @@ def sample(pictures: np.ndarray, warps: np.ndarray, side: int) -> np.ndarray:
     where = np.clip((warps @ grid + 1) * own / 2 - 0.5, 0, own - 1).astype(np.float32)
     start = np.minimum(where.astype(np.int32), own - 2)
     (x, y), (left, top) = (np.moveaxis(values, 1, 0) for values in (where - start, start))
-    flat = pictures.reshape(len(pictures) * own * own, -1)
+    flat = pictures.reshape(len(pictures) * own * own, math.prod(pictures.shape[3:]))
     first = (np.arange(len(pictures))[:, None] * own + top) * own + left
     mixed = 0
     for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
