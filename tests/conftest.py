@@ -64,7 +64,7 @@ def share(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], ob
     """A folder that one worker builds and all of them have.
 
     Args:
-        factory: of the folders of a worker, which lie in that of all.
+        factory: makes the folders of this worker, inside the folder of all workers.
         name: of the folder.
         build: makes it, and what belongs to it beside it.
     """
@@ -98,7 +98,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """A project with stand-in stages, built with several settings, that trials copy."""
+    """A project with stand-in stages, built with several settings; trials work on copies of it."""
     folder = share(tmp_path_factory, "base", lambda new: Base(new, real=False).build())
     return Base(folder, real=False, built=True)
 

@@ -74,7 +74,7 @@ def test_cores_are_summed_over_stages(empty: Path) -> None:
     own, run = SCRIPT["find_run"](
         SCRIPT["read_bars"](Path("logs")), SCRIPT["read_spans"](Path(".snakemake/log"))
     )
-    times, cores, stages = SCRIPT["count_cores"](own, run)
+    times, cores, stages = SCRIPT["add_up_cores"](own, run)
     np.testing.assert_allclose(times - NOON, [0, 1, 3, 4, 6, 8, 9, 10], atol=1e-6)
     np.testing.assert_allclose(cores, [0, 1.5, 1.5, 3.5, 2, 0, 0], atol=1e-6)
     np.testing.assert_array_equal(stages, [0, 2, 3, 3, 1, 0, 0])
@@ -96,7 +96,7 @@ def test_the_picture_has_a_row_for_each_stage_and_one_for_its_shards(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "given the .png to write. Received: ''"),
         (["a.png", "b.png"], "given the .png to write. Received: 'a.png b.png'"),
@@ -106,12 +106,12 @@ def test_the_picture_has_a_row_for_each_stage_and_one_for_its_shards(
     ],
 )
 def test_what_cannot_be_drawn_is_said(
-    empty: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    empty: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit) as ending:
         SCRIPT["main"](arguments)
     assert ending.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert [*empty.iterdir()] == []
 
 

@@ -24,7 +24,7 @@ def serve_forks(folder: Path) -> Iterator[str]:
         the value of the variable: the name of the server.
     """
     before = os.environ.get(VARIABLE)
-    # It stands for the engine, with which a server ends.
+    # This process plays the engine: the server ends when it ends.
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as engine:
         try:
             with chdir(folder):

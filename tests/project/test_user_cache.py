@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from graft.integrity.damage import hash_file
 from graft.integrity.records import Made
 from graft.project import user_cache
 from graft.project.user_cache import KeptResult, find_kept
@@ -28,6 +29,12 @@ def write(folder: str, text: str = "whole") -> dict[Path, Path]:
     return {Path("data", path.name): path for path in paths}
 
 
+def keep(kept: KeptResult) -> None:
+    """Keeps the two outputs, as the launcher does."""
+    written = write("here")
+    kept.keep(written, {str(path): hash_file(part) for path, part in written.items()})
+
+
 def texts(written: dict[Path, Path]) -> list[str]:
     return [path.read_text() for path in written.values() if path.exists()]
 
@@ -35,7 +42,7 @@ def texts(written: dict[Path, Path]) -> list[str]:
 def test_what_one_project_makes_another_one_takes(user: Path) -> None:
     kept, there = find_kept(FROM, True), write("there", "old")
     assert not kept.take(there)
-    kept.keep(write("here"))
+    keep(kept)
     assert kept.folder.parent == user and find_kept(FROM, True).take(there)
     assert texts(there) == texts(write("here"))
     assert not find_kept(FROM, False).take(there)  # it is to be made anew
@@ -66,7 +73,7 @@ def test_code_that_is_not_known_is_not_taken(user: Path) -> None:
 @pytest.mark.parametrize("damage", ["half", "without", "no hashes", "other hashes"])
 def test_what_is_damaged_is_made_again(user: Path, damage: str) -> None:
     kept = find_kept(FROM, True)
-    kept.keep(write("here"))
+    keep(kept)
     match damage:
         case "half":
             (kept.folder / "graph.bin").write_text("who")
@@ -78,14 +85,14 @@ def test_what_is_damaged_is_made_again(user: Path, damage: str) -> None:
             (kept.folder / "hashes.json").write_text("[1]")
     there = write("there", "old")
     assert not kept.take(there) and texts(there) == []
-    kept.keep(write("here"))
+    keep(kept)
     assert kept.take(there) and texts(there) == texts(write("here"))
 
 
 def test_a_folder_that_cannot_be_written_to_is_none(user: Path) -> None:
     user.parent.write_text("a file is where the folder should be")
     kept = find_kept(FROM, True)
-    kept.keep(write("here"))
+    keep(kept)
     assert not kept.take(write("there"))
 
 
@@ -94,7 +101,7 @@ def test_what_was_not_used_for_longest_goes_first(
 ) -> None:
     kept = [KeptResult(user / name, True) for name in "abc"]
     for age, one in enumerate(kept):
-        one.keep(write("here"))
+        keep(one)
         os.utime(one.folder, (1e9 + age, 1e9 + age))
     assert kept[0].take(write("there"))  # it is used now
     (user / ".part-old").mkdir()
@@ -102,5 +109,5 @@ def test_what_was_not_used_for_longest_goes_first(
     (user / ".part-new").mkdir()
     size = sum(file.stat().st_size for file in kept[0].folder.iterdir())
     monkeypatch.setattr(user_cache, "_MOST", 2 * size)
-    KeptResult(user / "d", True).keep(write("here"))
+    keep(KeptResult(user / "d", True))
     assert {path.name for path in user.iterdir()} == {"a", "d", ".part-new"}

@@ -150,7 +150,7 @@ def find_run(bars: Sequence[Bar], spans: Iterable[Span]) -> tuple[list[Bar], Spa
     return own, Span(own[0].start, max(bar.end for bar in own), None, {})
 
 
-def count_cores(bars: Iterable[Bar], run: Span) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def add_up_cores(bars: Iterable[Bar], run: Span) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How many cores were in use: of each stage, what it had on average from start to end.
 
     Returns:
@@ -170,7 +170,7 @@ def count_cores(bars: Iterable[Bar], run: Span) -> tuple[np.ndarray, np.ndarray,
 
 def draw(bars: Sequence[Bar], run: Span) -> Figure:
     """The stages of a run, a row for each, and below them the cores in use."""
-    times, cores, stages = count_cores(bars, run)
+    times, cores, stages = add_up_cores(bars, run)
     rows: dict[str, list[Bar]] = defaultdict(list)
     for bar in sorted(bars, key=lambda bar: (bar.asked, bar.start)):
         name, _, key = bar.address.partition("@")

@@ -1,4 +1,4 @@
-"""What a fine-tuning starts from, the head on the network, as its files have it."""
+"""What is said of the head on the network, from which a fine-tuning starts."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -25,7 +24,7 @@ _STEPS = 30
 
 
 @dataclass(frozen=True)
-class DenseModel:
+class DenseModel(BuiltModel):
     """A head of Keras, from features to class probabilities.
 
     Attributes:
@@ -33,13 +32,7 @@ class DenseModel:
         batch: rows that are answered at once.
     """
 
-    model: keras.Model
     batch: int
-
-    @property
-    def inputs(self) -> str:
-        """The name of its input."""
-        return self.model.input.name
 
     @property
     def parameters(self) -> int:
@@ -64,14 +57,6 @@ class DenseModel:
     def answer(self, rows: Rows) -> np.ndarray:
         """The probabilities, float32 (n, classes), of features (n, d)."""
         return predict_rows(self.model, Batches(rows, self.batch))()
-
-    def save(self, path: Path) -> None:
-        """Saves it as `.keras`."""
-        BuiltModel(self.model).save(path)
-
-    def save_graph(self, path: Path) -> None:
-        """Saves it as a graph, `.xml`."""
-        BuiltModel(self.model).save_graph(path)
 
 
 def train_dense(

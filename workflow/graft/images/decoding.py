@@ -76,18 +76,18 @@ def decode_files(
 
 
 def square_files(
-    found: Iterable[File],
-    side: int,
-    fit: str,
-    background: str = "white",
-    white_level: int | str = WHITE_BY_FILE,
+    found: Iterable[File], side: int, *look: Any
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """The same without hashes, which take about as long as the rest where photos are small.
+
+    Args:
+        found, side: as of `decode_files`.
+        look: what it takes besides, from `fit` on.
 
     Yields:
         The path of each file, and its pixels, uint8 (side, side, 3), or the reason why it has none.
     """
-    return _work_on(found, _square, side, fit, background, white_level)
+    return _work_on(found, _square, side, *look)
 
 
 def _square(data: bytes, *look: Any) -> np.ndarray:

@@ -67,7 +67,7 @@ def open_keras(path: Path) -> Iterator[StoredKeras]:
         yield StoredKeras(_without_numbers(config), weights)
 
 
-def write_layers(path: Path, config: Mapping[str, Any], groups: Sequence[Any]) -> None:
+def _write_layers(path: Path, config: Mapping[str, Any], groups: Sequence[Any]) -> None:
     """Writes the file of a model.
 
     Args:
@@ -118,7 +118,7 @@ def write_linear(path: Path, names: Sequence[str], arrays: Sequence[np.ndarray])
         _layer("Dense", probabilities, {**_LEARNED, **dense}, standardise, shape),
     ]
     config = _functional(name, layers, (probabilities, 0, 0))
-    write_layers(path, config, [(), (), (kernel, bias)])
+    _write_layers(path, config, [(), (), (kernel, bias)])
 
 
 def _layer(
@@ -154,7 +154,7 @@ def join_keras(path: Path, network: StoredKeras, head: StoredKeras, name: str) -
     layers = [pixels, _called(network.config, pixels), _called(head.config, features, "backbone")]
     # Keras counts the calls of a model from the one by which it was made.
     config = _functional(name, layers, (head.config["config"]["name"], 1, 0))
-    write_layers(path, config, [(), network.weights, head.weights])
+    _write_layers(path, config, [(), network.weights, head.weights])
 
 
 def _called(model: Mapping[str, Any], inputs: Mapping[str, Any], source: str = "") -> dict:

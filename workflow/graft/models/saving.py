@@ -7,9 +7,10 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from graft.common.atomic import whole
 from graft.common.errors import refuse
@@ -25,7 +26,8 @@ _SCOPE = "{}_1"
 _FIRST_CONSTANT = 2
 
 
-class BuiltModel(NamedTuple):
+@dataclass(frozen=True)
+class BuiltModel:
     """A model of Keras that is to be saved."""
 
     model: keras.Model

@@ -190,7 +190,7 @@ def _run(
         outputs = {str(path): hash_file(part) for path, part in written.items()}
         sizes = [_identify(part) for part in parts]
         if kept is not None and not taken:
-            kept.keep(written)
+            kept.keep(written, outputs)
     clear_scratch(address)
     if sizes != [_identify(path) for path in declaration.outputs]:
         raise _moved(declaration, "an output that was changed at the same moment")

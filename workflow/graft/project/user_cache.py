@@ -61,11 +61,12 @@ class KeptResult(NamedTuple):
             return False
         return True
 
-    def keep(self, written: Mapping[Path, Path]) -> None:
+    def keep(self, written: Mapping[Path, Path], hashes: Mapping[str, str]) -> None:
         """Keeps the outputs, which appear whole or not at all, if they can be written there.
 
         Args:
             written: the outputs, each with the path that has it now.
+            hashes: of the outputs, by path.
         """
         above = self.folder.parent
         with contextlib.suppress(OSError):
@@ -74,8 +75,8 @@ class KeptResult(NamedTuple):
             try:
                 for path in written.values():
                     shutil.copyfile(path, part / path.name)
-                hashes = {path.name: hash_file(path) for path in written.values()}
-                (part / _HASHES).write_text(json.dumps(hashes), encoding="utf-8")
+                named = {path.name: hashes[str(path)] for path in written}
+                (part / _HASHES).write_text(json.dumps(named), encoding="utf-8")
                 shutil.rmtree(self.folder, ignore_errors=True)  # it is damaged, or was not taken
                 part.rename(self.folder)  # of two processes the later one has lost nothing here
             finally:
