@@ -113,6 +113,19 @@ def test_snakemake_records_nothing_that_moved(made: Project, command: str, what:
     assert_right(made)
 
 
+@moves
+def test_what_was_finished_before_an_edit_is_made_anew(
+    made: Project, command: str, what: str
+) -> None:
+    """As of a run that was killed; DVC's cache has its results from a run before."""
+    made.run("graft", "head", "--force")
+    made.run("bash", "-c", command)
+    printed = made.snakemake()
+    assert re.search(f"head is not recorded and stays stale.*{what}", printed)
+    assert "head" in runs(printed)
+    assert_right(made)
+
+
 def locked(made: Project) -> dict:
     """What dvc.lock says, by stage."""
     return yaml.safe_load((made.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]

@@ -140,6 +140,11 @@ def find_stages(repo: Any) -> dict[str, Any]:
     return {stage.addressing: stage for stage in repo.index.stages}
 
 
+def reload(stage: Any) -> Any:
+    """The stage as dvc.yaml and dvc.lock have it."""
+    return stage.reload()
+
+
 def ask(stage: Any) -> list[Any]:
     """What DVC says has changed of a stage; nothing where it is up to date."""
     from dvc.lock import LockError
@@ -201,13 +206,8 @@ def keep_outputs(repo: Any, stage: Any) -> None:
 def _remove_damaged(repo: Any, entry: Mapping[str, Any], is_of_lock: bool, address: str) -> bool:
     """Removes from the caches what was restored and is not what it should be; whether some was.
 
-    DVC looks neither at the names of entries nor at the bytes of a file.
-
-    Args:
-        repo: DVC's repository.
-        entry: what was restored.
-        is_of_lock: whether dvc.lock said so, and not the run cache.
-        address: of the stage.
+    DVC looks neither at the names of entries nor at the bytes of a file. `is_of_lock` says whether
+    it was dvc.lock that named them, and not the run cache.
     """
     damaged = not is_attested(repo, address, entry)
     if damaged and not is_of_lock:

@@ -121,12 +121,14 @@ class DvcMemory:
             with self._open() as repo, _Entries() as entries:
                 self._record(repo, dvc_calls.find_stages(repo), entries)
 
-    def _record(self, repo: Any, found: Mapping[str, Any], entries: "_Entries") -> None:
+    def _record(self, repo: Any, found: dict[str, Any], entries: "_Entries") -> None:
         forget_false_entries()
         waiting = {*list_records(RecordState.FINISHED), *list_records(RecordState.LEFT_TO_DVC)}
         for stage in self._stages:
             if stage.address in waiting and not is_held(BUILDING / stage.address):
-                _commit(repo, found[stage.address], stage.address, entries)
+                if _commit(repo, found[stage.address], stage.address, entries):
+                    # It has taken over what moved: asked now, it would be up to date.
+                    found[stage.address] = dvc_calls.reload(found[stage.address])
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
@@ -162,19 +164,20 @@ class _Entries:
             then()
 
 
-def _commit(repo: Any, stage: Any, address: str, entries: _Entries) -> None:
-    """Lets DVC record what a stage has finished, if the record still holds."""
+def _commit(repo: Any, stage: Any, address: str, entries: _Entries) -> bool:
+    """Lets DVC record what a stage has finished, if the record still holds; whether it does not."""
     record = read_record(address)
     if record is None:
-        return
+        return False
     entry = dvc_calls.hash_stage(stage)
     moved = entry if isinstance(entry, str) else next(_find_moved(record, entry), None)
     if moved is not None:
         drop_record(address)
         say(f"{address} is not recorded and stays stale, by what moved since it ran: {moved}")
-        return
+        return True
     dvc_calls.keep_outputs(repo, stage)
     entries.add(address, entry, lambda: confirm_record(address, record))
+    return False
 
 
 def _find_moved(record: Record, entry: Mapping[str, Any]) -> Iterator[str]:
