@@ -106,6 +106,9 @@ class Bridge:
         kept, stale = KeptVerdict(stages), {}
         if not kept.holds():
             atexit.register(self._memory.release)
+            # Meanwhile it imports. Only with a number of jobs do they run elsewhere.
+            if self._runs_jobs and self._workflow.resource_settings.nodes is None:
+                self._start_server()
             stale = self._memory.catch_up() if self._runs_jobs else self._memory.ask()
         settle(stages, stale, alone)
         if not stale:
@@ -228,12 +231,11 @@ class Bridge:
 
     def start(self) -> None:
         """Prepares for the jobs of this run; a fork server only if they run in this Python."""
-        workflow = self._workflow
-        if workflow.is_main_process:
+        if self._workflow.is_main_process:
             with _one_message():
                 self._memory.claim()
-            if not (workflow.non_local_exec or workflow.deployment_settings.deployment_method):
-                start_server(os.getpid())
+            if not self._workflow.non_local_exec:
+                self._start_server()
 
     def end(self) -> None:
         """Tells DVC what the jobs of this run have finished, however it ends."""
@@ -241,6 +243,10 @@ class Bridge:
             with _one_message():
                 self._memory.tell()
             self._memory.release()
+
+    def _start_server(self) -> None:
+        if not self._workflow.deployment_settings.deployment_method:
+            start_server(os.getpid())
 
     def _suit_network(self, amount: int, network: str) -> int:
         if not network:
