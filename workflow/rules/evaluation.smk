@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+# A model that was fine-tuned is a whole network, which runs over the images of two parts.
+whole_networks = {"finetuned"} if bridge.parameter("finetune", "unfreeze") != "none" else set()
+
 
 use rule manifest as evaluate with:
     input:
@@ -22,8 +25,7 @@ use rule manifest as evaluate with:
         ),
     log:
         "logs/evaluate@{model}.log",
-    # The fine-tuned model is a whole network, which runs over the images of two parts.
-    threads: lambda wildcards: bridge.cores if wildcards.model == "finetuned" else 1
+    threads: lambda wildcards: bridge.cores if wildcards.model in whole_networks else 1
     resources:
         mem_mb=bridge.amount(2000, each=20, network="memory"),
         runtime=bridge.amount(20, each=10, network="minutes"),

@@ -70,6 +70,8 @@ use rule manifest as finetune with:
         *bridge.outputs("finetune"),
     log:
         "logs/finetune.log",
+    # Before the evaluation of the head, which no model waits for.
+    priority: 1
     threads: 1 if bridge.parameter("finetune", "unfreeze") == "none" else 4
     resources:
         mem_mb=bridge.amount(4000, each=50, network="memory"),

@@ -39,9 +39,11 @@ _LARGEST = 2**17  # bytes of a request; the kernel's own limit is larger everywh
 _SECOND = "-second"
 _AHEAD = [  # in the order in which stages need them
     *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
-    *("imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse", "scipy.optimize"),
-    *("sklearn.utils", "sklearn.linear_model", "matplotlib.figure"),
-    *("matplotlib.backends.backend_agg", "jinja2"),
+    *("sqlite3", "imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse"),
+    *("scipy.optimize", "sklearn.utils", "sklearn.linear_model", "sklearn.svm"),
+    *("pydantic.dataclasses", "pydantic.type_adapter", "h5py", "matplotlib.figure"),
+    *("matplotlib.backends.backend_agg", "scipy.cluster.hierarchy", "PIL.WebPImagePlugin"),
+    "jinja2",
 ]
 # Does in a fork what the arguments say; of None, says whether the code is still the same.
 Run = Callable[[list[str] | None], bool]
