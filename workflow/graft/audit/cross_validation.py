@@ -97,7 +97,8 @@ def judge_all(
     """
     divided = divide_folds(labels, units, _SEED)
     some = sample_images(labels, _CHOICE, _SEED)
-    choice = divide_folds(labels[some], units[some], _SEED)
+    all_of_them = len(some) == len(labels)
+    choice = divided if all_of_them else divide_folds(labels[some], units[some], _SEED)
     if not divided or not choice:
         return np.empty(0, np.int64), np.empty((0, classes))
     from graft.linear.linear import LinearRule, cross_validate, fit_once

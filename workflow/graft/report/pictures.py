@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
+from matplotlib import rcParams, style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -31,8 +33,8 @@ _VALIDATION = _WRONG = "#D55E00"
 _CURVES = (("training", _TRAINING, 2.4), ("validation", _VALIDATION, 1.7))
 _INK, _FAINT, _EMPTY = "#20262e", "#6b7480", "#f4f5f7"
 _LABEL_COLUMNS = 26  # of a class name; a longer one is shortened
-# A curve at the edge of a panel is drawn whole, and does not move the panel.
-_WHOLE = {"clip_on": False, "in_layout": False}
+_WHOLE = {"clip_on": False}  # a curve at the edge of a panel
+_MARGINS = {"right": 0.97, "bottom": 0.105, "top": 0.84, "hspace": 0.14}
 _STYLE = Path(__file__).with_suffix(".mplstyle")
 
 
@@ -68,9 +70,8 @@ def draw_curves(
     """
     epochs = history["epoch"].to_numpy()
     with _style([heading]):
-        figure = Figure(figsize=(6, 5.8))
-        figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.1)
-        above, below = figure.subplots(2, 1, sharex=True)
+        figure = Figure(figsize=(6, 5.8), dpi=rcParams["savefig.dpi"])
+        above, below = figure.subplots(2, 1, sharex=True, gridspec_kw=_MARGINS)
         _draw_panel(above, history, "accuracy", best, weight)
         _draw_panel(below, history, "loss", best, weight)
         above.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
@@ -80,7 +81,19 @@ def draw_curves(
         kind = "as measured" if weight is None else f"smoothed by {weight:g}; faint: as measured"
         _title(above, heading, f"accuracy and loss by epoch, {kind}", 29)
         above.legend(bbox_to_anchor=(0, 1.03), ncols=3)
+        _make_room((above.yaxis, below.yaxis))
         _save(figure, path)
+
+
+def _make_room(axes: Sequence[Axis]) -> None:
+    """Moves panels to the right by what the numbers beside them take.
+
+    A layout engine would draw all of the figure once more, to measure it.
+    """
+    figure = axes[0].get_figure()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    taken = max(axis.axes.bbox.x0 - axis.get_tightbbox(renderer).x0 for axis in axes)
+    figure.subplots_adjust(left=taken / figure.bbox.width + 0.02)
 
 
 def _draw_panel(
@@ -132,7 +145,7 @@ def draw_confusion(
     cell = side * 72 / n  # points
     labels = lettering.drawable_labels(classes, _LABEL_COLUMNS)
     with _style(labels):
-        figure = Figure(figsize=(side, side))
+        figure = Figure(figsize=(side, side), dpi=rcParams["savefig.dpi"])
         axes = figure.add_axes((0, 0, 1, 1))
         colors = _tint(counts)
         axes.imshow(colors, interpolation="nearest", aspect="auto")
@@ -145,7 +158,9 @@ def draw_confusion(
         _label(axes, labels, cell)
         legend = "blue: right, orange: wrong; darker: a larger share of the row"
         _title(axes, heading, f"{subtitle}\n{legend}", 8)
-        _save(figure, path, bbox_inches="tight", pad_inches=0.2)
+        # Around all beside the cells: `tight` would draw these once more, to measure them.
+        box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
+        _save(figure, path, bbox_inches=box.padded(0.2))
 
 
 def _tint(counts: np.ndarray) -> np.ndarray:
@@ -161,7 +176,8 @@ def _write_counts(axes: Axes, counts: np.ndarray, colors: np.ndarray, size: floa
     for row, column in np.argwhere(counts):
         color = "white" if luminance[row, column] < 0.28 else _INK
         count = str(counts[row, column])
-        axes.text(column, row, count, ha="center", va="center_baseline", size=size, color=color)
+        look = {"ha": "center", "va": "center_baseline", "size": size, "color": color}
+        axes.text(column, row, count, **look, in_layout=False)
 
 
 def _label(axes: Axes, labels: Sequence[str], cell: float) -> None:
