@@ -183,11 +183,7 @@ def restore(repo: Any, stage: Any) -> dict[str, Any] | None:
 
 
 def hash_stage(stage: Any) -> dict[str, Any] | str:
-    """Lets DVC hash what a stage depends on and has made.
-
-    Returns:
-        What dvc.lock is to say of it; or what is missing.
-    """
+    """Lets DVC hash what a stage needs and made: what dvc.lock is to say, or what is missing."""
     from dvc.exceptions import DvcException
 
     try:
@@ -200,7 +196,11 @@ def hash_stage(stage: Any) -> dict[str, Any] | str:
 def keep_outputs(repo: Any, stage: Any) -> None:
     """Puts the outputs of a stage into the cache, and an entry into the run cache."""
     repo.stage_cache.save(stage)
-    stage.commit()
+    # Not put back from the cache by a copy, as DVC would: they are there.
+    stage.commit(relink=False)
+    for out in stage.outs:
+        if out.use_cache:
+            repo.state.save_link(out.fs_path, out.fs)
 
 
 def _remove_damaged(repo: Any, entry: Mapping[str, Any], is_of_lock: bool, address: str) -> bool:

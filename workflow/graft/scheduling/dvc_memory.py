@@ -124,11 +124,11 @@ class DvcMemory:
     def _record(self, repo: Any, found: dict[str, Any], entries: "_Entries") -> None:
         forget_false_entries()
         waiting = {*list_records(RecordState.FINISHED), *list_records(RecordState.LEFT_TO_DVC)}
-        for stage in self._stages:
-            if stage.address in waiting and not is_held(BUILDING / stage.address):
-                if _commit(repo, found[stage.address], stage.address, entries):
-                    # It has taken over what moved: asked now, it would be up to date.
-                    found[stage.address] = dvc_calls.reload(found[stage.address])
+        for address in [stage.address for stage in self._stages if stage.address in waiting]:
+            busy = is_held(BUILDING / address)
+            if not busy and _commit(repo, found[address], address, entries):
+                # It has taken over what moved: asked now, it would be up to date.
+                found[address] = dvc_calls.reload(found[address])
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
