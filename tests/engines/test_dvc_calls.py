@@ -78,13 +78,14 @@ def test_what_was_there_once_is_restored_and_nothing_else(plain: Project) -> Non
     with dvc_calls.open_repository() as repo:
         stages = dvc_calls.find_stages(repo)
         for address in ("first", "second"):
-            assert dvc_calls.ask(stages[address])
-            assert dvc_calls.restore(repo, stages[address]) is not None
+            assert (changes := dvc_calls.ask(stages[address]))
+            assert dvc_calls.restore(repo, stages[address], changes) is not None
         assert not dvc_calls.list_damaged_entries(repo)
     assert Path("out.txt").read_bytes() == first
     Path("code/a.txt").write_text('{"a": 3}')
     with dvc_calls.open_repository() as repo:
-        assert dvc_calls.restore(repo, dvc_calls.find_stages(repo)["first"]) is None
+        stage = dvc_calls.find_stages(repo)["first"]
+        assert dvc_calls.restore(repo, stage, dvc_calls.ask(stage)) is None
 
 
 def test_what_was_told_is_in_lock_and_both_caches(plain: Project) -> None:

@@ -21,7 +21,7 @@ from graft.common.errors import UserError
 from graft.integrity.damage import hash_file
 from graft.integrity.mending import mend_lock, read_entries_of_git, remove_damaged_memory, say
 from graft.integrity.moment import remove_entry
-from graft.integrity.records import LOCK, RecordState, read_entries, read_record, take_made
+from graft.integrity.records import LOCK, Record, RecordState, read_entries, read_record, take_made
 from graft.integrity.verification import Recorded
 from graft.integrity.yaml12 import dump_plain, is_plain
 from graft.scheduling.times import BUSY
@@ -104,8 +104,7 @@ def _list_files(out: Any) -> Iterator[Recorded]:
     locate = out.cache.oid_to_path
     listed = Path(locate(name))
     if not name.endswith(".dir"):
-        yield Recorded(path, listed, name)
-        return
+        return (yield Recorded(path, listed, name))
     yield Recorded(None, listed, name.removesuffix(".dir"))
     try:
         entries = json.loads(listed.read_text(encoding="utf-8"))
@@ -117,11 +116,7 @@ def _list_files(out: Any) -> Iterator[Recorded]:
 
 
 def find_cached(digest: str) -> Path | None:
-    """A file in DVC's cache, by its MD5; None where that has no such file, or there is no DVC.
-
-    Raises:
-        UserError: DVC cannot read its settings.
-    """
+    """A file in DVC's cache, by its MD5; None where that has no such file, or there is no DVC."""
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
@@ -155,27 +150,27 @@ def ask(stage: Any) -> list[Any]:
         return [BUSY]
 
 
-def restore(repo: Any, stage: Any) -> dict[str, Any] | None:
+def restore(repo: Any, stage: Any, changes: Sequence[Any]) -> dict[str, Any] | None:
     """Restores the outputs of a stage by dvc.lock or the run cache, if these have them undamaged.
 
-    Returns:
-        What dvc.lock is to say of the stage; None if nothing was restored.
+    Returns what dvc.lock is to say; None if nothing was restored. `changes` is what `ask` says.
     """
     from dvc.exceptions import DvcException
     from dvc.stage.cache import RunCacheNotFoundError
 
     before = take_entry(stage)
+    is_another = any(one == "changed command" or "changed deps" in one for one in changes)
     try:
-        if not (stage.changed_stage() or stage.changed_deps()):
+        if not is_another:
             stage.checkout(allow_missing=True)  # in a clone, what git keeps is not in the cache
-        if stage.status():
+        if is_another or stage.status():
             # With `save_deps` before it, it would take what dvc.lock says for the result.
             repo.stage_cache.restore(stage)
         stage.save(run_cache=False)
     except (RunCacheNotFoundError, DvcException, FileNotFoundError):
         return None
     entry = take_entry(stage)
-    if _remove_damaged(repo, entry, is_of_lock=entry == before, address=stage.addressing):
+    if _remove_damaged(repo, entry, entry == before, stage.addressing):
         stage.remove_outs(force=True)
         return None
     repo.stage_cache.save(stage)  # if it was dvc.lock that has named the outputs
@@ -191,6 +186,19 @@ def hash_stage(stage: Any) -> dict[str, Any] | str:
     except (DvcException, FileNotFoundError) as error:
         return str(error)
     return take_entry(stage)
+
+
+def know_outputs(repo: Any, stage: Any, record: Record) -> str | None:
+    """Tells DVC the hashes of what a stage has made; an output that has changed, if one has."""
+    for out in stage.outs:
+        path, name = Path(out.def_path), record.made.outputs.get(out.def_path)
+        # Times come first: with others later on, DVC hashes the file itself.
+        info = out.fs.info(out.fs_path) if path.is_file() else None
+        if not info or (record.moved_signatures([out.def_path]) and hash_file(path) != name):
+            return out.def_path
+        known = type(out.hash_info)(out.hash_name, name)
+        repo.state.save(out.fs_path, out.fs, known, info)
+    return None
 
 
 def keep_outputs(repo: Any, stage: Any) -> None:
@@ -225,10 +233,8 @@ def _remove_damaged(repo: Any, entry: Mapping[str, Any], is_of_lock: bool, addre
 
 
 def is_attested(repo: Any, address: str, entry: Mapping[str, Any]) -> bool:
-    """Whether something else than dvc.lock says the same of a stage.
-
-    That is the stage's own record; the run cache, in which an entry has the hash of its content as
-    its name, and is in a folder named by a hash of what the stage depends on; or git.
+    """Whether something else than dvc.lock says the same of a stage: its record, git, or the run
+    cache, where an entry is named by its content, in a folder named by what the stage depends on.
     """
     record, made = read_record(address), take_made(entry)
     known = record is not None and record.state is RecordState.RECORDED
@@ -253,8 +259,7 @@ def find_false_entries(repo: Any) -> dict[str, Any]:
 
 def _place(repo: Any, entry: Mapping[str, Any]) -> Path:
     """Where the run cache has an entry."""
-    outputs = [out["path"] for out in entry.get("outs", ())]
-    folder = _hash_entry({**entry, "outs": outputs})
+    folder = _hash_entry({**entry, "outs": [out["path"] for out in entry.get("outs", ())]})
     return Path(repo.stage_cache.cache_dir, folder[:2], folder, _hash_entry(entry))
 
 
@@ -268,8 +273,8 @@ def list_damaged_entries(repo: Any) -> list[Path]:
         except (YAMLFileCorruptedError, UnicodeError, TypeError, AttributeError):
             return False
 
-    found = Path(repo.stage_cache.cache_dir).glob("*/*/*")
-    return [path for path in sorted(found) if not is_sound(path)]
+    found = sorted(Path(repo.stage_cache.cache_dir).glob("*/*/*"))
+    return [path for path in found if not is_sound(path)]
 
 
 def _hash_entry(entry: Mapping[str, Any]) -> str:
@@ -288,11 +293,7 @@ def take_entry(stage: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
-    """Enters folders in DVC's list of what is being written, as long as the block lasts.
-
-    Raises:
-        LockError: another process is writing there; it is named.
-    """
+    """Enters folders in DVC's list of what is being written; a LockError names who writes there."""
     from dvc.rwlock import RWLOCK_FILE, RWLockFileCorruptedError, RWLockFileFormatError, rwlock
 
     places = [str(Path(repo.root_dir) / folder) for folder in folders]
@@ -303,8 +304,7 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
             stack.enter_context(rwlock(*arguments))
         except (RWLockFileCorruptedError, RWLockFileFormatError):
             # It is read and written under a lock: the processes in it are gone.
-            path = Path(repo.tmp_dir) / RWLOCK_FILE
-            path.unlink(missing_ok=True)
+            (path := Path(repo.tmp_dir) / RWLOCK_FILE).unlink(missing_ok=True)
             say(f"{path.relative_to(repo.root_dir)} was damaged and was removed")
             stack.enter_context(rwlock(*arguments))
         yield
@@ -322,8 +322,8 @@ def write_lock(entries: Mapping[str, Any]) -> None:
     """Puts entries of stages into dvc.lock, whole or not at all."""
     from dvc.utils.serialize import load_yaml
 
-    data = load_yaml(LOCK) if LOCK.exists() else {"schema": "2.0"}
+    before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else None
+    data = load_yaml(LOCK) if before is not None else {"schema": "2.0"}
     data.setdefault("stages", {}).update(entries)
-    text = dump_lock(data)
-    if not LOCK.exists() or LOCK.read_text(encoding="utf-8") != text:
+    if (text := dump_lock(data)) != before:
         write_text(LOCK, text)

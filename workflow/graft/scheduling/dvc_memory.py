@@ -7,6 +7,7 @@ holds is recorded. What a killed run had finished is recorded by the next one.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ class DvcMemory:
                     continue
                 changes = dvc_calls.ask(known) or _find_damage(known)
                 waits = any(makers.get(path) in stale for path in stage.inputs)
-                entry = dvc_calls.restore(repo, known) if changes and not waits else None
+                entry = dvc_calls.restore(repo, known, changes) if changes and not waits else None
                 if entry is not None:
                     self.restored.append(address)
                     entries.add(address, entry, partial(_note, address, entry))
@@ -169,24 +170,18 @@ def _commit(repo: Any, stage: Any, address: str, entries: _Entries) -> bool:
     record = read_record(address)
     if record is None:
         return False
-    entry = dvc_calls.hash_stage(stage)
-    moved = entry if isinstance(entry, str) else next(_find_moved(record, entry), None)
+    signatures = {path: digest(Path(path)) for path in record.made.outputs}
+    changed = dvc_calls.know_outputs(repo, stage, record)
+    entry = f"{changed}, which was changed" if changed else dvc_calls.hash_stage(stage)
+    moved = entry if isinstance(entry, str) else next(record.find_moved(take_made(entry)), None)
     if moved is not None:
         drop_record(address)
         say(f"{address} is not recorded and stays stale, by what moved since it ran: {moved}")
         return True
     dvc_calls.keep_outputs(repo, stage)
-    entries.add(address, entry, lambda: confirm_record(address, record))
+    sound = replace(record, signatures={**record.signatures, **signatures})
+    entries.add(address, entry, lambda: confirm_record(address, sound))
     return False
-
-
-def _find_moved(record: Record, entry: Mapping[str, Any]) -> Iterator[str]:
-    """What DVC has hashed, and is not what the stage has used or made."""
-    yield from record.find_moved(take_made(entry))
-    for path in record.moved_signatures(record.made.outputs):
-        # DVC knows a file by its time of writing; the signature has also that of its last change.
-        if hash_file(Path(path)) != record.made.outputs[path]:
-            yield f"{path}, which was changed"
 
 
 def _find_damage(stage: Any) -> list[Any]:
