@@ -54,6 +54,20 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(here: Path)
     assert not np.allclose(plain, expected, atol=0.1 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "cnn"])
+def test_a_drawn_network_answers_in_inference_as_in_training(name: str) -> None:
+    """With the statistics of Keras, features of MobileNetV2 differ by 1e-12 between photos."""
+    model, again = (backbone(name, 64, "none") for _ in range(2))
+    pixels = photos(64, 16)
+    spreads = [np.std(model(pixels, training=way), 0).mean() for way in (False, True)]
+    assert 0.2 < spreads[0] / spreads[1] < 5
+    layers = model.get_layer(NETWORK).layers
+    norms = [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
+    assert norms and {norm.momentum for norm in norms} == {0.9}
+    for first, second in zip(model.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(first, second) and np.isfinite(first).all()
+
+
 @pytest.mark.parametrize(
     "name, side, listed", [("cnn", 32, ()), ("stack", 16, ("conv 4", "norm", "pool", "conv 8"))]
 )

@@ -7,6 +7,8 @@ so that training, features, evaluation and export cannot disagree about scaling.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from graft.backbone.opened import build_hub
 from graft.backbone.scaling import find_scaling
 from graft.backbone.weights import load_weights
@@ -17,6 +19,9 @@ from graft.models.stacks import IMAGE_KINDS, Layer, read_stack
 from graft.network.hub import HUB
 
 _layers = keras.layers
+# From scratch the statistics must follow within a short training.
+_MOMENTUM = 0.9
+_BATCHES, _CLOUDS = 4, 4  # of pictures to begin with, and pictures of each: few, for their memory
 
 
 def cnn(side: int) -> keras.Model:
@@ -43,8 +48,7 @@ def _convolution(x, filters: int, name: str, activate: bool = True):
     x = _layers.Conv2D(
         filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
-    # Momentum 0.9: from scratch the statistics must follow within a short training.
-    x = _layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    x = _layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
     return _layers.ReLU(name=f"{name}_relu")(x) if activate else x
 
 
@@ -107,4 +111,43 @@ def build_backbone(settings: Mapping[str, Any]) -> keras.Model:
     x = keras.ops.flip(inputs, axis=-1) if reverse else inputs
     x = _layers.Rescaling(scale, offset, name="scaling")(x)
     features = pool(network(x), settings["backbone.pooling"], prefix=prefix)
-    return keras.Model(inputs, features, name="backbone")
+    model = keras.Model(inputs, features, name="backbone")
+    if weights == "none":
+        settle_statistics(model, settings["backbone.seed"])
+    return model
+
+
+def settle_statistics(model: keras.Model, seed: int) -> None:
+    """Lets the batch normalisations of a network with drawn weights know what comes to them.
+
+    New ones say mean 0 and variance 1, with which maps fade by orders of magnitude from layer to
+    layer. A head that was trained on such features falls apart with the first steps of the whole,
+    in which batches normalise themselves. So they get the statistics of pictures of clouds. With a
+    momentum of 0.9 these follow within a short training from scratch; Keras has up to 0.999.
+
+    Args:
+        model: from pixels 0–255, float32 (batch, side, side, 3).
+        seed: draws the pictures.
+    """
+    norms = [
+        layer
+        for layer in model.get_layer(NETWORK).layers
+        if isinstance(layer, _layers.BatchNormalization)
+    ]
+    draw = np.random.default_rng(seed)
+    for count in range(1, 1 + (_BATCHES if norms else 0)):
+        for norm in norms:
+            norm.momentum = 1 - 1 / count  # the mean of all batches so far
+        model(_draw_clouds(draw, model.input_shape[1]), training=True)
+    for norm in norms:
+        norm.momentum = _MOMENTUM
+
+
+def _draw_clouds(draw: np.random.Generator, side: int) -> np.ndarray:
+    """Pictures as rough at each scale, float32 (_CLOUDS, side, side, 3), 0–255."""
+    total = np.zeros((_CLOUDS, side, side, 3), np.float32)
+    for step in range(1, side.bit_length()):
+        size = min(2**step, side)
+        noise = draw.normal(size=(_CLOUDS, size, size, 3)).astype(np.float32)
+        total += keras.ops.convert_to_numpy(keras.ops.image.resize(noise, (side, side)))
+    return np.clip(128 + 40 * total, 0, 255)
