@@ -171,6 +171,22 @@ def test_a_grid_is_two_lines(files: Path) -> None:
     assert {run.values["backbone.seed"] for run in planned} == {1}
 
 
+def test_a_study_is_another_one_with_more(files: Path) -> None:
+    first, second = files / "first.yaml", files / "second.yaml"
+    first.write_text(CASES["found"], encoding="utf-8")
+    second.write_text(f"study: {first}\n{CASES['more']}", encoding="utf-8")
+    study = read_study(second)
+    settings = {setting.name: dict(setting.changes) for setting in study.settings}
+    assert settings == CASES["settings"]
+    assert (study.name, study.title, study.seeds) == ("second", "second", (1, 2))
+    values = [run.values for run in plan_runs(study, None, {}, True)]
+    assert {one["head.kind"] for one in values} == {"dense"} and len(values) == 8
+    assert {setting.published for setting in study.settings} == {"70 to 75 %", "80 %", ""}
+    first.write_text(f"study: {second}", encoding="utf-8")
+    with pytest.raises(UserError, match="must be one that does not lead back to this one"):
+        read_study(second)
+
+
 def test_every_study_of_the_project_is_valid(files: Path) -> None:
     assert list_studies()
     for name, title in list_studies().items():

@@ -8,6 +8,8 @@ settings:                             by name, what each has besides
   small: {image.side: 96}
 grid: {head.kind: [logistic, svm]}    every setting with each of these values
 published: {small: 84 %}              what others report for a setting, as text
+
+With `study: NAME` in place of `recipe` it is another study, with what this file has besides.
 """
 
 import itertools
@@ -26,8 +28,8 @@ from graft.project.recipes import change_parameters, compose_parameters
 
 STUDIES = Path("workflow/studies")
 _FORM = (
-    "a study: recipe, seeds, always, and settings or grid, each a mapping of parameters by dotted"
-    " key (workflow/graft/studies/declaration.py has an example)"
+    "a study: recipe or study, seeds, always, and settings or grid, each a mapping of parameters by"
+    " dotted key (workflow/graft/studies/declaration.py has an example)"
 )
 # The parameters that a seed of a study sets. The split keeps its own: all settings are judged by
 # the same images.
@@ -38,6 +40,7 @@ _ONCE = {"head.repeats": 1, "finetune.repeats": 1}
 _LARGEST_SEED = 2**31 - 1
 _MOST_RUNS = 1000
 _LONGEST_TITLE = 200  # characters
+_JOINED = ("always", "settings", "published")  # with those of the study that a file names
 
 _Seed = Annotated[int, Field(strict=True, ge=0, le=_LARGEST_SEED)]
 _Some = Annotated[list[Any], Field(min_length=1)]
@@ -144,10 +147,7 @@ def read_study(path: Path, seeds: int | None = None) -> Study:
         UserError: the file is no study, has too many runs, or two settings have the same name.
     """
     try:
-        values = read_yaml_file(path)
-        content = _Content.model_validate(values)
-    except (NoYaml, OSError) as error:
-        raise refuse(str(path), f"YAML in UTF-8, {_FORM}", str(error)) from None
+        content = _Content.model_validate(_read_whole(path, []))
     except ValidationError as error:
         raise _explain(path, error) from None
     settings = tuple(_combine(path, content))
@@ -162,6 +162,38 @@ def read_study(path: Path, seeds: int | None = None) -> Study:
     name = _shorten(path.stem) or "study"
     always = flatten(content.always)
     return Study(name, _read_title(path), content.recipe, always, settings, chosen)
+
+
+def _read_whole(path: Path, before: Sequence[Path]) -> Any:
+    """What a file holds, after what the study has that it names.
+
+    Args:
+        path: of the file.
+        before: the files that lead to it, each by its name in the one before.
+
+    Raises:
+        UserError: a file cannot be read, there is no such study, or one leads back to itself.
+    """
+    try:
+        own = read_yaml_file(path)
+    except (NoYaml, OSError) as error:
+        raise refuse(str(path), f"YAML in UTF-8, {_FORM}", str(error)) from None
+    if not isinstance(own, dict) or not isinstance(own.get("study"), str):
+        return own
+    named = find_study(own.pop("study"))
+    if named in (seen := [*before, path]):
+        raise refuse(f"{path}: study", "one that does not lead back to this one", str(named))
+    found = _read_whole(named, seen)
+    if not isinstance(found, dict):
+        return found
+    return found | own | {key: _join(found.get(key, {}), own.get(key)) for key in _JOINED}
+
+
+def _join(first: Any, second: Any) -> Any:
+    """Two mappings as one, and so for the mappings in them; else the second, if there is one."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first | {name: _join(first.get(name), value) for name, value in second.items()}
+    return first if second is None else second
 
 
 def plan_runs(
