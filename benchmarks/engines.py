@@ -96,6 +96,17 @@ def compare_finetuning(bench: Bench) -> Iterator[Row]:
         f"{show_times(ours)}, {show_times(others)}",
         note=f"accuracy {made[-1].accuracy('finetuned'):.1%}, {float(said[-1]):.1%}",
     )
+    if not bench.has("torchvision"):
+        return
+    arguments = str(photos), bench.weights, str(_EPOCHS)
+    others = [bench.time(partial(run_peer, "torchvision_finetuning", *arguments))]
+    yield Row(
+        f"600 photos to a fine-tuned model, {_EPOCHS} epochs of all layers",
+        "the same by PyTorch and torchvision",
+        find_ratio(others, ours),
+        2.5,
+        f"{show_times(ours)}, {show_times(others)}",
+    )
 
 
 def compare_change(bench: Bench) -> Iterator[Row]:
