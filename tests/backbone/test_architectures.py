@@ -58,14 +58,14 @@ def test_efficientnet_sees_the_pixels_that_its_imagenet_weights_know(here: Path)
 def test_a_drawn_network_answers_in_inference_as_in_training(name: str) -> None:
     """With the statistics of Keras, features of MobileNetV2 differ by 1e-12 between photos."""
     model, again = (backbone(name, 64, "none") for _ in range(2))
+    for first, second in zip(model.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(first, second) and np.isfinite(first).all()
     pixels = photos(64, 16)
     spreads = [np.std(model(pixels, training=way), 0).mean() for way in (False, True)]
     assert 0.2 < spreads[0] / spreads[1] < 5
     layers = model.get_layer(NETWORK).layers
     norms = [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
     assert norms and {norm.momentum for norm in norms} == {0.9}
-    for first, second in zip(model.get_weights(), again.get_weights(), strict=True):
-        assert np.array_equal(first, second) and np.isfinite(first).all()
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_a_graph_answers_as_its_network_with_one_output(here: Path) -> None:
     (found,) = run_graph(here / "graph.xml", pixels)
     expected = model.predict_on_batch(pixels)
     assert found.shape == expected.shape
-    assert np.allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

@@ -136,11 +136,12 @@ def test_the_tail_on_stored_outputs_learns_like_the_whole_model(
     # Half precision has eleven bits, outputs are off by up to 0.05 %: here losses are by less.
     for dtype, tolerance in dtypes.items():
         data = store_outputs(parts.frozen, pixels, tmp_path, dtype)
-        assert losses(parts.tail, head, data) == pytest.approx(expected, rel=tolerance)
+        found = losses(parts.tail, head, data)
+        assert found == pytest.approx(expected, rel=tolerance, abs=5e-5)
     # In every epoch, but by OpenVINO, ahead of the steps.
     graph, data = tmp_path / "frozen.xml", {**data, "train": pixels["train"]}
     found = losses(parts.tail, head, data, lambda batches, _: frozen_outputs(graph, batches))
-    assert found == pytest.approx(expected, rel=5e-4)
+    assert found == pytest.approx(expected, rel=5e-4, abs=5e-5)
     after = [norm.get_weights() for norm in norms]
     assert len(norms) >= 9
     for one, other in zip(before, after, strict=True):
@@ -410,7 +411,7 @@ def test_outputs_that_cannot_be_stored_are_reported(
     assert re.fullmatch(anew + overflow, trains_on(halves, "auto"))
     with pytest.raises(UserError, match=r"auto or never: of the outputs of pool_1 one is"):
         trains_on(halves, "always")
-    norm.set_weights([3e38 + 0 * weight for weight in before[:2]] + before[2:])
+    norm.set_weights([3e38 + 0 * weight for weight in before[:2]] + [before[2] - 9, before[3]])
     with pytest.raises(UserError, match=r"some outputs of the frozen layers are not finite"):
         trains_on(halves, "auto")
 
