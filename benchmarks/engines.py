@@ -63,7 +63,8 @@ def compare_head(bench: Bench, count: int, most: float, second: bool = False) ->
     )
     if count > 1000 or second or not bench.has("torchvision"):
         return
-    others = [bench.time(partial(run_peer, "torchvision_features", str(photos)))]
+    run = partial(run_peer, "torchvision_features", str(photos), bench.weights)
+    others = [bench.time(run)]
     yield Row(
         what,
         "torchvision and scikit-learn",

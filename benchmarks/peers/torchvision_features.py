@@ -1,6 +1,6 @@
 """The same as `keras_features.py`, by torchvision and scikit-learn.
 
-python torchvision_features.py FOLDER
+python torchvision_features.py FOLDER WEIGHTS
 """
 
 import sys
@@ -10,7 +10,7 @@ import torchvision
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-weights = torchvision.models.MobileNet_V2_Weights.DEFAULT
+weights = torchvision.models.MobileNet_V2_Weights.DEFAULT if sys.argv[2] != "none" else None
 images = torchvision.datasets.ImageFolder(
     sys.argv[1],
     torchvision.transforms.Compose(
