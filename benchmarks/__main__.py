@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=what, epilog=more)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="of class folders")
-    parser.add_argument("--weights", default="imagenet", choices=("imagenet", "none"))
+    parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file .h5")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="default: 3")
     given = parser.parse_args()
     if unknown := [row for row in given.rows if row not in ROWS]:

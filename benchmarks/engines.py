@@ -63,7 +63,8 @@ def compare_head(bench: Bench, count: int, most: float, second: bool = False) ->
     )
     if count > 1000 or second or not bench.has("torchvision"):
         return
-    run = partial(run_peer, "torchvision_features", str(photos), bench.weights)
+    weights = bench.weights if bench.weights == "imagenet" else "none"
+    run = partial(run_peer, "torchvision_features", str(photos), weights)
     others = [bench.time(run)]
     yield Row(
         what,
@@ -99,7 +100,8 @@ def compare_finetuning(bench: Bench) -> Iterator[Row]:
     )
     if not bench.has("torchvision"):
         return
-    arguments = str(photos), bench.weights, str(_EPOCHS)
+    weights = bench.weights if bench.weights == "imagenet" else "none"
+    arguments = str(photos), weights, str(_EPOCHS)
     others = [bench.time(partial(run_peer, "torchvision_finetuning", *arguments))]
     yield Row(
         f"600 photos to a fine-tuned model, {_EPOCHS} epochs of all layers",

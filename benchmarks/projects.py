@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -92,7 +93,10 @@ class Project:
         return done.stdout
 
     def use(self, photos: Path, weights: str, **changes: str) -> None:
-        """Takes photos with the recipe `photos`, and other parameters."""
+        """Takes photos with the recipe `photos`, and other parameters; a file of weights, too."""
+        if (file := Path(weights)).is_file():
+            weights = f"data/pretrained/{file.name}"
+            shutil.copy(file, self.folder / weights)
         values = {"backbone.weights": weights, **changes}
         options = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
         self.run("graft", "use", "photos", "--images", str(photos), *options, "--force")
@@ -113,7 +117,7 @@ class Bench:
     Args:
         folder: an empty one, for all that is made.
         source: class folders with photos; None to make photos up.
-        weights: `imagenet` or `none`.
+        weights: `imagenet`, `none` or a file of MobileNetV2's.
         rounds: how often each thing is measured.
     """
 
