@@ -26,6 +26,11 @@ def run_peer(name: str, *arguments: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+def _find_torch_weights(bench: Bench) -> str:
+    """The weights of torchvision's network: it cannot read a file of Keras."""
+    return bench.weights if bench.weights == "imagenet" else "none"
+
+
 def compare_head(bench: Bench, count: int, most: float, second: bool = False) -> Iterator[Row]:
     """Photos to an audited split, a head, test metrics and the page; beside a script.
 
@@ -63,8 +68,7 @@ def compare_head(bench: Bench, count: int, most: float, second: bool = False) ->
     )
     if count > 1000 or second or not bench.has("torchvision"):
         return
-    weights = bench.weights if bench.weights == "imagenet" else "none"
-    run = partial(run_peer, "torchvision_features", str(photos), weights)
+    run = partial(run_peer, "torchvision_features", str(photos), _find_torch_weights(bench))
     others = [bench.time(run)]
     yield Row(
         what,
@@ -100,8 +104,7 @@ def compare_finetuning(bench: Bench) -> Iterator[Row]:
     )
     if not bench.has("torchvision"):
         return
-    weights = bench.weights if bench.weights == "imagenet" else "none"
-    arguments = str(photos), weights, str(_EPOCHS)
+    arguments = str(photos), _find_torch_weights(bench), str(_EPOCHS)
     others = [bench.time(partial(run_peer, "torchvision_finetuning", *arguments))]
     yield Row(
         f"600 photos to a fine-tuned model, {_EPOCHS} epochs of all layers",

@@ -104,7 +104,8 @@ def _list_files(out: Any) -> Iterator[Recorded]:
     locate = out.cache.oid_to_path
     listed = Path(locate(name))
     if not name.endswith(".dir"):
-        return (yield Recorded(path, listed, name))
+        yield Recorded(path, listed, name)
+        return
     yield Recorded(None, listed, name.removesuffix(".dir"))
     try:
         entries = json.loads(listed.read_text(encoding="utf-8"))
@@ -170,7 +171,7 @@ def restore(repo: Any, stage: Any, changes: Sequence[Any]) -> dict[str, Any] | N
     except (RunCacheNotFoundError, DvcException, FileNotFoundError):
         return None
     entry = take_entry(stage)
-    if _remove_damaged(repo, entry, entry == before, stage.addressing):
+    if _remove_damaged(repo, entry, is_of_lock=entry == before, address=stage.addressing):
         stage.remove_outs(force=True)
         return None
     repo.stage_cache.save(stage)  # if it was dvc.lock that has named the outputs
@@ -196,8 +197,7 @@ def know_outputs(repo: Any, stage: Any, record: Record) -> str | None:
         info = out.fs.info(out.fs_path) if path.is_file() else None
         if not info or (record.moved_signatures([out.def_path]) and hash_file(path) != name):
             return out.def_path
-        known = type(out.hash_info)(out.hash_name, name)
-        repo.state.save(out.fs_path, out.fs, known, info)
+        repo.state.save(out.fs_path, out.fs, type(out.hash_info)(out.hash_name, name), info)
     return None
 
 
@@ -304,7 +304,8 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
             stack.enter_context(rwlock(*arguments))
         except (RWLockFileCorruptedError, RWLockFileFormatError):
             # It is read and written under a lock: the processes in it are gone.
-            (path := Path(repo.tmp_dir) / RWLOCK_FILE).unlink(missing_ok=True)
+            path = Path(repo.tmp_dir) / RWLOCK_FILE
+            path.unlink(missing_ok=True)
             say(f"{path.relative_to(repo.root_dir)} was damaged and was removed")
             stack.enter_context(rwlock(*arguments))
         yield
