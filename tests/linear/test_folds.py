@@ -33,8 +33,10 @@ def test_no_unit_and_no_class_is_where_it_must_not_be(
     assert judged_once.max() <= 1
     counts = [len(np.unique(units[labels == label])) for label in np.unique(labels)]
     if len(counts) > 1 and min(counts) >= 2 and len(units) == len(np.unique(units)):
-        # Where nothing must stay together, all are judged.
+        # Where nothing must stay together, all are judged, and classes are spread evenly.
         assert judged_once.all()
+        table = [np.bincount(labels[judged], minlength=5) for _, judged in divided]
+        assert np.ptp(table, axis=0).max() <= 1
     if max(counts) < 2 or len(counts) < 2:
         assert not divided
 
@@ -45,6 +47,17 @@ def test_a_class_of_one_unit_is_judged_nowhere() -> None:
     assert len(divided) == _FOLDS
     assert judged_rows(divided).tolist() == list(range(40))
     assert sum(2 in labels[learned] for learned, _ in divided) == _FOLDS - 1
+
+
+def test_units_of_many_sizes_fill_folds_alike() -> None:
+    """The largest come first, so that small ones fill what they leave."""
+    generator = np.random.default_rng(1)
+    units = np.repeat(np.arange(200), generator.geometric(0.2, 200))
+    labels = generator.integers(0, 5, len(units))
+    divided = divide_folds(labels, units, 1)
+    table = np.array([np.bincount(labels[judged]) for _, judged in divided])
+    shares = table / table.sum(0)
+    assert len(divided) == _FOLDS and np.abs(shares - 1 / _FOLDS).max() < 0.02
 
 
 @given(parts(), st.integers(1, 60), st.integers(0, 3))

@@ -101,6 +101,7 @@ def judge_all(
     choice = divided if all_of_them else divide_folds(labels[some], units[some], _SEED)
     if not divided or not choice:
         return np.empty(0, np.int64), np.empty((0, classes))
+    from graft.linear.axes import find_axes
     from graft.linear.linear import LinearRule, cross_validate, fit_once
 
     rule, drawn = LinearRule("logistic", classes, weight), features[some]
@@ -111,7 +112,8 @@ def judge_all(
         # The log loss would choose a C with which nothing is so sure that a wrong label stands out.
         return estimate_noise(logits + prior, own).losses
 
-    c = cross_validate(rule, drawn, labels[some], choice, lose).regularisation
+    axes = find_axes(drawn)
+    c = cross_validate(rule, drawn, axes, labels[some], choice, lose).regularisation
     del drawn
     most = max(_WORK // (features[:0].shape[1] * classes), _PER_CLASS * classes)
     outputs = np.empty((len(labels), classes))
@@ -121,7 +123,7 @@ def judge_all(
             own = features[learned]
             moments = find_moments(own)
             own = standardise(own, *moments, np.float32)
-            fitted = fit_once(rule, own, labels[learned], c, _TOLERANCE)
+            fitted = fit_once(rule, own, axes, labels[learned], c, _TOLERANCE)
             outputs[others] = standardise(features[others], *moments) @ fitted.kernel + fitted.bias
             progress.advance()
     rows = judged_rows(divided)

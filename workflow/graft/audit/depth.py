@@ -80,6 +80,7 @@ def score_depths(stage: Stage, depths: Sequence[Mapping[str, Any]]) -> DepthScor
     divided = divide_folds(labels, units, _SEED)
     if not divided:
         raise refuse(WHERE_UNFREEZE, f"something else than auto: {INDIVISIBLE}", AUTO)
+    from graft.linear.axes import find_axes
     from graft.linear.linear import LinearRule, cross_validate
 
     rule, found = LinearRule("logistic", len(train.classes), stage["head.class_weight"]), []
@@ -88,7 +89,7 @@ def score_depths(stage: Stage, depths: Sequence[Mapping[str, Any]]) -> DepthScor
             columns = slice(depth["start"], depth["start"] + depth["width"])
             features = train.of_columns(columns)[chosen]
             features = standardise(features, *find_moments(features))
-            found.append(cross_validate(rule, features, labels, divided))
+            found.append(cross_validate(rule, features, find_axes(features), labels, divided))
             progress.advance()
     judged = judged_rows(divided)
     return DepthScores(

@@ -13,8 +13,9 @@ from graft.common.stage import Stage
 from graft.head.linear_model import LinearModel
 from graft.judging.calibration import calibrate
 from graft.judging.losses import accuracy_and_loss, weigh_images
+from graft.linear.fitting import LINEAR_STEPS
 from graft.linear.folds import INDIVISIBLE
-from graft.linear.linear import LINEAR_STEPS, LinearRule, fit_linear
+from graft.linear.linear import LinearRule, fit_linear
 from graft.linear.standardising import find_moments, standardise
 from graft.parts.rows import Rows, read_features, read_units
 from graft.training.histories import best_epoch

@@ -26,7 +26,7 @@ LIBRARIES = {
     "head": ("openvino", "scipy"),
     "images": ("imagehash",),
     "judging": ("scipy",),
-    "linear": ("scikit-learn", "scipy"),
+    "linear": ("scipy",),
     "models": ("keras", "keras-hub", "openvino", "tensorflow"),
     "registration": ("pillow",),
     "report": ("jinja2", "matplotlib", "pillow", "scipy"),

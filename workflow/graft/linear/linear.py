@@ -1,21 +1,20 @@
-"""Linear classifiers by scikit-learn, with their regularisation chosen by cross-validation.
+"""Linear classifiers, with their regularisation chosen by cross-validation.
 
-All run on one thread: another number would divide sums in another way and change the last bits.
+They are those of scikit-learn, `LogisticRegression` and `LinearSVC`, with C as it is there. All run
+on one thread: another number would divide sums in another way and change the last bits.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from graft.judging.calibration import fit_scale
 from graft.judging.losses import weigh_images
+from graft.linear.axes import Axes, find_axes
+from graft.linear.fitting import Penalty, Weights, fit_weights, lose_hinge, lose_logistic
 from graft.linear.folds import divide_folds, judged_rows, sample_images
 
 # C of scikit-learn, the inverse of the penalty on squared weights of standardised features.
@@ -24,10 +23,9 @@ _PATIENCE = 2  # steps of the grid without a better one
 # Rows at most, and images at least, that C is chosen with. The optimum is flat, and C belongs to
 # the features: it is a belief about the weights that the number of images does not change.
 _ROWS, _IMAGES = 3000, 500
-LINEAR_STEPS = 10_000  # of an optimiser
 _ABSENT = -1000.0  # the output of a class without an image to learn from
-# When an optimiser has arrived: while C is chosen, and for the head itself.
-_TOLERANCE = {"logistic": (1e-4, 1e-6), "svm": (1e-1, 1e-4)}
+# When the optimiser has arrived: while C is chosen, and for the head itself.
+_NEAR, _ARRIVED = 1e-4, 1e-7
 
 
 class LinearRule(NamedTuple):
@@ -88,9 +86,6 @@ def fit_linear(
 ) -> Linear | None:
     """Chooses C on at most about _ROWS rows of the images, drawn by class, and fits all of them.
 
-    20,000 rows of 2,048 features take one to two minutes on one core. A support vector machine
-    needs memory for another copy of the features, twice as large.
-
     Args:
         rule: what is fitted.
         features: float64 (m · n, d), standardised: of n images, then of a first view of all of
@@ -107,37 +102,41 @@ def fit_linear(
     if not divided:
         return None
     some = features[_with_views(chosen, len(labels), times)]
-    scores = cross_validate(rule, some, labels[chosen], divided)
+    axes = find_axes(some)
+    scores = cross_validate(rule, some, axes, labels[chosen], divided)
     c, labels = scores.regularisation, np.tile(labels, times)
-    fitted = fit_once(rule, features, labels, c, _TOLERANCE[rule.kind][1])
-    return fitted._replace(scores=scores)
+    return fit_once(rule, features, axes, labels, c)._replace(scores=scores)
 
 
 def fit_once(
-    rule: LinearRule, features: np.ndarray, labels: np.ndarray, c: float, tolerance: float
+    rule: LinearRule,
+    features: np.ndarray,
+    axes: Axes,
+    labels: np.ndarray,
+    c: float,
+    tolerance: float = _ARRIVED,
 ) -> Linear:
     """Fits a classifier with a known C.
 
     Args:
         rule: what is fitted.
         features: float32 or float64 (n, d), standardised; in float32 a fit takes half as long.
+        axes: of these, or of like ones: they change how long it takes, and not what is found.
         labels: int64 (n,), two classes or more.
         c: C of scikit-learn.
-        tolerance: the largest slope of the mean loss at which the optimiser has arrived.
+        tolerance: of `fit_weights`.
     """
-    estimator = _estimator(rule, features.shape, tolerance).set_params(C=c)
-    with threadpool_limits(1), warnings.catch_warnings(record=True, action="always") as caught:
-        coordinates, basis = _span(features)
-        kernel, bias = _weights(estimator.fit(coordinates, labels), rule.classes)
-        if basis is not None:
-            kernel = basis @ kernel
-    converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
-    return Linear(kernel, bias, converged)
+    present = np.unique(labels)
+    with threadpool_limits(1):
+        start = _start(features, present)
+        weights = _fit(rule, features, axes, labels, present, c, start, tolerance)
+    return Linear(*_fill(weights, present, rule.classes), weights.converged)
 
 
 def cross_validate(
     rule: LinearRule,
     features: np.ndarray,
+    axes: Axes,
     labels: np.ndarray,
     divided: Sequence[tuple[np.ndarray, np.ndarray]],
     lose: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
@@ -153,60 +152,44 @@ def cross_validate(
 
     Args:
         rule, features, labels: as of `fit_linear`.
+        axes: of the features.
         divided: of `divide_folds`; one fold or more.
         lose: what is minimised in place of the log loss: of outputs (k, classes) and labels (k,)
             the loss of each image.
     """
-    n, (rows, width) = len(labels), features.shape
+    n, rows = len(labels), len(features)
     learned = [_with_views(chosen, n, rows // n) for chosen, _ in divided]
     judged = judged_rows(divided)
     own = labels[judged]
     weights = weigh_images(own, rule.class_weight)
-    near = _TOLERANCE[rule.kind][0]  # enough to choose by
-    estimators = [_estimator(rule, (len(seen), width), near) for seen in learned]
     best, place = None, 0
-    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
-    with threadpool_limits(1), quiet:
-        features, _ = _span(features)
+    with threadpool_limits(1):
+        # All classifiers are in the space of these rows: the penalty is the same in any basis of
+        # it (Hastie, Tibshirani 2004, doi:10.1093/biostatistics/kxh010).
+        turned = (features @ axes.basis).astype(np.float32)
+        along, folds = Axes(None, axes.squares), [turned[seen] for seen in learned]
+        present = [np.unique(labels[seen % n]) for seen in learned]
+        found = [_start(*each) for each in zip(folds, present, strict=True)]
         for number, c in enumerate(_GRID):
             outputs = np.empty((n, rule.classes))
-            for estimator, seen, (_, others) in zip(estimators, learned, divided, strict=True):
-                estimator.set_params(C=c).fit(features[seen], labels[seen % n])
-                kernel, bias = _weights(estimator, rule.classes)
-                outputs[others] = features[others] @ kernel + bias
-            found = outputs[judged]
-            scale = fit_scale(found, own, weights) if rule.kind == "svm" else 1.0
+            for fold, (seen, (_, others)) in enumerate(zip(learned, divided, strict=True)):
+                given = folds[fold], along, labels[seen % n], present[fold]
+                found[fold] = _fit(rule, *given, c, found[fold], _NEAR)
+                kernel, bias = _fill(found[fold], present[fold], rule.classes)
+                outputs[others] = turned[others] @ kernel + bias
+            margins = outputs[judged]
+            scale = fit_scale(margins, own, weights) if rule.kind == "svm" else 1.0
             if lose is None:
-                losses = -log_softmax(scale * found, axis=1)[np.arange(len(own)), own]
+                losses = -log_softmax(scale * margins, axis=1)[np.arange(len(own)), own]
             else:
-                losses = lose(found, own)
+                losses = lose(margins, own)
             loss = float(np.average(losses, weights=weights))
             if best is None or loss < best.loss:
-                right = found.argmax(1) == own
+                right = margins.argmax(1) == own
                 best, place = Scores(float(c), scale, loss, losses, right), number
             elif number - place == _PATIENCE:
                 break
     return best
-
-
-def _span(features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Features in a basis of the space that their rows span, where these are fewer than columns.
-
-    The weights that a squared penalty leaves are in that space, and the penalty is the same in all
-    orthonormal bases, so the classifier is the same; with a third of the columns it is fitted in a
-    third of the time (Hastie, Tibshirani 2004, doi:10.1093/biostatistics/kxh010).
-
-    Args:
-        features: (n, d).
-
-    Returns:
-        Features (n, min(n, d)), and the basis (d, n), by which a kernel of these becomes one of all
-        columns; None where the features are as they were.
-    """
-    if len(features) >= features.shape[1]:
-        return features, None
-    basis, triangle = np.linalg.qr(features.T)
-    return np.ascontiguousarray(triangle.T), basis
 
 
 def _with_views(chosen: np.ndarray, n: int, times: int) -> np.ndarray:
@@ -214,28 +197,36 @@ def _with_views(chosen: np.ndarray, n: int, times: int) -> np.ndarray:
     return (chosen + n * np.arange(times)[:, None]).ravel()
 
 
-def _estimator(rule: LinearRule, shape: tuple[int, int], tolerance: float):
-    weight = None if rule.class_weight == "none" else rule.class_weight
-    made = {"tol": tolerance, "max_iter": LINEAR_STEPS, "class_weight": weight}
-    if rule.kind == "logistic":
-        return LogisticRegression(warm_start=True, **made)
-    # With few images for a feature the primal problem takes a thousand times as long.
-    return LinearSVC(dual=shape[0] < 4 * shape[1], random_state=rule.seed, **made)
+def _start(features: np.ndarray, present: np.ndarray) -> Weights:
+    return Weights(np.zeros((features.shape[1], len(present))), np.zeros(len(present)))
 
 
-def _weights(estimator, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (d, classes) and bias (classes,) of a fitted estimator, with a column for each class.
+def _fit(
+    rule: LinearRule,
+    features: np.ndarray,
+    axes: Axes,
+    labels: np.ndarray,
+    present: np.ndarray,
+    c: float,
+    start: Weights,
+    tolerance: float,
+) -> Weights:
+    """A fit of the classes that are there, which has a column for each of them."""
+    strength = 1 / (c * len(labels))
+    if rule.kind == "svm":
+        lose, penalty = lose_hinge, Penalty(strength, of_bias=True)
+    else:
+        # scikit-learn penalises the one logit of two classes, whose square is twice that of both.
+        twice = 2 if len(present) == 2 else 1
+        lose, penalty = lose_logistic, Penalty(twice * strength, of_bias=False)
+    importance = weigh_images(labels, rule.class_weight)
+    places = np.searchsorted(present, labels)
+    return fit_weights(lose, features, places, importance, penalty, axes, start, tolerance)
 
-    scikit-learn has one column for two classes. Here it is given to the second and taken from the
-    first: whole for the margins of a machine, half of it for the logit, of which the softmax of
-    both takes the difference.
-    """
-    coefficients, offsets = estimator.coef_, estimator.intercept_
-    if len(estimator.classes_) == 2:
-        share = 0.5 if isinstance(estimator, LogisticRegression) else 1.0
-        coefficients = share * np.concatenate([-coefficients, coefficients])
-        offsets = share * np.concatenate([-offsets, offsets])
-    kernel = np.zeros((coefficients.shape[1], classes))
+
+def _fill(weights: Weights, present: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (d, classes) and bias (classes,), with a column for each class."""
+    kernel = np.zeros((len(weights.kernel), classes))
     bias = np.full(classes, _ABSENT)
-    kernel[:, estimator.classes_], bias[estimator.classes_] = coefficients.T, offsets
+    kernel[:, present], bias[present] = weights.kernel, weights.bias
     return kernel, bias

@@ -1,6 +1,6 @@
 """A process that has imported what stages need, and starts each stage of a run as a fork of it.
 
-By itself, each stage would import for most of its time: pandas 0.3 s, scikit-learn 1 s, TensorFlow
+By itself, each stage would import for most of its time: pandas 0.3 s, SciPy 0.3 s, TensorFlow
 4 s. Here a process does so once, between requests. A fork is the same program with the same
 arguments, folder, environment and streams as if it had been started by itself. A fork that is about
 to import TensorFlow ends instead, and its client asks for one of a second process, which has it and
@@ -40,7 +40,7 @@ _SECOND = "-second"
 _AHEAD = [  # in the order in which stages need them
     *("numpy", "yaml", "pandas", "pandas.io.formats.csvs", "PIL.ImageOps", "PIL.JpegImagePlugin"),
     *("sqlite3", "imagehash", "tqdm", "openvino", "threadpoolctl", "scipy.sparse"),
-    *("scipy.optimize", "sklearn.utils", "sklearn.linear_model", "sklearn.svm"),
+    *("scipy.linalg", "scipy.optimize", "scipy.special"),
     *("pydantic.dataclasses", "pydantic.type_adapter", "h5py", "matplotlib.figure"),
     *("matplotlib.backends.backend_agg", "scipy.cluster.hierarchy", "PIL.WebPImagePlugin"),
     "jinja2",
