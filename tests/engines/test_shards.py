@@ -98,6 +98,16 @@ def test_bytes_are_counted_up_to_a_limit(tmp_path: Path) -> None:
         assert weigh_source(str(tmp_path / name), 10) == min(size, 10)
 
 
+def test_a_stage_that_uses_all_cores_leaves_one_to_others_in_the_count(standins: Project) -> None:
+    dry = standins.snakemake("-n", "-p", "--forceall", "--cores", "4")
+    assert re.findall(r"rule features:.*?threads: (\d)", dry, re.DOTALL) == ["3"]
+    assert "OMP_NUM_THREADS=4 graft features 0 " in dry and "\nShell command: graft split " in dry
+    own = standins.snakemake(
+        "-n", "-p", "--forceall", "--cores", "4", "--set-threads", "features=2"
+    )
+    assert "OMP_NUM_THREADS" not in own and "Shell command: graft features 0 " in own
+
+
 def test_both_engines_follow_another_number(standins: Project) -> None:
     made, before = standins, standins.outputs()
     made.run("graft", "use", "--shards", "3")

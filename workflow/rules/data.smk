@@ -14,8 +14,8 @@ rule manifest:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=bridge.amount(500, each=10),
-        runtime=bridge.amount(10, each=5),
+        mem_mb=bridge.needs.amount(500, each=10),
+        runtime=bridge.needs.amount(10, each=5),
     params:
         stage=bridge.command("manifest"),
     shell:
@@ -30,10 +30,10 @@ use rule manifest as tensors with:
     log:
         "logs/tensors@{shard}.log",
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: bridge.share_of_cores("tensors", by_bytes=True)
+    threads: bridge.needs.share_of_cores("tensors", by_bytes=True)
     resources:
-        mem_mb=bridge.amount(1000),
-        runtime=bridge.amount(60),
+        mem_mb=bridge.needs.amount(1000),
+        runtime=bridge.needs.amount(60),
     params:
         stage=bridge.command("tensors"),
 
@@ -45,10 +45,10 @@ use rule manifest as duplicates with:
         *bridge.outputs("duplicates"),
     log:
         "logs/duplicates.log",
-    threads: bridge.cores_for_many()
+    threads: bridge.needs.cores_for_many()
     resources:
-        mem_mb=bridge.amount(500, each=100),
-        runtime=bridge.amount(10, each=10),
+        mem_mb=bridge.needs.amount(500, each=100),
+        runtime=bridge.needs.amount(10, each=10),
     params:
         stage=bridge.command("duplicates"),
 
@@ -61,8 +61,8 @@ use rule manifest as split with:
     log:
         "logs/split.log",
     resources:
-        mem_mb=bridge.amount(500, each=40),
-        runtime=bridge.amount(10, each=2),
+        mem_mb=bridge.needs.amount(500, each=40),
+        runtime=bridge.needs.amount(10, each=2),
     params:
         stage=bridge.command("split"),
 
@@ -75,7 +75,7 @@ use rule manifest as warnings with:
     log:
         "logs/warnings.log",
     resources:
-        mem_mb=bridge.amount(500, each=40),
-        runtime=bridge.amount(10, each=2),
+        mem_mb=bridge.needs.amount(500, each=40),
+        runtime=bridge.needs.amount(10, each=2),
     params:
         stage=bridge.command("warnings"),

@@ -25,10 +25,10 @@ use rule manifest as evaluate with:
         ),
     log:
         "logs/evaluate@{model}.log",
-    threads: lambda wildcards: bridge.cores if wildcards.model in whole_networks else 1
+    threads: lambda wildcards: bridge.needs.cores if wildcards.model in whole_networks else 1
     resources:
-        mem_mb=bridge.amount(2000, each=20, network="memory"),
-        runtime=bridge.amount(20, each=10, network="minutes"),
+        mem_mb=bridge.needs.amount(2000, each=20, network="memory"),
+        runtime=bridge.needs.amount(20, each=10, network="minutes"),
     params:
         stage=bridge.command("evaluate"),
 
@@ -48,8 +48,9 @@ use rule manifest as report with:
         ),
     log:
         "logs/report.log",
+    threads: 2
     resources:
-        mem_mb=bridge.amount(1000, each=40),
-        runtime=bridge.amount(20, each=5),
+        mem_mb=bridge.needs.amount(1000, each=40),
+        runtime=bridge.needs.amount(20, each=5),
     params:
         stage=bridge.command("report"),

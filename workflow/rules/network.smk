@@ -10,8 +10,8 @@ use rule manifest as backbone with:
     log:
         "logs/backbone.log",
     resources:
-        mem_mb=bridge.amount(2000, network="memory"),
-        runtime=bridge.amount(20),
+        mem_mb=bridge.needs.amount(2000, network="memory"),
+        runtime=bridge.needs.amount(20),
     params:
         stage=bridge.command("backbone"),
 
@@ -24,9 +24,9 @@ use rule manifest as features with:
     log:
         "logs/features@{shard}.log",
     # The shards run side by side and divide the cores; the stage takes as many as it is given.
-    threads: bridge.share_of_cores("features")
+    threads: bridge.needs.share_of_cores("features")
     resources:
-        mem_mb=bridge.amount(2000, network="memory"),
-        runtime=bridge.amount(60, network="minutes"),
+        mem_mb=bridge.needs.amount(2000, network="memory"),
+        runtime=bridge.needs.amount(60, network="minutes"),
     params:
         stage=bridge.command("features"),

@@ -14,8 +14,8 @@ use rule manifest as views with:
     priority: 1
     threads: 2 if bridge.parameter("augment", "copies") else 1
     resources:
-        mem_mb=bridge.amount(2000, each=20, network="memory"),
-        runtime=bridge.amount(10, each=20, network="minutes"),
+        mem_mb=bridge.needs.amount(2000, each=20, network="memory"),
+        runtime=bridge.needs.amount(10, each=20, network="minutes"),
     params:
         stage=bridge.command("views"),
 
@@ -28,8 +28,8 @@ use rule manifest as depth with:
     log:
         "logs/depth.log",
     resources:
-        mem_mb=bridge.amount(1000, each=200),
-        runtime=bridge.amount(10, each=10),
+        mem_mb=bridge.needs.amount(1000, each=200),
+        runtime=bridge.needs.amount(10, each=10),
     params:
         stage=bridge.command("depth"),
 
@@ -42,8 +42,8 @@ use rule manifest as cross_validation with:
     log:
         "logs/cross_validation.log",
     resources:
-        mem_mb=bridge.amount(1000, each=200),
-        runtime=bridge.amount(10, each=10),
+        mem_mb=bridge.needs.amount(1000, each=200),
+        runtime=bridge.needs.amount(10, each=10),
     params:
         stage=bridge.command("cross_validation"),
 
@@ -57,8 +57,8 @@ use rule manifest as head with:
         "logs/head.log",
     threads: 4 if bridge.parameter("head", "kind") == "dense" else 1
     resources:
-        mem_mb=bridge.amount(2000, each=200),
-        runtime=bridge.amount(20, each=20),
+        mem_mb=bridge.needs.amount(2000, each=200),
+        runtime=bridge.needs.amount(20, each=20),
     params:
         stage=bridge.command("head"),
 
@@ -74,7 +74,7 @@ use rule manifest as finetune with:
     priority: 1
     threads: 1 if bridge.parameter("finetune", "unfreeze") == "none" else 4
     resources:
-        mem_mb=bridge.amount(4000, each=50, network="memory"),
-        runtime=bridge.amount(60, each=120, network="minutes"),
+        mem_mb=bridge.needs.amount(4000, each=50, network="memory"),
+        runtime=bridge.needs.amount(60, each=120, network="minutes"),
     params:
         stage=bridge.command("finetune"),

@@ -176,7 +176,7 @@ def cross_validate(
                 given = folds[fold], along, labels[seen % n], present[fold]
                 found[fold] = _fit(rule, *given, c, found[fold], _NEAR)
                 kernel, bias = _fill(found[fold], present[fold], rule.classes)
-                outputs[others] = turned[others] @ kernel + bias
+                outputs[others] = turned[others] @ kernel.astype(np.float32) + bias
             margins = outputs[judged]
             scale = fit_scale(margins, own, weights) if rule.kind == "svm" else 1.0
             if lose is None:

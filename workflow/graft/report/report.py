@@ -1,5 +1,6 @@
 """Draw curves and confusion matrices, and the page that shows what was measured."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,15 @@ def main(stage: Stage) -> None:
     """
     split = read_table(stage.input("data/split.csv"))
     tested = read_tested(stage, split)
+    # Beside the page, whose photos are compressed without Python's lock. Nothing else draws.
+    with ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(_draw, stage, tested)
+        text = render_page(tested, _summarise(stage, split, tested), stage)
+        drawn.result()
+    stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _draw(stage: Stage, tested: Tested) -> None:
     for model in tested.all_models:
         best, weight = model.training["best_epoch"], stage["report.smoothing"]
         for name, smoothing in (("curves", None), ("curves_smoothed", weight)):
@@ -49,8 +59,6 @@ def main(stage: Stage) -> None:
         bins = bin_confidences(model.confidence, model.predicted == tested.labels)
         table = pd.DataFrame(bins).rename(columns={"said": "confidence", "true": "right"}).round(6)
         write_table(stage.output(f"reports/{model.key}/reliability.csv"), table)
-    text = render_page(tested, _summarise(stage, split, tested), stage)
-    stage.output("reports/index.html").write_text(text, encoding="utf-8", newline="\n")
 
 
 def _summarise(stage: Stage, split: pd.DataFrame, tested: Tested) -> dict[str, Any]:

@@ -7,31 +7,26 @@ stage without DVC, and DVC is told at the end of the run.
 
 import atexit
 import contextlib
-import math
 import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from graft.common.environment import check_locale, print_anything
 from graft.common.errors import WHERE_SOURCE, UserError, refuse
-from graft.images.sources import check_folder, weigh_source
+from graft.images.sources import check_folder
 from graft.integrity.ground import flatten
 from graft.integrity.harmless import check_folders
 from graft.integrity.libraries import write_versions
 from graft.integrity.locks import join_the_running
-from graft.models.stacks import IMAGE_KINDS, read_stack
-from graft.network.catalogue import look_up
 from graft.project.choices import heal_corrections, heal_shards
 from graft.project.parameters import PARAMETERS, check_files, read_parameters
 from graft.project.pipeline import (
     FORCE,
     check_stage,
-    count_shards,
     declarations,
     find_stages_with,
     output_patterns,
@@ -43,14 +38,10 @@ from graft.scheduling.dvc_memory import DvcMemory
 from graft.scheduling.endings import check_free_space, find_outer_cause, hand_on_signal, is_stage
 from graft.scheduling.fork_server import ENGINE, start_server
 from graft.scheduling.freshness import KeptVerdict
+from graft.scheduling.needs import Needs
 from graft.scheduling.times import FLAGS, settle
 
 _FORCED = Path(".graft/forced")
-# Bytes of images that keep a core busy for as long as Snakemake takes to give it away again. With
-# fewer a shard leaves the other cores to stages that can run beside it.
-_WORTH_A_CORE = 25_000_000
-# Of MobileNetV2, by which the needs of other networks are reckoned.
-_SIDE, _PARAMETERS = 160, 2_257_984
 
 
 class Bridge:
@@ -64,6 +55,9 @@ class Bridge:
         workflow: Snakemake's `workflow`, which every Snakefile can name.
 
     A user's error ends the process with one message and status 2, with nothing touched.
+
+    Attributes:
+        needs: what jobs need of the machine.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -87,6 +81,7 @@ class Bridge:
             check_folders(path for stage in stages for path in stage.outputs)
             self._stages = {stage.address: stage for stage in stages}
             self._memory = DvcMemory(stages)
+            self.needs = Needs(workflow, self._values)
             if workflow.is_main_process:
                 self._prepare()
 
@@ -133,70 +128,19 @@ class Bridge:
 
         return function
 
-    def command(self, stage: str) -> Callable[[Iterable[str]], str]:
-        """A function of the wildcards: the command of the stage, such as `graft tensors 0`.
+    def command(self, stage: str) -> Callable[[Iterable[str], int], str]:
+        """A function of the wildcards and threads: the command of the stage, `graft tensors 0`.
 
-        With `--force` where the user forces the rule: a stage that is up to date does not run.
+        With `--force` where the user forces the rule: a stage that is up to date does not run. With
+        more threads than the rule has where `Needs.share_of_cores` has left a core to others.
         """
 
-        def function(wildcards: Iterable[str]) -> str:
+        def function(wildcards: Iterable[str], threads: int) -> str:
             address = say_address(stage, wildcards)
             force = f" {FORCE}" if self._is_forced(stage, address) else ""
-            return self._stages[address].command + force
-
-        return function
-
-    def share_of_cores(self, stage: str, by_bytes: bool = False) -> Callable[[Iterable[str]], int]:
-        """A function of the wildcards: the cores of one of the keys of a `foreach` stage.
-
-        Together they have all cores that Snakemake was given, and each has one at least. It also
-        works where Snakemake was given none, as with `--unlock` or `--dag`.
-
-        Args:
-            stage: its name.
-            by_bytes: whether a few small images get fewer cores: their stage runs beside others.
-        """
-        keys, cores = stage_keys(stage), self.cores
-        each, rest = divmod(cores, len(keys))
-
-        @cache
-        def find_most() -> int:
-            path, most = self._values["dataset"]["path"], cores * len(keys) * _WORTH_A_CORE
-            bytes_of_shard = weigh_source(path, most) / len(keys) if by_bytes else most
-            return max(1, math.ceil(bytes_of_shard / _WORTH_A_CORE))
-
-        def function(wildcards: Iterable[str]) -> int:
-            (key,) = wildcards
-            return max(1, min(each + (keys.index(key) < rest), find_most()))
-
-        return function
-
-    @property
-    def cores(self) -> int:
-        """The cores that Snakemake was given; one where it was given none."""
-        return self._workflow.resource_settings.cores or 1
-
-    def cores_for_many(self) -> int:
-        """All cores where the images are in several shards; one where they are few, so that other
-        stages can run beside."""
-        return self.cores if len(stage_keys("tensors")) > 1 else 1
-
-    def amount(
-        self, base: int, each: int = 0, network: str = ""
-    ) -> Callable[[Iterable[str], int], int]:
-        """A function of the wildcards and the attempt: a resource of a job.
-
-        Args:
-            base: what a small data set takes at the first attempt; the next asks for twice as much.
-            each: what is added for each shard but the first, for a stage that reads them all.
-            network: how a stage that runs the network needs more for a larger one than MobileNetV2
-                at 160 pixels: `memory` (MB), by its pixels and parameters, or `minutes`. Measured
-                for four networks, their times are within a factor of two of this.
-        """
-        total = base + each * (count_shards() - 1)
-
-        def function(wildcards: Iterable[str], attempt: int) -> int:
-            return self._suit_network(total, network) * attempt
+            more = self.needs.count_left(stage, wildcards)
+            given = f"OMP_NUM_THREADS={threads + more} " if more else ""
+            return given + self._stages[address].command + force
 
         return function
 
@@ -247,18 +191,6 @@ class Bridge:
     def _start_server(self) -> None:
         if not self._workflow.deployment_settings.deployment_method:
             start_server(os.getpid())
-
-    def _suit_network(self, amount: int, network: str) -> int:
-        if not network:
-            return amount
-        backbone = self._values["backbone"]
-        stack = read_stack(backbone["stack"], IMAGE_KINDS)
-        parameters = look_up(backbone["name"], stack).parameters
-        pixels = max(1.0, (self._values["image"]["side"] / _SIDE) ** 2)
-        if network == "memory":
-            # Beside the weights their gradients, two moments and the best of them, as float32.
-            return round(amount * pixels + 20 * parameters / 1e6)
-        return round(amount * pixels * max(1.0, (parameters / _PARAMETERS) ** 0.5))
 
     def _is_forced(self, stage: str, address: str) -> bool:
         # A job in a process of its own, as on a cluster, is always forced by Snakemake, so it asks
