@@ -99,9 +99,8 @@ def list_recorded(repo: Any) -> list[Recorded]:
 
 
 def _list_files(out: Any) -> Iterator[Recorded]:
-    path, name = Path(out.def_path), out.hash_info.value
     # What is kept in git is in the cache, too, where it can be restored from.
-    locate = out.cache.oid_to_path
+    path, name, locate = Path(out.def_path), out.hash_info.value, out.cache.oid_to_path
     listed = Path(locate(name))
     if not name.endswith(".dir"):
         yield Recorded(path, listed, name)
@@ -112,8 +111,7 @@ def _list_files(out: Any) -> Iterator[Recorded]:
         files = [(path / entry["relpath"], entry["md5"]) for entry in entries]
     except (OSError, ValueError, LookupError, TypeError):
         return
-    for inside, own in files:
-        yield Recorded(inside, Path(locate(own)), own)
+    yield from (Recorded(inside, Path(locate(own)), own) for inside, own in files)
 
 
 def find_cached(digest: str) -> Path | None:
@@ -161,6 +159,8 @@ def restore(repo: Any, stage: Any, changes: Sequence[Any]) -> dict[str, Any] | N
 
     before = take_entry(stage)
     is_another = any(one == "changed command" or "changed deps" in one for one in changes)
+    if is_another and not Path(repo.stage_cache.cache_dir).exists():
+        return None  # as in a new clone; to look for an entry, DVC hashes all inputs thrice
     try:
         if not is_another:
             stage.checkout(allow_missing=True)  # in a clone, what git keeps is not in the cache
@@ -259,8 +259,8 @@ def find_false_entries(repo: Any) -> dict[str, Any]:
 
 def _place(repo: Any, entry: Mapping[str, Any]) -> Path:
     """Where the run cache has an entry."""
-    folder = _hash_entry({**entry, "outs": [out["path"] for out in entry.get("outs", ())]})
-    return Path(repo.stage_cache.cache_dir, folder[:2], folder, _hash_entry(entry))
+    key = _hash_entry({**entry, "outs": [out["path"] for out in entry.get("outs", ())]})
+    return Path(repo.stage_cache.cache_dir, key[:2], key, _hash_entry(entry))
 
 
 def list_damaged_entries(repo: Any) -> list[Path]:
@@ -297,8 +297,8 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
     from dvc.rwlock import RWLOCK_FILE, RWLockFileCorruptedError, RWLockFileFormatError, rwlock
 
     places = [str(Path(repo.root_dir) / folder) for folder in folders]
-    hardlink = repo.config["core"].get("hardlink_lock", False)
-    arguments = repo.tmp_dir, repo.fs, " ".join(sys.argv), [], places, hardlink
+    linked = repo.config["core"].get("hardlink_lock", False)
+    arguments = repo.tmp_dir, repo.fs, " ".join(sys.argv), [], places, linked
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(rwlock(*arguments))
