@@ -34,11 +34,6 @@ LONG = (
 )
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Half as many workers again as cores: engines wait a third of their time, as at locks."""
-    return max(2, 3 * len(os.sched_getaffinity(0)) // 2)
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves out the tests on a real Slurm, which take minutes each, unless they are named."""
     named = any("cluster" in argument for argument in config.args)
