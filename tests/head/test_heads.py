@@ -184,6 +184,7 @@ def test_an_optimiser_that_does_not_arrive_is_reported(
     run("head")
     lines = capsys.readouterr().err.splitlines()
     assert lines.count("head: warning: not converged after 3 steps") == 1
+    assert not any("ConvergenceWarning" in line for line in lines)
 
 
 def test_the_number_of_cores_changes_no_bit_of_a_linear_head(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from graft.linear.axes import Axes
 
 LINEAR_STEPS = 10_000  # of an optimiser
 _LEAST = 1e-3  # curvature: where all rows are right it would be none
-_MEMORY = 10  # past steps that the optimiser knows the curvature by
 
 # Of outputs (n, classes) and labels (n,): losses (n,), slopes and curvatures (n, classes).
 Loss = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -116,7 +115,7 @@ def fit_weights(
 
     first = _scale(axes, 1 / factors, 1 / rest, start.kernel)
     first = np.vstack([first, start.bias / factor]).ravel()
-    options = {"maxiter": LINEAR_STEPS, "maxcor": _MEMORY, "gtol": tolerance, "ftol": 1e-14}
+    options = {"maxiter": LINEAR_STEPS, "gtol": tolerance, "ftol": 1e-14}
     found = minimize(evaluate, first, jac=True, method="L-BFGS-B", options=options)
     scaled = found.x.reshape(-1, len(start.bias))
     kernel = _scale(axes, factors, rest, scaled[:-1])

@@ -160,7 +160,7 @@ def restore(repo: Any, stage: Any, changes: Sequence[Any]) -> dict[str, Any] | N
     before = take_entry(stage)
     is_another = any(one == "changed command" or "changed deps" in one for one in changes)
     if is_another and not Path(repo.stage_cache.cache_dir).exists():
-        return None  # as in a new clone; to look for an entry, DVC hashes all inputs thrice
+        return None  # a new clone has none, and to look, DVC hashes all inputs three times
     try:
         if not is_another:
             stage.checkout(allow_missing=True)  # in a clone, what git keeps is not in the cache
@@ -259,8 +259,8 @@ def find_false_entries(repo: Any) -> dict[str, Any]:
 
 def _place(repo: Any, entry: Mapping[str, Any]) -> Path:
     """Where the run cache has an entry."""
-    key = _hash_entry({**entry, "outs": [out["path"] for out in entry.get("outs", ())]})
-    return Path(repo.stage_cache.cache_dir, key[:2], key, _hash_entry(entry))
+    folder = _hash_entry({**entry, "outs": [out["path"] for out in entry.get("outs", ())]})
+    return Path(repo.stage_cache.cache_dir, folder[:2], folder, _hash_entry(entry))
 
 
 def list_damaged_entries(repo: Any) -> list[Path]:
@@ -297,8 +297,8 @@ def claim_folders(repo: Any, folders: Sequence[str]) -> Iterator[None]:
     from dvc.rwlock import RWLOCK_FILE, RWLockFileCorruptedError, RWLockFileFormatError, rwlock
 
     places = [str(Path(repo.root_dir) / folder) for folder in folders]
-    linked = repo.config["core"].get("hardlink_lock", False)
-    arguments = repo.tmp_dir, repo.fs, " ".join(sys.argv), [], places, linked
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    arguments = repo.tmp_dir, repo.fs, " ".join(sys.argv), [], places, hardlink
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(rwlock(*arguments))

@@ -131,8 +131,9 @@ class Bridge:
     def command(self, stage: str) -> Callable[[Iterable[str], int], str]:
         """A function of the wildcards and threads: the command of the stage, `graft tensors 0`.
 
-        With `--force` where the user forces the rule: a stage that is up to date does not run. With
-        more threads than the rule has where `Needs.share_of_cores` has left a core to others.
+        It has `--force` where the user forces the rule: a stage that is up to date does not run. A
+        job that is counted with one core less than it uses (`Needs.share_of_cores`) is told how
+        many these are.
         """
 
         def function(wildcards: Iterable[str], threads: int) -> str:

@@ -32,10 +32,10 @@ class Needs:
     def share_of_cores(self, stage: str, by_bytes: bool = False) -> Callable[[Iterable[str]], int]:
         """A function of the wildcards: the cores of one of the keys of a `foreach` stage.
 
-        Together they use all cores that Snakemake was given, and each uses one at least. Of a job
-        that uses all of this machine, Snakemake is told one less, so that short stages can run
-        beside: they would wait for it otherwise. It also works where Snakemake was given no cores,
-        as with `--unlock` or `--dag`.
+        The keys divide all cores that Snakemake was given, and each gets at least one. A job that
+        uses all cores of this machine is counted with one less. So short stages can run beside it,
+        and need not wait for its end. It also works where Snakemake was given no cores, as with
+        `--unlock` or `--dag`.
 
         Args:
             stage: its name.
